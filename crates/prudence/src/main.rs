@@ -1,0 +1,2 @@
+//! The `prudence` command.
+fn main() {}
