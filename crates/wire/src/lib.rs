@@ -1,1 +1,19 @@
-//! wire
+//! Speaks: bytes to typed messages and back.
+//!
+//! This crate knows the formats that Prudence meets at its edges and nothing else: no engine, no ledger, no runtime, no clock.
+//! Every parser takes a slice and its limits, refuses rather than guesses, and is met by a fuzzer (`fuzz/`).
+//!
+//! - [`frame`]: one JSON-RPC 2.0 message as it came, read strictly, edited only where it must be.
+//! - [`mcp`]: what the methods of the Model Context Protocol mean, in all its published revisions.
+//! - [`headers`]: the HTTP headers that repeat parts of a message, and when they contradict it.
+//! - [`canonical`]: RFC 8785 text and its digest.
+//! - [`token`]: the task token and the person token.
+
+pub mod canonical;
+pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod headers;
+pub mod mcp;
+mod strict;
+pub mod token;
