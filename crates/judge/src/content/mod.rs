@@ -1,0 +1,173 @@
+//! Content: is text of something read in what is about to leave? (semantics §3, "shown")
+//!
+//! A state must not become a second copy of everything that was read, so an item leaves only a [`Sketch`]: fingerprints under a key.
+//! What is about to leave is taken apart in all ways in which it may be written, and looked up in the [`Index`] of a task.
+//!
+//! **The guarantee.** Every verbatim copy of [`COPY_CHARS_MIN`] normalised characters is found: plain, or behind up to [`DEPTH_MAX`] layers
+//! of base64, hexadecimal, percent-encoding, JSON escapes or HTML references, or split over arguments. Where a bound stops the
+//! search before that is certain, [`Found::truncated`] says so, and the caller fails closed. What is *not* found: paraphrase, translation,
+//! encryption, a homemade code, letters that only look alike.
+//!
+//! It refuses to know: labels, people, policies, and the text itself once it was sketched. It keeps no time and no randomness, and cannot fail.
+
+mod index;
+mod normal;
+mod print;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod token;
+mod view;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use index::{Evidence, Found, Index, Kind};
+pub use secret::{SECRET_BYTES_MAX, secret_shapes};
+pub use view::View;
+
+use normal::{Normal, normalise};
+use print::{Role, Schedule};
+use token::{Side, tokens};
+
+/// Normalised characters of the shortest copy that is certain to be found.
+pub const COPY_CHARS_MIN: usize = 24;
+/// Normalised characters of one fingerprint: texts that share fewer in a row are never taken for copies.
+pub const GRAM_CHARS: usize = 20;
+/// Normalised characters of the shortest whole item that is found by itself.
+pub const WHOLE_CHARS_MIN: usize = 6;
+/// Layers of encoding that are taken off.
+pub const DEPTH_MAX: usize = 3;
+/// Bytes of an item that are sketched; a longer one is marked as partial.
+pub const ITEM_BYTES_MAX: usize = 8 << 20;
+/// Tokens of one item that are kept.
+pub const ITEM_TOKENS_MAX: usize = 1 << 16;
+/// Bytes that one search looks at, over all orders and layers.
+pub const VIEW_BYTES_MAX: usize = 8 << 20;
+/// Parts up to which every order of them is searched; more are searched forwards and backwards.
+pub const ORDERED_PARTS_MAX: usize = 4;
+
+/// The secret under which an organisation's fingerprints are made.
+#[derive(Clone)]
+pub struct ContentKey(Schedule);
+
+impl ContentKey {
+    /// Takes 16 random bytes.
+    #[must_use]
+    pub fn new(key: [u8; 16]) -> Self {
+        Self(Schedule::new(key))
+    }
+}
+
+impl fmt::Debug for ContentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentKey({:08x})", self.0.id)
+    }
+}
+
+/// What is kept of an item's text: numbers that are equal where texts are, and mean nothing without the key.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sketch {
+    /// Fingerprints of its text, in order of value.
+    #[serde(with = "packed", default, skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<u64>,
+    /// Hashes of its tokens, in order of value.
+    #[serde(with = "packed", default, skip_serializing_if = "Vec::is_empty")]
+    tokens: Vec<u64>,
+    /// All of it, where it is short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    whole: Option<Whole>,
+    /// Whether some of it is missing here, because it was too long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Whole {
+    chars: u8,
+    head: u16,
+    hash: u64,
+}
+
+impl Sketch {
+    /// Whether the item was too long to be sketched completely.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    /// Bytes that it takes in memory, about.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>() + 8 * (self.copies.len() + self.tokens.len())
+    }
+}
+
+impl fmt::Debug for Sketch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sketch")
+            .field("copies", &self.copies.len())
+            .field("tokens", &self.tokens.len())
+            .field("whole", &self.whole.is_some())
+            .field("partial", &self.partial)
+            .finish()
+    }
+}
+
+/// Sketches the text of an item. Pure: the same key and text give the same sketch, on every machine.
+#[must_use]
+pub fn sketch(key: &ContentKey, text: &str) -> Sketch {
+    let whole_text = text;
+    let text = view::edge(text, ITEM_BYTES_MAX, false);
+    let normal = normalise(text);
+    let mut sketch = Sketch { partial: text.len() < whole_text.len(), ..Sketch::default() };
+    if (WHOLE_CHARS_MIN..COPY_CHARS_MIN).contains(&normal.dense.len()) {
+        let (head, hash) = (key.0.head(&normal.dense), key.0.hash_whole(&normal.dense));
+        sketch.whole = Some(Whole { chars: u8::try_from(normal.dense.len()).unwrap_or(u8::MAX), head, hash });
+    }
+    let mut seen = BTreeSet::new();
+    let mut add = |normal: &Normal, sketch: &mut Sketch| {
+        key.0.fingerprints(&normal.dense, |print| sketch.copies.push(print));
+        tokens(Side::Item, &normal.spaced, |token| {
+            if seen.len() < ITEM_TOKENS_MAX {
+                seen.insert(key.0.hash_bytes(Role::Token, token));
+            } else {
+                sketch.partial = true;
+            }
+        });
+    };
+    add(&normal, &mut sketch);
+    if let Some(decoded) = view::decoded_runs(text) {
+        add(&normalise(&decoded), &mut sketch);
+    }
+    sketch.tokens = seen.into_iter().collect();
+    sketch.copies.sort_unstable();
+    sketch.copies.dedup();
+    sketch
+}
+
+/// Numbers as base64 of their little-endian bytes: three times smaller in JSON than a list.
+mod packed {
+    use std::borrow::Cow;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(numbers: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes = STANDARD_NO_PAD.decode(text.as_bytes()).map_err(|_| D::Error::custom("expected base64 without padding"))?;
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        if !rest.is_empty() {
+            return Err(D::Error::custom(format_args!("expected whole numbers of 8 bytes, found {} bytes more", rest.len())));
+        }
+        Ok(numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
+    }
+}
