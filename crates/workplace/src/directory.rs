@@ -61,6 +61,23 @@ impl Directory {
     }
 }
 
+/// What the system of record says about one thing: who may read it, and how sensitive it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// `forum:…`, `runbook:…` or `dataset:…`.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The person who answers for it; forums have none.
+    pub owner: Option<String>,
+    /// People and `@groups` that can read it: the audience of a forum, the access list of the rest.
+    pub readers: Vec<String>,
+    /// `internal`, `confidential` or `restricted`; forums have none.
+    pub classification: Option<String>,
+    /// Such as `user-data`.
+    pub categories: Vec<String>,
+}
+
 /// Writes out `a-001..a-110`; anything else is itself. `None` when it looks like a range and is not one.
 pub(crate) fn expand(entry: &str) -> Option<Vec<String>> {
     let Some((first, last)) = entry.split_once("..") else {

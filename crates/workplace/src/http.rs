@@ -122,6 +122,10 @@ fn router(stopping: CancellationToken) -> Router {
             "/directory",
             get(async |State(world): State<Shared>| Json(world.lock().directory.clone())),
         )
+        .route(
+            "/records",
+            get(async |State(world): State<Shared>| Json(world.lock().records())),
+        )
         .route("/reset", post(reset))
         .layer(middleware::from_fn(narrator_only));
     employees

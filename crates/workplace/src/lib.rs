@@ -25,7 +25,7 @@ pub mod script;
 pub mod truth;
 
 pub use access::ApiKey;
-pub use directory::Directory;
+pub use directory::{Directory, Record};
 pub use http::{ServeError, serve_http};
 pub use mcp::{StdioError, serve_stdio};
 
@@ -36,4 +36,14 @@ pub const KEY_VARIABLE: &str = "WORKPLACE_API_KEY";
 /// The key of an account of the seeded world: `helper`, `operator`, or a person such as `bo` or `eve`.
 pub fn key_of(account: &str) -> Option<ApiKey> {
     world::seeded().accounts.key_of(account)
+}
+
+/// Completes when standard input is closed, which is what happens when the parent that holds its other end dies.
+///
+/// For a process that should not outlive whoever started it. Standard input is read from a thread of its own, so the
+/// process must end soon after it stops waiting for this for another reason.
+pub async fn parent_gone() {
+    let mut input = tokio::io::stdin();
+    // Whatever the parent writes is thrown away; an input that cannot be read is as good as closed.
+    let _ = tokio::io::copy(&mut input, &mut tokio::io::sink()).await;
 }

@@ -8,7 +8,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{ApiKey, Directory, truth::Truth};
+use crate::{ApiKey, Directory, Record, truth::Truth};
 
 /// How long a request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,6 +71,11 @@ impl Narrator {
     /// People and groups.
     pub async fn directory(&self) -> Result<Directory, PersonError> {
         self.0.send(Method::GET, &["directory"], None).await
+    }
+
+    /// Every forum, runbook and dataset with its access list as it stands.
+    pub async fn records(&self) -> Result<Vec<Record>, PersonError> {
+        self.0.send(Method::GET, &["records"], None).await
     }
 
     /// Puts everything back to how it began.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access::{Account, Accounts, Caller, Role},
-    directory::{Directory, expand},
+    directory::{Directory, Record, expand},
 };
 
 /// The longest text of a post or a mail, in bytes.
@@ -424,6 +424,39 @@ impl World {
     }
 }
 
+// ---- the system of record
+
+impl World {
+    /// Every forum, runbook and dataset as its access list stands now.
+    pub fn records(&self) -> Vec<Record> {
+        let forums = self.forums.values().map(|forum| Record {
+            id: forum.id.clone(),
+            title: forum.title.clone(),
+            owner: None,
+            readers: forum.audience.clone(),
+            classification: None,
+            categories: Vec::new(),
+        });
+        let runbooks = self.runbooks.values().map(|runbook| Record {
+            id: runbook.runbook.clone(),
+            title: runbook.title.clone(),
+            owner: Some(runbook.owner.clone()),
+            readers: runbook.readers.clone(),
+            classification: Some(runbook.classification.clone()),
+            categories: Vec::new(),
+        });
+        let datasets = self.datasets.values().map(|dataset| Record {
+            id: dataset.id.clone(),
+            title: dataset.title.clone(),
+            owner: Some(dataset.owner.clone()),
+            readers: dataset.readers.clone(),
+            classification: Some(dataset.classification.clone()),
+            categories: dataset.categories.clone(),
+        });
+        forums.chain(runbooks).chain(datasets).collect()
+    }
+}
+
 // ---- what the operations lean on
 
 impl World {
@@ -521,10 +554,6 @@ fn moment(name: &str, text: &str) -> Result<Timestamp, Refusal> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Forum {
     pub id: String,
-    #[allow(
-        dead_code,
-        reason = "the data file says what a forum is about; no tool shows it yet"
-    )]
     title: String,
     pub audience: Vec<String>,
 }

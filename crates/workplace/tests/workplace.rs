@@ -1,11 +1,21 @@
 //! The workplace over the wire: a real server on a loopback socket, a real MCP client, and the incident.
 
-use std::{net::SocketAddr, sync::Once, time::Duration};
+use std::{net::SocketAddr, process::Stdio, sync::Once, time::Duration};
 
+use rmcp::{
+    ServiceExt,
+    model::CallToolRequestParams,
+    transport::{ConfigureCommandExt, TokioChildProcess},
+};
 use serde_json::{Value, json};
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+    sync::oneshot,
+    task::JoinHandle,
+};
 use workplace::{
-    ApiKey,
+    ApiKey, KEY_VARIABLE,
     agent::{Agent, AgentError, Revision, benign_script, incident_script},
     key_of,
     person::{Narrator, Person, PersonError},
@@ -21,6 +31,13 @@ struct Running {
 }
 
 impl Running {
+    /// The provider that `main` would install.
+    fn provider() {
+        static PROVIDER: Once = Once::new();
+        PROVIDER
+            .call_once(|| drop(rustls::crypto::aws_lc_rs::default_provider().install_default()));
+    }
+
     async fn start() -> Self {
         static PROVIDER: Once = Once::new();
         // Another test of this process may have been first, which is as good.
@@ -398,6 +415,33 @@ async fn keys_open_what_their_role_says() {
 }
 
 #[tokio::test]
+async fn the_system_of_record_says_who_reads_what() {
+    let workplace = Running::start().await;
+    let narrator = workplace.narrator();
+    let readers = async |id: &str| {
+        let records = narrator.records().await.expect("the records");
+        let found = records.into_iter().find(|record| record.id == id);
+        found.expect("the record is there").readers
+    };
+    let directory = narrator.directory().await.expect("the directory");
+    assert_eq!(directory.resolve(&readers(script::FORUM).await).len(), 180);
+    assert_eq!(readers(script::RUNBOOK).await, ["@storage-oncall"]);
+    let eve = workplace.person("eve");
+    eve.add_readers(script::DATASET, &[script::OPENED_TO])
+        .await
+        .expect("eve may change the list");
+    assert_eq!(
+        readers(script::DATASET).await,
+        ["@user-data-cleared", script::OPENED_TO]
+    );
+    eve.remove_readers(script::DATASET, &[script::OPENED_TO])
+        .await
+        .expect("and back");
+    assert_eq!(readers(script::DATASET).await, ["@user-data-cleared"]);
+    workplace.stop().await;
+}
+
+#[tokio::test]
 async fn bad_calls_get_a_sentence_that_helps() {
     let workplace = Running::start().await;
     let agent = workplace.agent("helper", Revision::V2025_11_25).await;
@@ -500,4 +544,62 @@ async fn only_this_machine_is_served() {
 fn a_key_is_not_shown_by_debug() {
     let key = key("helper");
     assert!(!format!("{key:?}").contains(key.reveal()));
+}
+
+/// The workplace as a process.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_workplace");
+
+#[tokio::test]
+async fn over_stdio_the_key_of_the_environment_says_who_calls() {
+    let command = Command::new(PROGRAM).configure(|command| {
+        command.arg("stdio").env(KEY_VARIABLE, key("eve").reveal());
+    });
+    let process = TokioChildProcess::new(command).expect("the program starts");
+    let client = ().serve(process).await.expect("it speaks MCP");
+    let ask = |tool: &'static str, arguments: Value| {
+        let arguments = arguments.as_object().cloned().unwrap_or_default();
+        client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments))
+    };
+    let thread = ask("forum_read_thread", json!({ "thread": script::THREAD }));
+    assert_eq!(thread.await.expect("an answer").is_error, Some(false));
+    let runbook = ask("runbook_read", json!({ "runbook": script::RUNBOOK }));
+    assert_eq!(runbook.await.expect("an answer").is_error, Some(true));
+    client.cancel().await.expect("it ends");
+
+    for wrong in [None, Some("wrong")] {
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg("stdio")
+            .env_remove(KEY_VARIABLE)
+            .stdin(Stdio::null());
+        if let Some(key) = wrong {
+            command.env(KEY_VARIABLE, key);
+        }
+        let ended = command.output().await.expect("the program starts");
+        assert!(
+            !ended.status.success() && ended.stdout.is_empty(),
+            "{ended:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_process_says_where_it_listens_and_ends_with_its_parent() {
+    let mut process = Command::new(PROGRAM)
+        .args(["http", "127.0.0.1:0", "--with-parent"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+    let base = lines.next_line().await.expect("output").expect("a line");
+    Running::provider();
+    let narrator = Narrator::at(&base, key("operator")).expect("an address");
+    assert_eq!(narrator.truth().await.expect("the truth").people, 240);
+    drop(process.stdin.take());
+    let ended = tokio::time::timeout(Duration::from_secs(10), process.wait())
+        .await
+        .expect("it ends");
+    assert!(ended.expect("a status").success());
 }
