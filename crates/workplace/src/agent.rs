@@ -3,7 +3,7 @@
 //! It holds one bearer token and one address. Whether a gateway or the workplace itself is behind the address it cannot
 //! tell, except that a gateway may put a prefix before the names of tools.
 
-use std::collections::HashMap;
+use std::{future::Future, time::Duration};
 
 use rmcp::{
     ClientLifecycleMode, RoleClient, ServiceError,
@@ -21,6 +21,9 @@ use serde_json::Value;
 
 pub use crate::script::{Script, Step, benign_script, incident_script};
 use crate::{ApiKey, person::http_client};
+
+/// How long the agent waits for an answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 /// Which revision of MCP the client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +110,7 @@ impl Agent {
             reason,
         };
         let http = http_client().map_err(|error| unreachable(error.to_string()))?;
-        let config = StreamableHttpClientTransportConfig::with_uri(url)
-            .auth_header(token.reveal())
-            .custom_headers(HashMap::new());
+        let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(token.reveal());
         let transport = StreamableHttpClientTransport::with_client(http, config);
         let (version, lifecycle) = revision.lifecycle();
         let me = ClientConfig::new(
@@ -117,18 +118,19 @@ impl Agent {
             Implementation::new("helper", env!("CARGO_PKG_VERSION")),
         )
         .with_protocol_version(version);
-        let client = me
-            .serve_with_lifecycle(transport, lifecycle)
-            .await
-            .map_err(|error| {
-                if error.is_authorization_required() || error.auth_challenge().is_some() {
-                    AgentError::Token {
-                        url: url.to_owned(),
+        let client =
+            tokio::time::timeout(ANSWER_WAIT, me.serve_with_lifecycle(transport, lifecycle))
+                .await
+                .map_err(|_| unreachable(format!("no answer within {ANSWER_WAIT:?}")))?
+                .map_err(|error| {
+                    if error.is_authorization_required() || error.auth_challenge().is_some() {
+                        AgentError::Token {
+                            url: url.to_owned(),
+                        }
+                    } else {
+                        unreachable(error.to_string())
                     }
-                } else {
-                    unreachable(error.to_string())
-                }
-            })?;
+                })?;
         Ok(Self {
             client,
             prefix: prefix.to_owned(),
@@ -145,8 +147,7 @@ impl Agent {
 
     /// The tools that the server shows, with their prefix.
     pub async fn list_tools(&self) -> Result<Vec<Tool>, AgentError> {
-        self.client
-            .list_all_tools()
+        in_time(self.client.list_all_tools())
             .await
             .map_err(|error| unanswered("tools/list", &error))
     }
@@ -157,11 +158,8 @@ impl Agent {
         let Value::Object(arguments) = arguments else {
             return Err(AgentError::Arguments(tool));
         };
-        match self
-            .client
-            .call_tool(CallToolRequestParams::new(tool.clone()).with_arguments(arguments))
-            .await
-        {
+        let ask = CallToolRequestParams::new(tool.clone()).with_arguments(arguments);
+        match in_time(self.client.call_tool(ask)).await {
             Ok(result) => Ok(result.into()),
             Err(ServiceError::McpError(error)) => Ok(error.into()),
             Err(error) => Err(unanswered(&tool, &error)),
@@ -170,9 +168,7 @@ impl Agent {
 
     /// The URIs of the resources that the server shows.
     pub async fn list_resources(&self) -> Result<Vec<String>, AgentError> {
-        let resources = self
-            .client
-            .list_all_resources()
+        let resources = in_time(self.client.list_all_resources())
             .await
             .map_err(|error| unanswered("resources/list", &error))?;
         Ok(resources.into_iter().map(|resource| resource.uri).collect())
@@ -180,11 +176,8 @@ impl Agent {
 
     /// Reads a resource by the URI that the server shows.
     pub async fn read_resource(&self, uri: &str) -> Result<Outcome, AgentError> {
-        match self
-            .client
-            .read_resource(ReadResourceRequestParams::new(uri))
-            .await
-        {
+        let ask = ReadResourceRequestParams::new(uri);
+        match in_time(self.client.read_resource(ask)).await {
             Ok(result) => {
                 let texts = result
                     .contents
@@ -289,6 +282,16 @@ impl From<ErrorData> for Outcome {
             code: Some(error.code.0),
         }
     }
+}
+
+/// What comes back within [`ANSWER_WAIT`]. A call given up may still have its effect: the server is not told.
+async fn in_time<T>(
+    call: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<T, ServiceError> {
+    let waited = tokio::time::timeout(ANSWER_WAIT, call).await;
+    waited.unwrap_or(Err(ServiceError::Timeout {
+        timeout: ANSWER_WAIT,
+    }))
 }
 
 fn unanswered(tool: &str, error: &ServiceError) -> AgentError {

@@ -149,7 +149,8 @@ impl Desk {
         let request = self
             .http
             .request(method, url)
-            .bearer_auth(self.key.reveal());
+            .bearer_auth(self.key.reveal())
+            .timeout(TIMEOUT);
         let request = match body {
             Some(body) => request.json(&body),
             None => request,
@@ -166,10 +167,7 @@ impl Desk {
 }
 
 /// Straight to the address: a proxy from the environment has no business between two processes of one demonstration.
+/// No time limit of its own, as an MCP stream may stay open; whoever asks limits their own request.
 pub(crate) fn http_client() -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .no_proxy()
-        .tcp_nodelay(true)
-        .timeout(TIMEOUT)
-        .build()
+    Client::builder().no_proxy().tcp_nodelay(true).build()
 }

@@ -483,6 +483,28 @@ async fn bad_calls_get_a_sentence_that_helps() {
 }
 
 #[tokio::test]
+async fn the_prefix_of_a_gateway_stands_before_every_tool() {
+    let workplace = Running::start().await;
+    let url = format!("{}/mcp", workplace.base());
+    let agent = Agent::connect(&url, &key("helper"), "workplace__", Revision::V2026_07_28)
+        .await
+        .expect("the agent connects");
+    let taken = agent
+        .follow(&benign_script())
+        .await
+        .expect("every call is answered");
+    assert!(
+        taken
+            .iter()
+            .all(|step| step.tool.starts_with("workplace__"))
+    );
+    // No gateway is there to take the prefix off.
+    assert!(taken.iter().all(|step| step.outcome.code == Some(-32602)));
+    agent.leave().await;
+    workplace.stop().await;
+}
+
+#[tokio::test]
 async fn parallel_callers_keep_their_own_identity() {
     let workplace = Running::start().await;
     let [ann, bo, eve, cy] = ["ann", "bo", "eve", "cy"].map(|account| {
