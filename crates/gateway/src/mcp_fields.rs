@@ -1,0 +1,8 @@
+//! Where the fields stand that a gateway must find (RFC 6901 pointers into a frame).
+
+/// Names the progress of a request (basic/patterns/progress).
+pub const PROGRESS_TOKEN: &str = "/params/_meta/progressToken";
+/// Present on every request since 2026-07-28 (basic/index, "Per-request protocol fields").
+pub const PROTOCOL_VERSION_FIELD: &str = "/params/_meta/io.modelcontextprotocol~1protocolVersion";
+/// The request that opened a subscription (2026-07-28, basic/patterns/subscriptions).
+pub const SUBSCRIPTION_ID: &str = "/params/_meta/io.modelcontextprotocol~1subscriptionId";

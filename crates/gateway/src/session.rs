@@ -1,0 +1,317 @@
+//! What is remembered between two requests: sessions of the older era, and tasks that work without one.
+//!
+//! A session belongs to the task that opened it; to any other it does not exist. Nothing that decides anything is kept here: flow state
+//! hangs on the task and lives in the engine.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use wire::frame::Frame;
+
+use crate::upstream::http::{PROTOCOL_VERSION, SESSION};
+use crate::upstream::stdio::ChildSlot;
+
+const SESSION_ID_BYTES: usize = 32;
+/// Messages of a process that wait for somebody to listen.
+const OUTBOX_FRAMES_MAX: usize = 256;
+
+/// Names a session: 256 random bits, base64url. Whoever holds it still needs the task's token.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionId(Arc<str>);
+
+/// Everything remembered for one session, or for one task without a session.
+pub struct Scope {
+    /// The task that it belongs to.
+    pub task: Arc<str>,
+    /// The session's id; `None` for a task without one.
+    pub id: Option<SessionId>,
+    /// One for each upstream, in configured order.
+    pub links: Vec<Arc<Link>>,
+    admitted: AtomicBool,
+    streams: AtomicUsize,
+    last_used: Mutex<Instant>,
+}
+
+/// One upstream as seen from one scope.
+pub struct Link {
+    session: Mutex<Option<HeaderValue>>,
+    protocol_version: Mutex<Option<HeaderValue>>,
+    /// The process, if the upstream is one.
+    pub child: tokio::sync::Mutex<ChildSlot>,
+    /// What a restarted process must be told first.
+    pub handshake: Mutex<Handshake>,
+    /// What a process said without being asked.
+    pub outbox: Outbox,
+}
+
+/// The opening of a session of the older era.
+#[derive(Default)]
+pub struct Handshake {
+    /// The `initialize` request.
+    pub initialize: Option<Frame>,
+    /// The `notifications/initialized` that followed.
+    pub initialized: Option<Frame>,
+}
+
+/// Messages that wait for a listener, bounded; the oldest gives way.
+#[derive(Default)]
+pub struct Outbox {
+    frames: Mutex<VecDeque<Frame>>,
+    arrived: Notify,
+}
+
+/// All scopes, bounded; the one that was idle longest gives way when it has been idle for long enough.
+pub struct Scopes {
+    by_key: RwLock<HashMap<Key, Arc<Scope>>>,
+    links: usize,
+    sessions_max: usize,
+    streams_max: usize,
+    idle: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Session(SessionId),
+    Task(Arc<str>),
+}
+
+/// No room for another session or stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// An open stream; counts against the scope's bound and keeps it from being forgotten.
+pub struct OpenStream(Arc<Scope>);
+
+impl SessionId {
+    fn random() -> Self {
+        let mut bytes = [0; SESSION_ID_BYTES];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the operating system's randomness does not end");
+        Self(URL_SAFE_NO_PAD.encode(bytes).into())
+    }
+
+    /// The id as a header value.
+    #[must_use]
+    pub fn to_header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).expect("base64url is visible ascii")
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(..)")
+    }
+}
+
+impl Scope {
+    /// Opens a stream in this scope.
+    ///
+    /// # Errors
+    /// [`Full`] when there are too many.
+    pub fn open_stream(self: &Arc<Self>, streams_max: usize) -> Result<OpenStream, Full> {
+        if self.streams.fetch_add(1, Ordering::AcqRel) >= streams_max {
+            self.streams.fetch_sub(1, Ordering::AcqRel);
+            return Err(Full);
+        }
+        Ok(OpenStream(Arc::clone(self)))
+    }
+
+    /// Whether the client may name this session.
+    #[must_use]
+    pub fn is_admitted(&self) -> bool {
+        self.admitted.load(Ordering::Acquire)
+    }
+
+    fn touch(&self) {
+        *self.last_used.lock() = Instant::now();
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        (self.streams.load(Ordering::Acquire) == 0).then(|| *self.last_used.lock())
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.streams.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Link {
+    fn new() -> Self {
+        Self {
+            session: Mutex::default(),
+            protocol_version: Mutex::default(),
+            child: tokio::sync::Mutex::default(),
+            handshake: Mutex::default(),
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// Remembers the session that the upstream opened with its answer to `initialize`.
+    pub fn opened(&self, headers: &HeaderMap) {
+        *self.session.lock() = headers.get(SESSION).cloned();
+    }
+
+    /// Remembers the revision that this upstream speaks, where it may be another than the client's.
+    pub fn speaks(&self, protocol_version: HeaderValue) {
+        *self.protocol_version.lock() = Some(protocol_version);
+    }
+
+    /// Whether the upstream gave a session id.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        self.session.lock().is_some()
+    }
+
+    /// Puts the upstream's own session id on a request, and its own revision where that was negotiated apart.
+    pub fn put_session(&self, headers: &mut HeaderMap) {
+        if let Some(session) = &*self.session.lock() {
+            headers.insert(SESSION, session.clone());
+        }
+        if let Some(version) = &*self.protocol_version.lock() {
+            headers.insert(PROTOCOL_VERSION, version.clone());
+        }
+    }
+}
+
+impl Outbox {
+    /// Adds a message; the oldest gives way when there are too many.
+    pub fn put(&self, frame: Frame) {
+        let mut frames = self.frames.lock();
+        if frames.len() >= OUTBOX_FRAMES_MAX {
+            frames.pop_front();
+        }
+        frames.push_back(frame);
+        drop(frames);
+        self.arrived.notify_one();
+    }
+
+    /// The next message, when there is one. Each goes to one listener only.
+    pub async fn next(&self) -> Frame {
+        loop {
+            if let Some(frame) = self.frames.lock().pop_front() {
+                return frame;
+            }
+            self.arrived.notified().await;
+        }
+    }
+}
+
+impl Scopes {
+    /// No scopes yet; each will have `links` links.
+    #[must_use]
+    pub fn new(links: usize, limits: &crate::config::Limits) -> Self {
+        Self {
+            by_key: RwLock::default(),
+            links,
+            sessions_max: limits.sessions_max,
+            streams_max: limits.streams_per_session_max,
+            idle: limits.session_idle,
+        }
+    }
+
+    /// Streams allowed in one scope.
+    #[must_use]
+    pub fn streams_max(&self) -> usize {
+        self.streams_max
+    }
+
+    /// The session that the client names, if it is this task's.
+    #[must_use]
+    pub fn session(&self, id: &str, task: &str) -> Option<Arc<Scope>> {
+        let key = Key::Session(SessionId(id.into()));
+        let scope = self.by_key.read().get(&key).cloned()?;
+        if &*scope.task != task {
+            return None;
+        }
+        scope.touch();
+        Some(scope)
+    }
+
+    /// A new session, not yet known to anybody.
+    #[must_use]
+    pub fn prepare(&self, task: &Arc<str>) -> Arc<Scope> {
+        self.scope(task, Some(SessionId::random()))
+    }
+
+    /// Makes a session known.
+    ///
+    /// # Errors
+    /// [`Full`] when there are too many.
+    pub fn admit(&self, scope: &Arc<Scope>) -> Result<(), Full> {
+        let Some(id) = &scope.id else { return Ok(()) };
+        self.insert(Key::Session(id.clone()), scope)?;
+        scope.admitted.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// What is remembered for a task without a session.
+    ///
+    /// # Errors
+    /// [`Full`] when there are too many.
+    pub fn of_task(&self, task: &Arc<str>) -> Result<Arc<Scope>, Full> {
+        let key = Key::Task(Arc::clone(task));
+        if let Some(scope) = self.by_key.read().get(&key) {
+            scope.touch();
+            return Ok(Arc::clone(scope));
+        }
+        let scope = self.scope(task, None);
+        self.insert(key.clone(), &scope)?;
+        // Somebody else may have been faster; then theirs is the one.
+        self.by_key.read().get(&key).cloned().ok_or(Full)
+    }
+
+    /// Forgets a session.
+    pub fn forget(&self, scope: &Scope) {
+        if let Some(id) = &scope.id {
+            self.by_key.write().remove(&Key::Session(id.clone()));
+        }
+    }
+
+    /// Forgets what was idle for too long, and returns it.
+    pub fn sweep(&self) -> Vec<Arc<Scope>> {
+        let now = Instant::now();
+        let mut swept = Vec::new();
+        self.by_key.write().retain(|_, scope| {
+            let stays = scope.idle_since().is_none_or(|since| now.duration_since(since) < self.idle);
+            if !stays {
+                swept.push(Arc::clone(scope));
+            }
+            stays
+        });
+        swept
+    }
+
+    fn scope(&self, task: &Arc<str>, id: Option<SessionId>) -> Arc<Scope> {
+        Arc::new(Scope {
+            task: Arc::clone(task),
+            id,
+            links: (0..self.links).map(|_| Arc::new(Link::new())).collect(),
+            admitted: AtomicBool::new(false),
+            streams: AtomicUsize::new(0),
+            last_used: Mutex::new(Instant::now()),
+        })
+    }
+
+    fn insert(&self, key: Key, scope: &Arc<Scope>) -> Result<(), Full> {
+        let mut by_key = self.by_key.write();
+        if by_key.contains_key(&key) {
+            return Ok(());
+        }
+        if by_key.len() >= self.sessions_max {
+            return Err(Full);
+        }
+        by_key.insert(key, Arc::clone(scope));
+        Ok(())
+    }
+}

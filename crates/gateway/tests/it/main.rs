@@ -1,0 +1,4 @@
+//! The gateway between real sockets and real processes.
+
+mod peer;
+mod transparent;
