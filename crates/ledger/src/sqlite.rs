@@ -136,6 +136,8 @@ impl Source for SqliteLedger {
 impl Drop for SqliteLedger {
     fn drop(&mut self) {
         self.shared.queue.close();
+        // A reader that closes last leaves the write-ahead log behind; a copy of the main file alone would then lack its entries.
+        self.source.file.lock().give_up();
         for thread in self.threads.drain(..) {
             // A panicked thread has already said so, and its callers were answered.
             let _ = thread.join();

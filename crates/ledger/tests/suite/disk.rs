@@ -89,6 +89,10 @@ fn a_ledger_reopens_with_everything_in_it() {
     let first = SqliteLedger::open(&path).expect("a new ledger opens");
     let receipt = put(&first, 0, "kept").expect("it is stored");
     drop(first);
+    assert!(
+        !path.with_extension("db-wal").exists(),
+        "closed, it is one file that can be copied"
+    );
     let second = SqliteLedger::open(&path).expect("it reopens");
     assert_eq!(second.head().map(|head| head.hash), Ok(receipt.hash));
     put(&second, 1, "more").expect("it goes on");
@@ -300,4 +304,37 @@ fn the_write_ahead_log_stays_bounded_under_load() {
         .expect("the log is there")
         .len();
     assert!(log < 40 << 20, "the log has {log} bytes");
+}
+
+/// As root: `mount -t tmpfs -o size=8m none DIRECTORY`, then with `LEDGER_SMALL_DISK=DIRECTORY` and `--ignored`.
+#[test]
+#[ignore = "needs a file system of 8 MiB in LEDGER_SMALL_DISK; the quota is the test without privileges"]
+fn a_full_disk_makes_it_unavailable_and_room_makes_it_work_again() {
+    let parent =
+        std::env::var_os("LEDGER_SMALL_DISK").expect("LEDGER_SMALL_DISK names a directory");
+    let directory = tempfile::tempdir_in(parent).expect("a temporary directory");
+    let ballast = directory.path().join("ballast");
+    std::fs::write(&ballast, vec![0; 3 << 20]).expect("there is room for ballast");
+    let ledger =
+        SqliteLedger::open(directory.path().join("ledger.db")).expect("a new ledger opens");
+    let mut stored = 0;
+    let full = loop {
+        match ledger.append(Seq(stored), vec![vec![7; 100 << 10]]).wait() {
+            Ok(receipt) => stored = receipt.last.0,
+            Err(error) => break error,
+        }
+        assert!(stored < 200, "the disk never fills");
+    };
+    assert!(matches!(full, AppendError::Unavailable(_)), "{full:?}");
+    assert_eq!(
+        verified(&ledger).entries,
+        stored,
+        "what was acknowledged is there, and no more"
+    );
+    std::fs::remove_file(&ballast).expect("the ballast is there");
+    ledger
+        .append(Seq(stored), vec![vec![7; 100 << 10]])
+        .wait()
+        .expect("it goes on by itself");
+    assert_eq!(verified(&ledger).entries, stored + 1);
 }
