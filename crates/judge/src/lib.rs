@@ -1,3 +1,26 @@
-//! judge
+//! The judge decides. Every function here is total over values: no clock, no randomness, no I/O, no logging, and no other
+//! crate of the workspace. The same state, act and moment give the same answer years later.
+//!
+//! Where to start: [`decide::decide`] for an act, [`observe::observe`] for a result, [`state::State::apply`] for what happened.
 
+pub mod act;
 pub mod content;
+pub mod decide;
+pub mod decision;
+pub mod digest;
+pub mod directory;
+pub mod effect;
+pub mod event;
+pub mod facts;
+mod gather;
+pub mod label;
+pub mod moment;
+pub mod name;
+pub mod observe;
+pub mod pattern;
+pub mod policy;
+pub mod reach;
+pub mod state;
+pub mod task;
+#[cfg(test)]
+mod tests;

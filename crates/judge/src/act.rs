@@ -1,0 +1,132 @@
+//! Acts and observations: a tool call, and its result, after the contract was applied.
+//!
+//! Nothing here comes from the agent's word: a contract said which argument is what.
+
+use crate::digest::Digest;
+use crate::effect::Effect;
+use crate::label::{Classification, Integrity};
+use crate::name::{DecisionId, PrincipalId, ResourceId, ToolId};
+use crate::task::Caller;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How many resources one act may name.
+pub const RESOURCES_MAX: usize = 1_000;
+/// How many items one observation may hold.
+pub const ITEMS_MAX: usize = 10_000;
+
+/// A consequential value: a recipient, an account, a URL, a path, an id, an amount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Value {
+    /// What kind of value: `recipient`, `account`, `url`, `channel`, `file`, `event`, …
+    pub kind: Arc<str>,
+    /// The value itself.
+    pub text: String,
+}
+
+/// A change of who may see or do something.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Change {
+    /// Readers that are added to the resource.
+    pub add_readers: Vec<String>,
+    /// Readers that are taken away.
+    pub remove_readers: Vec<String>,
+    /// Members that are added to the group or channel.
+    pub add_members: Vec<String>,
+    /// Members that are taken away.
+    pub remove_members: Vec<String>,
+    /// The audience that replaces the present one.
+    pub audience: Option<Vec<String>>,
+}
+
+/// What is about to be done.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Act {
+    /// With which tool.
+    pub tool: ToolId,
+    /// What it does.
+    pub effects: BTreeSet<Effect>,
+    /// To what.
+    pub resources: Vec<ResourceId>,
+    /// Named recipients.
+    pub recipients: Vec<String>,
+    /// All text that leaves by it: every string of every argument that is not known to be something else.
+    pub content: Vec<String>,
+    /// Its consequential values.
+    pub values: Vec<Value>,
+    /// Money, in the unit of the contract.
+    pub amount: Option<u64>,
+    /// Who may newly see or do something.
+    pub change: Option<Change>,
+    /// The act whose words this one rests on.
+    pub because: Option<DecisionId>,
+    /// Digest over the canonical JSON (RFC 8785) of the exact call: what an approval and a permit bind to.
+    pub digest: Digest,
+}
+
+impl std::fmt::Debug for Act {
+    /// Arguments are secrets until labelled otherwise: content and values are shown by size only.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Act")
+            .field("tool", &self.tool)
+            .field("effects", &self.effects)
+            .field("resources", &self.resources)
+            .field("recipients", &self.recipients.len())
+            .field("content_bytes", &self.content.iter().map(String::len).sum::<usize>())
+            .field("values", &self.values.len())
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a contract or a result says of an item's label. From a contract it is a statement; from a result it may only tighten.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LabelSpec {
+    /// Who may have it.
+    pub readers: Option<Vec<String>>,
+    /// How sensitive.
+    pub classification: Option<Classification>,
+    /// Kinds of sensitive data.
+    pub categories: BTreeSet<Arc<str>>,
+    /// What it may be used for.
+    pub purposes: Option<BTreeSet<Arc<str>>>,
+    /// How far it is trusted.
+    pub integrity: Option<Integrity>,
+}
+
+/// An item of a result.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ObservedItem {
+    /// Which; labels of the directory are looked up by it.
+    pub id: ResourceId,
+    /// Its text: every string of the part of the result that is this item.
+    pub text: String,
+    /// The destination it stands in (a post in a forum): those who see that may have it.
+    pub container: Option<ResourceId>,
+    /// What the contract says where the directory does not know the item.
+    pub otherwise: Option<LabelSpec>,
+    /// What the result says about itself: it may only tighten.
+    pub claimed: Option<LabelSpec>,
+}
+
+/// A tool's result, after its contract was applied.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// By whom and for which task.
+    pub caller: Caller,
+    /// The act that this is the result of.
+    pub decision: DecisionId,
+    /// What was read.
+    pub items: Vec<ObservedItem>,
+    /// What the act made, by the tool's own word: it inherits the act's label.
+    pub created: Vec<ResourceId>,
+}
+
+/// The chain's person: the first link.
+#[must_use]
+pub fn person_of(caller: &Caller) -> Option<&PrincipalId> {
+    caller.chain.first()
+}

@@ -1,0 +1,337 @@
+//! Deciding: from an act and the state to an answer. One path, read from top to bottom.
+//!
+//! The order is authenticate, grants, facts, norms, and what an approval adds (semantics §8). Nothing here waits, logs or fails.
+
+use crate::act::{Act, RESOURCES_MAX};
+use crate::decision::{Approver, Code, Decision, Ground, Outcome, Reason};
+use crate::effect::Effect;
+use crate::event::LabelRecord;
+use crate::facts::Facts;
+use crate::gather::{Flows, Gathered, gather};
+use crate::label::{Classification, Label};
+use crate::moment::Moment;
+use crate::name::{AskId, PrincipalId, ResourceId};
+use crate::reach::Reach;
+use crate::state::{Answer, AskState, State};
+use crate::task::{CHAIN_DEPTH_MAX, Caller};
+use std::collections::BTreeSet;
+
+/// The answer to an act, and what the record of it needs.
+#[derive(Debug)]
+pub struct Ruling {
+    /// The answer.
+    pub decision: Decision,
+    /// Who would see what leaves.
+    pub audience: Reach,
+    /// The label of what the act makes, where it makes something.
+    pub made: Option<Label>,
+    /// How the answer stands to an ask about this very call.
+    pub ask: AskStanding,
+}
+
+/// How an answer stands to asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskStanding {
+    /// It asks nobody.
+    None,
+    /// It is an ask that nobody was asked yet.
+    New,
+    /// It is an ask that waits for an answer already.
+    Waiting(AskId),
+    /// A person's yes lets it through, and is used up by it.
+    Approved(AskId),
+}
+
+/// Decides `act` by `caller` at `moment`.
+#[must_use]
+pub fn decide(state: &State, caller: &Caller, act: &Act, moment: Moment) -> Ruling {
+    if let Err(decision) = authenticate(state, caller, act) {
+        return refused(decision);
+    }
+    let Some(policies) = state.policies() else {
+        return refused(refuse(Code::Policy, "no policies are in force", "an operator has to load them"));
+    };
+    let gathered = gather(state, caller, act, moment);
+    let resources = resources_of(act);
+    if let Some(decision) = ungranted(state, caller, act, &resources, &gathered.facts) {
+        return refused(decision);
+    }
+
+    let caller_id = caller.chain.last().expect("authenticate refused an empty chain");
+    let mut reasons = Vec::new();
+    let mut obligations = BTreeSet::new();
+    for &effect in &act.effects {
+        let facts = gathered.for_effect(effect);
+        let findings = policies.norms(caller_id, caller.chain.len() > 1, effect, resources[0].as_str(), &facts);
+        reasons.extend(findings.reasons);
+        obligations.extend(findings.obligations);
+    }
+    conclude(state, caller, act, gathered, reasons, obligations, moment)
+}
+
+/// The strictest reason is the answer, unless it is an ask that a person has answered.
+fn conclude(
+    state: &State,
+    caller: &Caller,
+    act: &Act,
+    gathered: Gathered,
+    mut reasons: Vec<Reason>,
+    obligations: BTreeSet<crate::decision::Obligation>,
+    moment: Moment,
+) -> Ruling {
+    let mut standing = AskStanding::None;
+    let mut outcome = strictest(&reasons);
+    if outcome == Outcome::Ask {
+        let earlier = state.ask_about(caller.task.as_ref(), act.digest).filter(|ask| ask.caller == *caller && moment < ask.expires);
+        standing = AskStanding::New;
+        if let Some(ask) = earlier {
+            match &ask.answer {
+                Answer::Open => standing = AskStanding::Waiting(ask.id.clone()),
+                Answer::Approved { .. } if covers(ask, &reasons, &gathered.facts) => {
+                    outcome = Outcome::Permit;
+                    standing = AskStanding::Approved(ask.id.clone());
+                }
+                Answer::Denied { by } => {
+                    outcome = Outcome::Deny;
+                    standing = AskStanding::None;
+                    for reason in &mut reasons {
+                        reason.outcome = Outcome::Deny;
+                        reason.sentence = format!("{}; {by} was asked, and decided against it", reason.sentence);
+                        reason.approver = None;
+                    }
+                }
+                Answer::Approved { .. } | Answer::Used { .. } => {}
+            }
+        }
+    }
+    reasons.sort_by(|a, b| b.outcome.cmp(&a.outcome).then_with(|| a.cmp(b)));
+    reasons.dedup();
+    let Gathered { facts, audience, flows, withheld, effect_facts: _ } = gathered;
+    let made = makes(act).then(|| made(state, &flows, &audience));
+    Ruling {
+        decision: Decision { outcome, reasons, obligations, withheld, facts },
+        audience,
+        made,
+        ask: standing,
+    }
+}
+
+fn strictest(reasons: &[Reason]) -> Outcome {
+    reasons.iter().map(|reason| reason.outcome).max().unwrap_or(Outcome::Permit)
+}
+
+/// Whether a person's yes covers what is asked now: no other reason, and nobody more who would see it.
+fn covers(ask: &AskState, reasons: &[Reason], facts: &Facts) -> bool {
+    let approved = ask.grounds();
+    reasons.iter().all(|reason| approved.contains(reason.ground.word()))
+        && facts.audience.people <= ask.facts.audience.people
+        && facts.audience.beyond_address <= ask.facts.audience.beyond_address
+        && facts.shown.uncleared <= ask.facts.shown.uncleared
+        && facts.possible.uncleared <= ask.facts.possible.uncleared
+        && facts.possible.classification <= ask.facts.possible.classification
+}
+
+/// Whether the act leaves something behind that can be read later.
+fn makes(act: &Act) -> bool {
+    act.effects.iter().any(|effect| matches!(effect, Effect::Write | Effect::Send | Effect::Publish | Effect::Execute))
+}
+
+/// The label of what an act makes: what is shown in it, else everything that could be in it, for nobody but its container's audience.
+fn made(state: &State, flows: &Flows, audience: &Reach) -> Label {
+    let sources = if flows.shown.is_empty() { &flows.possible } else { &flows.shown };
+    let start = Label { classification: Classification::Internal, ..Label::bottom() };
+    let mut label = sources.iter().fold(start, |label, id| label.join(state.label(*id).0));
+    if !audience.is_nobody() {
+        label.readers = label.readers.map(|readers| readers.intersect(audience));
+    }
+    label
+}
+
+/// The label as it is recorded.
+#[must_use]
+pub fn label_record(label: &Label) -> LabelRecord {
+    LabelRecord::from(label)
+}
+
+/// The chain must be a person and registered agents, and the task theirs.
+fn authenticate(state: &State, caller: &Caller, act: &Act) -> Result<(), Decision> {
+    let directory = state.directory();
+    let bad = |sentence: &str, remedy: &str| Err(refuse(Code::Authentication, sentence, remedy));
+    let Some((person, agents)) = caller.chain.split_first() else {
+        return bad("the call names nobody who makes it", "call with a task token");
+    };
+    if caller.chain.len() > CHAIN_DEPTH_MAX {
+        return bad("the chain is longer than is allowed", "hand the work on fewer times");
+    }
+    if !directory.knows_person(person.as_str()) {
+        return bad("the first of the chain is no person of the directory", "start the task for a person who is in the directory");
+    }
+    if agents.iter().any(|agent| directory.agent(agent.as_str()).is_none()) {
+        return bad("an agent of the chain is not registered", "register the agent in the directory");
+    }
+    match caller.task.as_ref().map(|id| state.task(id)) {
+        None if agents.is_empty() => {}
+        None => return bad("an agent calls without a task", "start a task and use its token"),
+        Some(None) => return bad("this task is not known here", "start a task and use its token"),
+        Some(Some(task)) if task.ended => return bad("this task was ended", "start a new task"),
+        Some(Some(task)) if task.task.requester != *person || agents.first() != Some(&task.task.agent) => {
+            return bad("this task belongs to another chain", "use the token that was issued for it");
+        }
+        Some(Some(_)) => {}
+    }
+    if act.resources.len() > RESOURCES_MAX {
+        return Err(refuse(
+            Code::Bounds,
+            &format!("{} resources in one call, at most {RESOURCES_MAX} are allowed", act.resources.len()),
+            "split the call",
+        ));
+    }
+    if act.effects.contains(&Effect::Read)
+        && caller.task.as_ref().and_then(|task| state.root_of(task)).and_then(|root| state.flow(&root)).is_some_and(crate::state::Flow::is_full)
+    {
+        return Err(refuse(Code::Bounds, "this task has read as many things as can be kept track of", "go on in a new task"));
+    }
+    Ok(())
+}
+
+/// Every principal of the chain needs a grant of its own for every effect on every resource.
+fn ungranted(state: &State, caller: &Caller, act: &Act, resources: &[ResourceId], facts: &Facts) -> Option<Decision> {
+    for (link, principal) in caller.chain.iter().enumerate() {
+        for &effect in &act.effects {
+            for resource in resources {
+                if !is_granted(state, principal, link > 0, effect, resource, &facts.task.purpose) {
+                    let sentence = format!("`{principal}` is not granted {} on `{resource}`", effect.word());
+                    let remedy = "ask an administrator for the grant, if the work needs it".to_owned();
+                    return Some(Decision::refusal(Code::Grant, sentence, Some(remedy), facts.clone()));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Whether plain access control permits this principal this effect on this resource.
+#[must_use]
+pub fn is_granted(state: &State, principal: &PrincipalId, is_agent: bool, effect: Effect, resource: &ResourceId, purpose: &str) -> bool {
+    let kinds = state.directory().grants(principal, state.principals().number(principal.as_str()), effect, resource.as_str());
+    state.policies().is_some_and(|policies| policies.is_granted(principal, is_agent, effect, resource.as_str(), &kinds, purpose))
+}
+
+/// What the act is done to; a call that touches nothing in particular is done to its tool.
+fn resources_of(act: &Act) -> Vec<ResourceId> {
+    if act.resources.is_empty() {
+        vec![ResourceId::parse(&format!("tool:{}", act.tool)).unwrap_or_else(|_| ResourceId::parse("tool:?").expect("a short name"))]
+    } else {
+        act.resources.clone()
+    }
+}
+
+/// Why a person may not answer an ask.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MayNotAnswer {
+    /// There is no such ask.
+    #[error("there is no such ask")]
+    Unknown,
+    /// It was answered.
+    #[error("the ask was answered already")]
+    Answered,
+    /// It expired.
+    #[error("the ask has expired")]
+    Expired,
+    /// Not somebody of the directory, or not any more.
+    #[error("`{0}` is no active person of the directory")]
+    Nobody(PrincipalId),
+    /// Part of the chain.
+    #[error("`{0}` is part of the chain that asks, and nobody approves for themselves")]
+    InChain(PrincipalId),
+    /// Somebody else decides.
+    #[error("`{person}` may not answer this: {who} decides")]
+    SomebodyElse {
+        /// Who tried.
+        person: PrincipalId,
+        /// Who may.
+        who: String,
+    },
+}
+
+/// Whether `person` may answer the ask at `moment`.
+///
+/// # Errors
+/// [`MayNotAnswer`] says why not.
+pub fn may_answer(state: &State, ask: &AskId, person: &PrincipalId, moment: Moment) -> Result<(), MayNotAnswer> {
+    let ask = state.ask(ask).ok_or(MayNotAnswer::Unknown)?;
+    if ask.answer != Answer::Open {
+        return Err(MayNotAnswer::Answered);
+    }
+    if moment >= ask.expires {
+        return Err(MayNotAnswer::Expired);
+    }
+    let Some(number) = state.directory().person(person.as_str()) else {
+        return Err(MayNotAnswer::Nobody(person.clone()));
+    };
+    if ask.caller.chain.contains(person) {
+        return Err(MayNotAnswer::InChain(person.clone()));
+    }
+    let owners = owners(state, ask);
+    for approver in approvers(ask) {
+        let (may, who) = match &approver {
+            Approver::Owner if !owners.is_empty() => (owners.contains(person), format!("the owner ({})", join(&owners))),
+            Approver::Owner | Approver::OutsideChain => {
+                (owns_widened(ask, &owners, person) || has_grants(state, ask, person), "somebody outside the chain with a grant for it".to_owned())
+            }
+            Approver::Named(name) => {
+                let named = match name.strip_prefix('@') {
+                    Some(group) => state.directory().group(group).is_some_and(|members| members.contains(number)),
+                    None => name == person.as_str(),
+                };
+                (named, name.clone())
+            }
+        };
+        if !may {
+            return Err(MayNotAnswer::SomebodyElse { person: person.clone(), who });
+        }
+    }
+    Ok(())
+}
+
+/// Who may answer, as the reasons say.
+#[must_use]
+pub fn approvers(ask: &AskState) -> BTreeSet<Approver> {
+    ask.reasons.iter().filter(|reason| reason.outcome == Outcome::Ask).filter_map(|reason| reason.approver.clone()).collect()
+}
+
+fn owners(state: &State, ask: &AskState) -> BTreeSet<PrincipalId> {
+    ask.act.resources.iter().filter_map(|resource| state.directory().owner_of(resource.as_str())).cloned().collect()
+}
+
+/// Owners decide on a change of who may see what is theirs.
+fn owns_widened(ask: &AskState, owners: &BTreeSet<PrincipalId>, person: &PrincipalId) -> bool {
+    ask.act.effects.contains(&Effect::Widen) && owners.contains(person)
+}
+
+fn has_grants(state: &State, ask: &AskState, person: &PrincipalId) -> bool {
+    let purpose = &ask.facts.task.purpose;
+    ask.act.effects.iter().all(|&effect| {
+        ask.act.resources.iter().all(|resource| is_granted(state, person, false, effect, resource, purpose))
+            && (!ask.act.resources.is_empty()
+                || state.directory().has_any_grant(person, state.principals().number(person.as_str()), effect))
+    })
+}
+
+fn join(people: &BTreeSet<PrincipalId>) -> String {
+    people.iter().map(PrincipalId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn refuse(code: Code, sentence: &str, remedy: &str) -> Decision {
+    Decision::refusal(code, sentence.to_owned(), Some(remedy.to_owned()), Facts::default())
+}
+
+fn refused(decision: Decision) -> Ruling {
+    Ruling { decision, audience: Reach::nobody(), made: None, ask: AskStanding::None }
+}
+
+/// Whether the ground is among those that a decision rests on.
+#[must_use]
+pub fn rests_on(decision: &Decision, ground: &Ground) -> bool {
+    decision.reasons.iter().any(|reason| reason.ground == *ground)
+}

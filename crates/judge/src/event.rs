@@ -1,0 +1,288 @@
+//! Events: the only things of the judge that are persisted. Versioned, and frozen by golden files.
+//!
+//! The state is a fold of these ([`crate::state::State::apply`]); what is not in an event did not happen.
+
+use crate::act::Act;
+use crate::decision::{Code, Decision};
+use crate::digest::Digest;
+use crate::directory::DirectoryDocument;
+use crate::effect::Effect;
+use crate::content::Sketch;
+use crate::label::{Classification, Integrity, Label, Purposes};
+use crate::moment::Moment;
+use crate::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId, ToolId};
+use crate::policy::PolicySources;
+use crate::reach::{PeopleSet, Reach, ReachRecord};
+use crate::task::{Caller, Task};
+use base64::Engine as _;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The version that [`Record::new`] writes.
+pub const VERSION: u8 = 1;
+
+/// An event with its moment, as it stands in the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of this format.
+    pub v: u8,
+    /// When.
+    pub at: Moment,
+    /// What.
+    pub event: Event,
+}
+
+impl Record {
+    /// `event` at `at`, in the present version.
+    #[must_use]
+    pub fn new(at: Moment, event: Event) -> Self {
+        Self { v: VERSION, at, event }
+    }
+}
+
+/// The configuration that decisions are made under.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Who and what there is.
+    pub directory: DirectoryDocument,
+    /// Grants' and norms' policies.
+    pub policies: PolicySources,
+}
+
+impl Bundle {
+    /// What a record calls this configuration.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&serde_json::to_vec(self).expect("a bundle is plain data with text keys"))
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The configuration from here on.
+    Configured(Box<Bundle>),
+    /// A task began.
+    TaskStarted(Box<Task>),
+    /// A task was ended by a person before its lease.
+    TaskEnded {
+        /// Which.
+        task: TaskId,
+    },
+    /// An act was decided.
+    Decided(Box<Decided>),
+    /// An effect ended, and what it brought was judged.
+    Observed(Box<Observed>),
+    /// A person answered an ask.
+    Answered {
+        /// Which.
+        ask: AskId,
+        /// Who.
+        by: PrincipalId,
+        /// Yes or no.
+        yes: bool,
+    },
+    /// A call was refused before it could become an act.
+    Refused(Box<Refused>),
+}
+
+/// A decided act.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Which.
+    pub id: DecisionId,
+    /// Who called.
+    pub caller: Caller,
+    /// What for.
+    pub act: ActRecord,
+    /// The answer.
+    pub decision: Decision,
+    /// The ask that this is, when the answer is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Asked>,
+    /// The approval that this used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<AskId>,
+    /// False when the gate only observed: the act went through whatever the answer was.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub enforced: bool,
+    /// The label of what the act makes, where it makes something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<LabelRecord>,
+    /// Sets of people that are named here for the first time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<SetRecord>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// An ask: a question put to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Which.
+    pub id: AskId,
+    /// Until when it can be answered and the answer used.
+    pub expires: Moment,
+}
+
+/// An act without its content: arguments are secrets until labelled otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActRecord {
+    /// With which tool.
+    pub tool: ToolId,
+    /// What it does.
+    pub effects: BTreeSet<Effect>,
+    /// To what.
+    pub resources: Vec<ResourceId>,
+    /// Named recipients.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
+    /// Money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<u64>,
+    /// Who would see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<ReachRecord>,
+    /// How much text leaves, in bytes.
+    #[serde(default)]
+    pub content_bytes: u64,
+    /// Digest of the exact call.
+    pub digest: Digest,
+}
+
+impl ActRecord {
+    /// The record of `act`, which `audience` would see.
+    #[must_use]
+    pub fn new(act: &Act, audience: Option<&Reach>) -> Self {
+        Self {
+            tool: act.tool.clone(),
+            effects: act.effects.clone(),
+            resources: act.resources.clone(),
+            recipients: act.recipients.clone(),
+            amount: act.amount,
+            audience: audience.filter(|reach| !reach.is_nobody()).map(ReachRecord::from),
+            content_bytes: act.content.iter().map(|text| text.len() as u64).sum(),
+            digest: act.digest,
+        }
+    }
+}
+
+/// How an effect ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    /// It happened.
+    Ok,
+    /// It did not happen, or the tool said that it failed.
+    Failed,
+    /// Nobody knows; it is never silently tried again.
+    Ambiguous,
+}
+
+/// An ended effect with what was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The act.
+    pub decision: DecisionId,
+    /// How it ended.
+    pub ended: Ended,
+    /// What was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ReadRecord>,
+    /// What was made, by the tool's word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub created: Vec<ResourceId>,
+    /// Sets of people that are named here for the first time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<SetRecord>,
+}
+
+/// An item that was read, or withheld.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadRecord {
+    /// Which.
+    pub id: ResourceId,
+    /// Its label at that moment.
+    pub label: LabelRecord,
+    /// What its text can be recognised by; nothing for what was withheld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sketch: Option<Arc<Sketch>>,
+    /// Whether the chain did not get it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
+}
+
+/// A call that never became an act: a bad credential, no contract, a frame that is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Why, as a code.
+    pub code: Code,
+    /// Why, for the operator.
+    pub sentence: String,
+    /// Who, where a verified credential said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<Caller>,
+    /// Which tool, where that could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<ToolId>,
+}
+
+/// A label as a record keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LabelRecord {
+    /// Who may have it; nothing is unknown.
+    pub readers: Option<ReachRecord>,
+    /// How sensitive.
+    pub classification: Classification,
+    /// Kinds of sensitive data.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub categories: BTreeSet<Arc<str>>,
+    /// What it may be used for.
+    #[serde(default)]
+    pub purposes: Purposes,
+    /// How far it is trusted.
+    pub integrity: Integrity,
+    /// Where it came from.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub origins: BTreeSet<Arc<str>>,
+}
+
+impl From<&Label> for LabelRecord {
+    fn from(label: &Label) -> Self {
+        Self {
+            readers: label.readers.as_ref().map(ReachRecord::from),
+            classification: label.classification,
+            categories: label.categories.clone(),
+            purposes: label.purposes.clone(),
+            integrity: label.integrity,
+            origins: label.origins.clone(),
+        }
+    }
+}
+
+/// A set of people, spelt out once; later records name it by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SetRecord(pub PeopleSet);
+
+impl From<SetRecord> for String {
+    fn from(record: SetRecord) -> String {
+        base64::engine::general_purpose::STANDARD_NO_PAD.encode(record.0.to_bytes())
+    }
+}
+
+impl TryFrom<String> for SetRecord {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        base64::engine::general_purpose::STANDARD_NO_PAD
+            .decode(text)
+            .ok()
+            .and_then(|bytes| PeopleSet::from_bytes(&bytes))
+            .map(SetRecord)
+            .ok_or("a set of people is base64 of a roaring bitmap")
+    }
+}

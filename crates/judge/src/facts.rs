@@ -1,0 +1,262 @@
+//! Facts: everything computed about an act or an observation that a norm may speak of.
+//!
+//! The table below is the only place where a fact is declared: the record, the Cedar schema, the Cedar context and the
+//! `{placeholders}` of sentences all come from it. Adding a concern means stating a fact here and writing a norm that reads it.
+
+use crate::label::Classification;
+use cedar_policy::RestrictedExpression;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// How a type of fact looks in Cedar and in a sentence.
+trait FactType {
+    const CEDAR_TYPE: &'static str;
+    fn expression(&self) -> RestrictedExpression;
+    fn text(&self) -> String;
+}
+
+impl FactType for bool {
+    const CEDAR_TYPE: &'static str = "Bool";
+    fn expression(&self) -> RestrictedExpression {
+        RestrictedExpression::new_bool(*self)
+    }
+    fn text(&self) -> String {
+        (if *self { "yes" } else { "no" }).to_owned()
+    }
+}
+
+impl FactType for u64 {
+    const CEDAR_TYPE: &'static str = "Long";
+    /// Saturates: a count beyond what Cedar can hold is as much over every limit.
+    fn expression(&self) -> RestrictedExpression {
+        RestrictedExpression::new_long(i64::try_from(*self).unwrap_or(i64::MAX))
+    }
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl FactType for String {
+    const CEDAR_TYPE: &'static str = "String";
+    fn expression(&self) -> RestrictedExpression {
+        RestrictedExpression::new_string(self.clone())
+    }
+    fn text(&self) -> String {
+        self.clone()
+    }
+}
+
+impl FactType for BTreeSet<Arc<str>> {
+    const CEDAR_TYPE: &'static str = "Set<String>";
+    fn expression(&self) -> RestrictedExpression {
+        RestrictedExpression::new_set(self.iter().map(|word| RestrictedExpression::new_string(word.as_ref().to_owned())))
+    }
+    fn text(&self) -> String {
+        match self.len() {
+            0 => "none".to_owned(),
+            _ => self.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(", "),
+        }
+    }
+}
+
+/// In Cedar a classification is its level: 0 public, 1 internal, 2 confidential, 3 restricted.
+impl FactType for Classification {
+    const CEDAR_TYPE: &'static str = "Long";
+    fn expression(&self) -> RestrictedExpression {
+        RestrictedExpression::new_long(*self as i64)
+    }
+    fn text(&self) -> String {
+        self.word().to_owned()
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+macro_rules! facts {
+    ($(
+        $(#[$section_doc:meta])*
+        $section:ident: $record:ident { $( $(#[$fact_doc:meta])* $fact:ident: $type:ty, )* }
+    )*) => {
+        $(
+            $(#[$section_doc])*
+            #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+            #[serde(default)]
+            pub struct $record {
+                $( $(#[$fact_doc])* #[serde(skip_serializing_if = "is_default")] pub $fact: $type, )*
+            }
+
+            impl $record {
+                fn expression(&self) -> RestrictedExpression {
+                    RestrictedExpression::new_record([
+                        $( (stringify!($fact).to_owned(), FactType::expression(&self.$fact)), )*
+                    ])
+                    .expect("the facts of a section have different names")
+                }
+            }
+        )*
+
+        /// All facts of one act or observation. What is not said has its default.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct Facts {
+            $( $(#[$section_doc])* #[serde(skip_serializing_if = "is_default")] pub $section: $record, )*
+        }
+
+        impl Facts {
+            /// The Cedar type of the context: one record a section.
+            #[must_use]
+            pub fn cedar_context_type() -> String {
+                let mut text = String::from("{\n");
+                $(
+                    text.push_str(concat!("  ", stringify!($section), ": {\n"));
+                    $( let _ = writeln!(text, "    {}: {},", stringify!($fact), <$type as FactType>::CEDAR_TYPE); )*
+                    text.push_str("  },\n");
+                )*
+                text.push('}');
+                text
+            }
+
+            /// The Cedar context, section by section.
+            #[must_use]
+            pub fn cedar_context(&self) -> Vec<(String, RestrictedExpression)> {
+                vec![$( (stringify!($section).to_owned(), self.$section.expression()), )*]
+            }
+
+            /// The fact at `section.fact` as a word for a sentence; `None` when there is no such fact.
+            #[must_use]
+            pub fn text(&self, path: &str) -> Option<String> {
+                let (section, fact) = path.split_once('.')?;
+                match (section, fact) {
+                    $( $( (stringify!($section), stringify!($fact)) => Some(FactType::text(&self.$section.$fact)), )* )*
+                    _ => None,
+                }
+            }
+
+            /// Every fact as `section.fact` with its word, for people and for reference pages.
+            #[must_use]
+            pub fn table(&self) -> Vec<(&'static str, String)> {
+                vec![$( $( (concat!(stringify!($section), ".", stringify!($fact)), FactType::text(&self.$section.$fact)), )* )*]
+            }
+        }
+    };
+}
+
+facts! {
+    /// Who acts for whom.
+    chain: ChainFacts {
+        /// The person at the head of the chain.
+        person: String,
+        /// The agent that calls; empty when a person does.
+        agent: String,
+        /// Links: 1 is a person alone.
+        depth: u64,
+    }
+    /// The task that the credential names.
+    task: TaskFacts {
+        /// Whether there is one.
+        present: bool,
+        /// What for.
+        purpose: String,
+        /// Who the answer is for.
+        address: BTreeSet<Arc<str>>,
+        /// Whether the task names this effect, or none in particular.
+        effect_named: bool,
+        /// Whether the task names all the resources, or none in particular.
+        resources_named: bool,
+        /// Whether the task names each resource by itself, not by a pattern.
+        objects_named: bool,
+        /// Whether an amount fits into what is left of the task's budget.
+        amount_within: bool,
+        /// Whether the lease has run out, or has not begun.
+        lapsed: bool,
+        /// Whether the requester and the agents' owners are still here.
+        owners_here: bool,
+    }
+    /// What is done.
+    act: ActFacts {
+        /// How many resources.
+        resources: u64,
+        /// How many named recipients.
+        recipients: u64,
+        /// Money.
+        amount: u64,
+        /// Whether something of Prudence's own authority is touched: grants, policies, agents, tasks, approvals, evidence;
+        /// or an agent is given membership or access.
+        governance: bool,
+        /// Whether a freeze window is open for a resource.
+        freeze_window: bool,
+    }
+    /// Who will see it.
+    audience: AudienceFacts {
+        /// How many known people.
+        people: u64,
+        /// How many of all are not among those the answer is for.
+        beyond_address: u64,
+        /// Whether everyone can see it.
+        public: bool,
+        /// How many outside addresses and domains.
+        external: u64,
+    }
+    /// What is found, word for word, in what is about to leave.
+    shown: ShownFacts {
+        /// How many items.
+        items: u64,
+        /// How many of the audience are not cleared for one of them.
+        uncleared: u64,
+        /// Some of those.
+        sample: BTreeSet<Arc<str>>,
+        /// How many of the items have unknown readers.
+        unknown: u64,
+        /// The highest classification.
+        classification: Classification,
+        /// All categories.
+        categories: BTreeSet<Arc<str>>,
+        /// How many of the items may not be used for the task's purpose.
+        purpose_uncovered: u64,
+        /// Whether the content was too much to search in full.
+        unsearched: bool,
+    }
+    /// What the task has read and could have put there.
+    possible: PossibleFacts {
+        /// How many items.
+        items: u64,
+        /// How many of the audience are not cleared for one of them.
+        uncleared: u64,
+        /// Some of those.
+        sample: BTreeSet<Arc<str>>,
+        /// How many of the items have unknown readers.
+        unknown: u64,
+        /// The highest classification.
+        classification: Classification,
+        /// All categories.
+        categories: BTreeSet<Arc<str>>,
+        /// How many of the items may not be used for the task's purpose.
+        purpose_uncovered: u64,
+    }
+    /// What is about to be read, where the directory knows it beforehand.
+    reading: ReadingFacts {
+        /// How many of the resources the directory knows as items.
+        items: u64,
+        /// How many of those the person at the head of the chain is not cleared for.
+        uncleared: u64,
+    }
+    /// One item of a result, before the agent sees it (action `observe`).
+    item: ItemFacts {
+        /// Whether its readers are known.
+        known: bool,
+        /// Whether the person at the head of the chain is cleared for it.
+        cleared: bool,
+        /// How sensitive.
+        classification: Classification,
+        /// Kinds of sensitive data.
+        categories: BTreeSet<Arc<str>>,
+        /// Whether it may be used for the task's purpose.
+        purpose_covered: bool,
+        /// Whether it is of trusted integrity.
+        trusted: bool,
+    }
+}

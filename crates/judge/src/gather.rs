@@ -1,0 +1,326 @@
+//! Gathering: everything about an act that a norm may speak of, computed from the state and the moment.
+
+use crate::act::Act;
+use crate::effect::Effect;
+use crate::facts::{Facts, PossibleFacts, ShownFacts};
+use crate::label::Label;
+use crate::moment::Moment;
+use crate::name::{PrincipalId, ResourceId};
+use crate::reach::{Beyond, Reach};
+use crate::state::{Flow, LabelId, State, TaskState, cleared_for_task};
+use crate::task::Caller;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How many people a sample names.
+const SAMPLE_PEOPLE_MAX: usize = 5;
+
+/// Kinds of resources that are Prudence's own authority, or the evidence of what was done: the part before the first `:`.
+const GOVERNANCE_KINDS: [&str; 15] = [
+    "agent", "agents", "approval", "approvals", "audit", "evidence", "grant", "grants", "ledger", "norm", "norms", "policies",
+    "policy", "prudence", "role",
+];
+
+/// What was gathered.
+pub(crate) struct Gathered {
+    /// The facts that are the same for every effect of the act.
+    pub(crate) facts: Facts,
+    /// Who would see what leaves.
+    pub(crate) audience: Reach,
+    /// Labels that flow into it.
+    pub(crate) flows: Flows,
+    /// Resources that the chain will not get.
+    pub(crate) withheld: BTreeSet<ResourceId>,
+    /// What differs from effect to effect.
+    pub(crate) effect_facts: BTreeMap<Effect, EffectFacts>,
+}
+
+/// Labels of what is shown and of what is possible.
+#[derive(Default)]
+pub(crate) struct Flows {
+    pub(crate) shown: BTreeSet<LabelId>,
+    pub(crate) possible: BTreeSet<LabelId>,
+}
+
+/// What differs from effect to effect.
+#[derive(Clone, Copy)]
+pub(crate) struct EffectFacts {
+    effect_named: bool,
+    resources_named: bool,
+}
+
+impl Gathered {
+    pub(crate) fn for_effect(&self, effect: Effect) -> Cow<'_, Facts> {
+        match self.effect_facts.get(&effect) {
+            Some(of) if of.effect_named == self.facts.task.effect_named && of.resources_named == self.facts.task.resources_named => {
+                Cow::Borrowed(&self.facts)
+            }
+            Some(of) => {
+                let mut facts = self.facts.clone();
+                facts.task.effect_named = of.effect_named;
+                facts.task.resources_named = of.resources_named;
+                Cow::Owned(facts)
+            }
+            None => Cow::Borrowed(&self.facts),
+        }
+    }
+}
+
+/// Computes all facts of `act`.
+pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) -> Gathered {
+    let task = caller.task.as_ref().and_then(|id| state.task(id));
+    let flow = caller.task.as_ref().and_then(|id| state.root_of(id)).and_then(|root| state.flow(&root));
+    let audience = audience(state, act);
+    let mut facts = Facts::default();
+    let mut withheld = BTreeSet::new();
+
+    chain(state, caller, &mut facts);
+    facts.act.resources = act.resources.len() as u64;
+    facts.act.recipients = act.recipients.len() as u64;
+    facts.act.amount = act.amount.unwrap_or(0);
+    facts.act.governance = touches_governance(state, act);
+    facts.act.freeze_window = act.resources.iter().any(|resource| state.directory().is_frozen(resource.as_str(), moment));
+    facts.audience.people = audience.people.bits().len();
+    facts.audience.public = audience.public;
+    facts.audience.external = audience.external.len() as u64;
+    if act.effects.contains(&Effect::Read) {
+        reading(state, caller, act, &mut facts, &mut withheld);
+    }
+    let effect_facts = match task {
+        Some(task) => task_facts(task, act, &audience, moment, &mut facts),
+        None => {
+            facts.task.effect_named = true;
+            facts.task.resources_named = true;
+            facts.task.amount_within = true;
+            BTreeMap::new()
+        }
+    };
+    let flows = match flow {
+        Some(flow) => flow_facts(state, caller, act, &audience, flow, task, &mut facts),
+        None => Flows::default(),
+    };
+    Gathered { facts, audience, flows, withheld, effect_facts }
+}
+
+fn chain(state: &State, caller: &Caller, facts: &mut Facts) {
+    facts.chain.depth = caller.chain.len() as u64;
+    let Some((person, agents)) = caller.chain.split_first() else { return };
+    facts.chain.person = person.to_string();
+    facts.chain.agent = agents.last().map(PrincipalId::to_string).unwrap_or_default();
+    let directory = state.directory();
+    facts.task.owners_here = directory.person(person.as_str()).is_some()
+        && agents.iter().all(|agent| {
+            directory.agent(agent.as_str()).is_some_and(|agent| directory.person(agent.owner.as_str()).is_some())
+        });
+}
+
+/// Who would see what leaves: named recipients, and the audiences of the destinations that the act touches.
+/// A destination that nobody knows is somebody outside, so that it fails closed where a norm consumes it.
+fn audience(state: &State, act: &Act) -> Reach {
+    let directory = state.directory();
+    let mut reach = Reach::nobody();
+    for recipient in &act.recipients {
+        reach = reach.union(&directory.reach_of_recipient(recipient));
+    }
+    let publishes = act.effects.contains(&Effect::Publish);
+    let sends_unnamed = act.effects.contains(&Effect::Send) && act.recipients.is_empty();
+    if publishes || sends_unnamed || act.effects.contains(&Effect::Write) {
+        for resource in &act.resources {
+            match directory.audience_of(resource.as_str()) {
+                Some(audience) => reach = reach.union(audience),
+                None if publishes || sends_unnamed => {
+                    let readers = state.label_of(resource).and_then(|label| label.readers);
+                    reach = reach.union(&readers.unwrap_or_else(|| Reach {
+                        external: BTreeSet::from([Arc::from(resource.as_str())]),
+                        ..Reach::nobody()
+                    }));
+                }
+                None => {}
+            }
+        }
+    }
+    reach
+}
+
+fn task_facts(task: &TaskState, act: &Act, audience: &Reach, moment: Moment, facts: &mut Facts) -> BTreeMap<Effect, EffectFacts> {
+    let TaskState { task, spent, address, .. } = task;
+    facts.task.present = true;
+    facts.task.purpose.clone_from(&task.purpose);
+    facts.task.address = task.address.iter().map(|name| Arc::from(name.as_str())).collect();
+    facts.task.lapsed = moment < task.starts || moment >= task.ends;
+    facts.task.amount_within = match (act.amount, task.budget.amount) {
+        (Some(amount), Some(limit)) => spent.checked_add(amount).is_some_and(|total| total <= limit),
+        (None, _) | (_, None) => true,
+    };
+    facts.audience.beyond_address = audience.beyond(address).count();
+    facts.task.objects_named = !act.resources.is_empty()
+        && act.resources.iter().all(|resource| {
+            let exactly = |name: &String| name == resource.as_str();
+            task.resources.as_ref().is_some_and(|names| names.iter().any(exactly)) || is_in_words(&task.words, resource.as_str())
+        });
+    let named = |resource: &ResourceId| {
+        task.resources.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| crate::pattern::matches(pattern, resource.as_str())))
+            || task.address.iter().any(|name| name == resource.as_str())
+    };
+    let all_named = act.resources.iter().all(named);
+    // The way of an answer to those it was asked for belongs to every task that may send at all.
+    let answers = !audience.is_nobody() && facts.audience.beyond_address == 0;
+    let of: BTreeMap<Effect, EffectFacts> = act
+        .effects
+        .iter()
+        .map(|&effect| {
+            let effect_named = task.effects.as_ref().is_none_or(|effects| effects.contains(&effect));
+            (effect, EffectFacts { effect_named, resources_named: all_named || (effect == Effect::Send && answers) })
+        })
+        .collect();
+    facts.task.effect_named = of.values().all(|of| of.effect_named);
+    facts.task.resources_named = of.values().all(|of| of.resources_named);
+    of
+}
+
+/// Whether the requester's words name this resource: its whole id, or the part after its kind, standing by itself.
+fn is_in_words(words: &str, resource: &str) -> bool {
+    let object = resource.split_once(':').map_or(resource, |(_, object)| object);
+    let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | ':' | '.' | '@');
+    object.chars().count() >= 3
+        && words
+            .split(|c: char| !part_of_name(c))
+            .map(|word| word.trim_end_matches(['.', ':', '/']))
+            .any(|word| word == resource || word == object)
+}
+
+fn reading(state: &State, caller: &Caller, act: &Act, facts: &mut Facts, withheld: &mut BTreeSet<ResourceId>) {
+    for resource in &act.resources {
+        let Some(label) = state.label_of(resource) else { continue };
+        facts.reading.items += 1;
+        if label.readers.is_some() && !is_cleared(state, caller, &label) {
+            facts.reading.uncleared += 1;
+            withheld.insert(resource.clone());
+        }
+    }
+}
+
+/// Whether the person at the head of the chain is cleared for an item with this label.
+pub(crate) fn is_cleared(state: &State, caller: &Caller, label: &Label) -> bool {
+    let cleared = state.directory().cleared_for(label);
+    cleared.public
+        || caller
+            .chain
+            .first()
+            .and_then(|person| state.directory().person(person.as_str()))
+            .is_some_and(|number| cleared.people.bits().contains(number))
+}
+
+fn touches_governance(state: &State, act: &Act) -> bool {
+    let kind_of = |resource: &ResourceId| {
+        let kind = resource.as_str().split(':').next().unwrap_or_default();
+        GOVERNANCE_KINDS.contains(&kind)
+    };
+    let is_agent = |name: &String| state.directory().agent(name).is_some();
+    act.resources.iter().any(kind_of)
+        || act.change.as_ref().is_some_and(|change| {
+            change.add_readers.iter().chain(&change.add_members).chain(change.audience.iter().flatten()).any(is_agent)
+        })
+}
+
+/// What is shown and what is possible, for this audience.
+fn flow_facts(
+    state: &State,
+    caller: &Caller,
+    act: &Act,
+    audience: &Reach,
+    flow: &Flow,
+    task: Option<&TaskState>,
+    facts: &mut Facts,
+) -> Flows {
+    let mut flows = Flows { possible: flow.label_ids().clone(), ..Flows::default() };
+    let leaves = act.effects.iter().any(|effect| !matches!(effect, Effect::Read | Effect::Compute));
+    if leaves || !audience.is_nobody() {
+        let purpose = task.map_or("", |task| task.task.purpose.as_str());
+        shown(state, caller, act, audience, flow, purpose, facts, &mut flows);
+    }
+    if act.effects.iter().any(|effect| effect.is_outward()) {
+        let summary = flow.summary();
+        let beyond = audience.beyond(&summary.cleared);
+        facts.possible = PossibleFacts {
+            items: flow.items(),
+            uncleared: beyond.count(),
+            sample: sample(state, &beyond),
+            unknown: summary.unknown,
+            classification: summary.classification,
+            categories: summary.categories.clone(),
+            purpose_uncovered: summary.purpose_uncovered,
+        };
+    }
+    flows
+}
+
+#[allow(clippy::too_many_arguments, reason = "one computation over one act, split out only for its length")]
+fn shown(
+    state: &State,
+    caller: &Caller,
+    act: &Act,
+    audience: &Reach,
+    flow: &Flow,
+    purpose: &str,
+    facts: &mut Facts,
+    flows: &mut Flows,
+) {
+    let parts: Vec<&str> = act.content.iter().map(String::as_str).chain(act.values.iter().map(|value| value.text.as_str())).collect();
+    let found = flow.index().search(state.key(), &parts);
+    facts.shown = ShownFacts { unsearched: found.truncated || flow.is_partial(), ..ShownFacts::default() };
+    let Some(person) = caller.chain.first() else { return };
+    let mut of_label: BTreeMap<LabelId, (Beyond, bool)> = BTreeMap::new();
+    let mut judge_read = |number: u32| -> Option<(LabelId, bool)> {
+        let (_, id) = flow.read(number)?;
+        let (beyond, covered) = of_label.entry(*id).or_insert_with(|| {
+            let (label, cleared) = state.label(*id);
+            let cleared = cleared_for_task(label, cleared, person, state.principals());
+            (audience.beyond(&cleared), label.purposes.cover(purpose))
+        });
+        Some((*id, beyond.count() == 0 && *covered))
+    };
+    let mut items: BTreeSet<&ResourceId> = BTreeSet::new();
+    let mut held: BTreeSet<LabelId> = BTreeSet::new();
+    for (_, _, reads) in found.hits() {
+        // What also stands in something that all of them may have, for this purpose, was not kept from them.
+        let is_released = reads.iter().any(|&number| judge_read(number).is_some_and(|(_, free)| free));
+        for &number in reads {
+            let (Some((label, _)), Some((item, _))) = (judge_read(number), flow.read(number)) else { continue };
+            items.insert(item);
+            flows.shown.insert(label);
+            if !is_released {
+                held.insert(label);
+            }
+        }
+    }
+    facts.shown.items = items.len() as u64;
+    let mut beyond = Beyond::default();
+    for id in &held {
+        let (label, _) = state.label(*id);
+        let (outside, covered) = &of_label[id];
+        beyond.absorb(outside);
+        facts.shown.unknown += u64::from(label.readers.is_none());
+        facts.shown.purpose_uncovered += u64::from(!covered);
+    }
+    for id in &flows.shown {
+        let (label, _) = state.label(*id);
+        facts.shown.classification = facts.shown.classification.max(label.classification);
+        facts.shown.categories.extend(label.categories.iter().cloned());
+    }
+    facts.shown.uncleared = beyond.count();
+    facts.shown.sample = sample(state, &beyond);
+}
+
+fn sample(state: &State, beyond: &Beyond) -> BTreeSet<Arc<str>> {
+    beyond
+        .people
+        .iter()
+        .filter_map(|number| state.principals().name(number))
+        .map(|name| Arc::from(name.as_str()))
+        .chain(beyond.external.iter().cloned())
+        .chain(beyond.public.then(|| Arc::from("public")))
+        .take(SAMPLE_PEOPLE_MAX)
+        .collect()
+}

@@ -1,0 +1,155 @@
+//! Observing: a result's items are labelled and judged before the agent sees any of them, because reading is what taints.
+
+use crate::act::{LabelSpec, Observation, ObservedItem};
+use crate::content::{Sketch, sketch};
+use crate::decision::{Outcome, Reason};
+use crate::directory::Directory;
+use crate::event::{LabelRecord, ReadRecord, SetRecord};
+use crate::facts::{Facts, ItemFacts};
+use crate::gather::is_cleared;
+use crate::label::{Classification, Label, Purposes};
+use crate::name::ResourceId;
+use crate::reach::Reach;
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What may be released of a result, and what the record of it needs.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Every item with its label, in the order of the observation.
+    pub items: Vec<ReadRecord>,
+    /// Items that the chain does not get.
+    pub withheld: BTreeSet<ResourceId>,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// Sets of people that no record has spelt out yet.
+    pub sets: Vec<SetRecord>,
+}
+
+/// Labels the items of a result and says which of them the chain may have. When the gate only observes (`enforced` is
+/// false), what would be withheld is still marked so, and still recorded as read, because the agent gets it.
+#[must_use]
+pub fn observe(state: &State, observation: &Observation, enforced: bool) -> Verdict {
+    let mut judged: BTreeMap<LabelRecord, Vec<Reason>> = BTreeMap::new();
+    let mut verdict = Verdict { items: Vec::new(), withheld: BTreeSet::new(), reasons: Vec::new(), sets: Vec::new() };
+    let mut reaches: Vec<Reach> = Vec::new();
+    for item in &observation.items {
+        let label = label_of(state, item);
+        let record = LabelRecord::from(&label);
+        let reasons = judged.entry(record.clone()).or_insert_with(|| {
+            reaches.extend(label.readers.clone());
+            withholding(state, observation, item, &label)
+        });
+        let withheld = !reasons.is_empty();
+        if withheld {
+            verdict.withheld.insert(item.id.clone());
+            verdict.reasons.extend(reasons.iter().cloned());
+        }
+        let kept_from_agent = withheld && enforced;
+        verdict.items.push(ReadRecord {
+            id: item.id.clone(),
+            label: record,
+            sketch: (!kept_from_agent).then(|| Arc::new(text_sketch(state, item))),
+            withheld: kept_from_agent,
+        });
+    }
+    verdict.reasons.sort();
+    verdict.reasons.dedup();
+    verdict.sets = state.new_sets(&reaches);
+    verdict
+}
+
+fn text_sketch(state: &State, item: &ObservedItem) -> Sketch {
+    sketch(state.key(), &item.text)
+}
+
+/// Why the chain does not get an item with this label; nothing when it does.
+fn withholding(state: &State, observation: &Observation, item: &ObservedItem, label: &Label) -> Vec<Reason> {
+    let caller = &observation.caller;
+    let (Some(policies), Some(last)) = (state.policies(), caller.chain.last()) else { return Vec::new() };
+    let task = caller.task.as_ref().and_then(|id| state.task(id));
+    let mut facts = Facts::default();
+    facts.chain.person = caller.chain[0].to_string();
+    facts.chain.agent = if caller.chain.len() > 1 { last.to_string() } else { String::new() };
+    facts.chain.depth = caller.chain.len() as u64;
+    if let Some(task) = task {
+        facts.task.present = true;
+        facts.task.purpose.clone_from(&task.task.purpose);
+    }
+    // The act was permitted as what it is; here only the item is new.
+    facts.task.effect_named = true;
+    facts.task.resources_named = true;
+    facts.task.objects_named = true;
+    facts.task.amount_within = true;
+    facts.task.owners_here = true;
+    facts.item = ItemFacts {
+        known: label.readers.is_some(),
+        cleared: is_cleared(state, caller, label),
+        classification: label.classification,
+        categories: label.categories.clone(),
+        purpose_covered: label.purposes.cover(&facts.task.purpose),
+        trusted: label.integrity == crate::label::Integrity::Trusted,
+    };
+    let findings = policies.norms_on_item(last, caller.chain.len() > 1, item.id.as_str(), &facts);
+    let person = &caller.chain[0];
+    let redactions = findings.obligations.iter().filter_map(|obligation| match obligation {
+        crate::decision::Obligation::Redact(norm) => Some(Reason {
+            ground: crate::decision::Ground::Norm(norm.clone()),
+            outcome: Outcome::Deny,
+            sentence: format!("{person} is not cleared for a part of the result, which was withheld"),
+            remedy: Some("ask its owner, or somebody who is cleared, for what you need of it".to_owned()),
+            approver: None,
+        }),
+        crate::decision::Obligation::Mask(_) | crate::decision::Obligation::Limit(_) | crate::decision::Obligation::Notify(_) => None,
+    });
+    findings.reasons.into_iter().chain(redactions).collect()
+}
+
+/// The label of an item: what the system of record says, else the contract, else its container; tightened by what the
+/// result says about itself, never loosened.
+fn label_of(state: &State, item: &ObservedItem) -> Label {
+    let directory = state.directory();
+    let label = state
+        .label_of(&item.id)
+        .or_else(|| item.otherwise.as_ref().map(|spec| stated(directory, spec)))
+        .or_else(|| item.container.as_ref().and_then(|container| contained(directory, container)))
+        .unwrap_or_else(Label::unknown);
+    match &item.claimed {
+        Some(claimed) => tightened(directory, label, claimed),
+        None => label,
+    }
+}
+
+fn contained(directory: &Directory, container: &ResourceId) -> Option<Label> {
+    let audience = directory.audience_of(container.as_str())?;
+    Some(Label { readers: Some(audience.clone()), ..Label::unknown() })
+}
+
+fn reach(directory: &Directory, names: &[String]) -> Reach {
+    directory.reach_of_all(names.iter().map(String::as_str))
+}
+
+fn stated(directory: &Directory, spec: &LabelSpec) -> Label {
+    Label {
+        readers: spec.readers.as_ref().map(|names| reach(directory, names)),
+        classification: spec.classification.unwrap_or_default(),
+        categories: spec.categories.clone(),
+        purposes: spec.purposes.clone().map_or(Purposes::Any, Purposes::Only),
+        integrity: spec.integrity.unwrap_or_default(),
+        origins: BTreeSet::new(),
+    }
+}
+
+/// Joins what a result says about itself. Readers it names cannot make unknown readers known.
+fn tightened(directory: &Directory, label: Label, claimed: &LabelSpec) -> Label {
+    let claim = Label {
+        readers: Some(claimed.readers.as_ref().map_or_else(Reach::everyone, |names| reach(directory, names))),
+        classification: claimed.classification.unwrap_or(Classification::Public),
+        categories: claimed.categories.clone(),
+        purposes: claimed.purposes.clone().map_or(Purposes::Any, Purposes::Only),
+        integrity: claimed.integrity.unwrap_or(crate::label::Integrity::Trusted),
+        origins: BTreeSet::new(),
+    };
+    label.join(&claim)
+}

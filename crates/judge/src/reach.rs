@@ -1,0 +1,199 @@
+//! Reach: a resolved set of those who can see something. Readers, audiences and addresses are all this one thing.
+//!
+//! People are dense numbers of the [`crate::directory`]; a set carries its digest so that a record can keep
+//! "who could see it then" without naming a group whose members change.
+
+use crate::digest::Digest;
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// An immutable set of people with its digest; cloning is a reference count.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeopleSet {
+    bits: Arc<RoaringBitmap>,
+    digest: Digest,
+}
+
+impl PeopleSet {
+    /// Fixes `bits` as a set.
+    #[must_use]
+    pub fn new(bits: RoaringBitmap) -> Self {
+        let digest = Digest::of(&serialized(&bits));
+        Self { bits: Arc::new(bits), digest }
+    }
+
+    /// Nobody.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::new(RoaringBitmap::new())
+    }
+
+    /// The people as dense numbers.
+    #[must_use]
+    pub fn bits(&self) -> &RoaringBitmap {
+        &self.bits
+    }
+
+    /// What a record calls this set.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The set in roaring's portable format, for a record.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serialized(&self.bits)
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote; `None` when the bytes are not such a set.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        RoaringBitmap::deserialize_from(bytes).ok().map(Self::new)
+    }
+}
+
+fn serialized(bits: &RoaringBitmap) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(bits.serialized_size());
+    bits.serialize_into(&mut bytes).expect("writing to a vector does not fail");
+    bytes
+}
+
+impl std::fmt::Debug for PeopleSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} people ({})", self.bits.len(), &self.digest.to_string()[..8])
+    }
+}
+
+/// Who can see something: known people, the public, and domains or addresses outside the organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Known people.
+    pub people: PeopleSet,
+    /// Everyone, known or not.
+    pub public: bool,
+    /// Outside domains and addresses, lower case.
+    pub external: BTreeSet<Arc<str>>,
+}
+
+impl Reach {
+    /// Nobody.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self { people: PeopleSet::empty(), public: false, external: BTreeSet::new() }
+    }
+
+    /// Everyone.
+    #[must_use]
+    pub fn everyone() -> Self {
+        Self { public: true, ..Self::nobody() }
+    }
+
+    /// Known people only.
+    #[must_use]
+    pub fn of_people(bits: RoaringBitmap) -> Self {
+        Self { people: PeopleSet::new(bits), ..Self::nobody() }
+    }
+
+    /// Whether it reaches nobody at all.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        !self.public && self.external.is_empty() && self.people.bits.is_empty()
+    }
+
+    /// Those in both. The public contains everybody.
+    #[must_use]
+    pub fn intersect(&self, other: &Reach) -> Reach {
+        match (self.public, other.public) {
+            (true, true) => Reach::everyone(),
+            (true, false) => other.clone(),
+            (false, true) => self.clone(),
+            (false, false) => Reach {
+                people: if self.people.digest == other.people.digest {
+                    self.people.clone()
+                } else {
+                    PeopleSet::new(self.people.bits() & other.people.bits())
+                },
+                public: false,
+                external: self.external.intersection(&other.external).cloned().collect(),
+            },
+        }
+    }
+
+    /// Those in either.
+    #[must_use]
+    pub fn union(&self, other: &Reach) -> Reach {
+        if self.people.digest == other.people.digest && self.external.is_empty() && other.external.is_empty() {
+            return Reach { public: self.public || other.public, ..self.clone() };
+        }
+        Reach {
+            people: PeopleSet::new(self.people.bits() | other.people.bits()),
+            public: self.public || other.public,
+            external: self.external.union(&other.external).cloned().collect(),
+        }
+    }
+
+    /// Who of `self` is not in `allowed`.
+    #[must_use]
+    pub fn beyond(&self, allowed: &Reach) -> Beyond {
+        if allowed.public {
+            return Beyond::default();
+        }
+        Beyond {
+            people: if self.people.digest == allowed.people.digest {
+                RoaringBitmap::new()
+            } else {
+                self.people.bits() - allowed.people.bits()
+            },
+            public: self.public,
+            external: self.external.difference(&allowed.external).cloned().collect(),
+        }
+    }
+}
+
+/// Those of an audience who are outside of an allowed reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// Known people.
+    pub people: RoaringBitmap,
+    /// The public at large.
+    pub public: bool,
+    /// Outside domains and addresses.
+    pub external: BTreeSet<Arc<str>>,
+}
+
+impl Beyond {
+    /// How many; the public and each outside address or domain count as one more each, so that none of them is ever nothing.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.people.len() + u64::from(self.public) + self.external.len() as u64
+    }
+
+    /// Adds those of `other`.
+    pub fn absorb(&mut self, other: &Beyond) {
+        self.people |= &other.people;
+        self.public |= other.public;
+        self.external.extend(other.external.iter().cloned());
+    }
+}
+
+/// A reach as a record keeps it: the people by digest, the rest spelt out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReachRecord {
+    /// Digest of the people's set; the set itself is in the record where it was first used.
+    pub people: Digest,
+    /// Everyone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
+    /// Outside domains and addresses.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub external: BTreeSet<Arc<str>>,
+}
+
+impl From<&Reach> for ReachRecord {
+    fn from(reach: &Reach) -> Self {
+        Self { people: reach.people.digest(), public: reach.public, external: reach.external.clone() }
+    }
+}

@@ -1,0 +1,611 @@
+//! The state: a fold of events. Replaying the ledger rebuilds it byte for byte ([`State::digest`]).
+//!
+//! What is derived (resolved sets, compiled policies, the text index) is kept beside what is folded, and can be thrown away.
+//! Applying never fails: an event that does not fit leaves the state as it was, because the ledger is what happened.
+
+use crate::content::{ContentKey, Index};
+use crate::decision::Outcome;
+use crate::digest::Digest;
+use crate::directory::{Directory, DirectoryError, PrincipalTable};
+use crate::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record, SetRecord};
+use crate::facts::Facts;
+use crate::label::{Classification, Label};
+use crate::moment::Moment;
+use crate::name::{AskId, DecisionId, NormId, PrincipalId, ResourceId, TaskId};
+use crate::policy::{Policies, PolicyError};
+use crate::reach::{PeopleSet, Reach, ReachRecord};
+use crate::task::{Caller, Task};
+use crate::decision::Reason;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How many different things one flow remembers to have read. Beyond it the task cannot read any more.
+pub const READS_MAX: usize = 50_000;
+/// How long after its end a task, its flow and its asks are still known, in milliseconds.
+pub const TASK_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// A label that is in use, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LabelId(u32);
+
+#[derive(Debug)]
+struct LabelEntry {
+    label: Label,
+    /// Derived: everyone cleared for it under the present directory.
+    cleared: Reach,
+}
+
+/// Labels in use, each once.
+#[derive(Debug, Default)]
+struct LabelTable {
+    entries: Vec<LabelEntry>,
+    numbers: BTreeMap<LabelRecord, LabelId>,
+}
+
+/// What one task (with all its sub-tasks that are not isolated) has read.
+#[derive(Default)]
+pub struct Flow {
+    reads: Vec<(ResourceId, LabelId)>,
+    seen: BTreeSet<(ResourceId, LabelId, Digest)>,
+    labels: BTreeSet<LabelId>,
+    items: BTreeSet<ResourceId>,
+    partial: bool,
+    index: Index,
+    derived: FlowSummary,
+}
+
+/// Derived: what a flow could put into anything that leaves it.
+#[derive(Debug, Clone)]
+pub(crate) struct FlowSummary {
+    pub(crate) cleared: Reach,
+    pub(crate) unknown: u64,
+    pub(crate) purpose_uncovered: u64,
+    pub(crate) classification: Classification,
+    pub(crate) categories: BTreeSet<Arc<str>>,
+}
+
+impl Default for FlowSummary {
+    fn default() -> Self {
+        Self {
+            cleared: Reach::everyone(),
+            unknown: 0,
+            purpose_uncovered: 0,
+            classification: Classification::Public,
+            categories: BTreeSet::new(),
+        }
+    }
+}
+
+impl Flow {
+    /// How many items were read.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        self.items.len() as u64
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Whether something that was read is too large to be recognised in full.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    pub(crate) fn summary(&self) -> &FlowSummary {
+        &self.derived
+    }
+
+    pub(crate) fn label_ids(&self) -> &BTreeSet<LabelId> {
+        &self.labels
+    }
+
+    pub(crate) fn read(&self, number: u32) -> Option<&(ResourceId, LabelId)> {
+        self.reads.get(number as usize)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.reads.len() >= READS_MAX
+    }
+}
+
+/// A task as it stands.
+#[derive(Debug)]
+pub struct TaskState {
+    /// The task.
+    pub task: Task,
+    /// Whether a person ended it.
+    pub ended: bool,
+    /// Money spent so far.
+    pub spent: u64,
+    /// Calls decided so far.
+    pub calls: u64,
+    /// Derived: who the answer is for.
+    pub(crate) address: Reach,
+}
+
+/// How an ask stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Nobody has answered.
+    Open,
+    /// A person said yes; not used yet.
+    Approved {
+        /// Who.
+        by: PrincipalId,
+    },
+    /// A person said no.
+    Denied {
+        /// Who.
+        by: PrincipalId,
+    },
+    /// The yes was used.
+    Used {
+        /// Who had said yes.
+        by: PrincipalId,
+    },
+}
+
+/// An ask.
+#[derive(Debug, Clone)]
+pub struct AskState {
+    /// Which.
+    pub id: AskId,
+    /// The decision that asked.
+    pub decision: DecisionId,
+    /// Who called.
+    pub caller: Caller,
+    /// The exact act.
+    pub act: ActRecord,
+    /// Why it was asked.
+    pub reasons: Vec<Reason>,
+    /// What was known.
+    pub facts: Facts,
+    /// When it was asked.
+    pub asked: Moment,
+    /// Until when it can be answered and used.
+    pub expires: Moment,
+    /// How it stands.
+    pub answer: Answer,
+}
+
+impl AskState {
+    /// The norms and codes that asked.
+    #[must_use]
+    pub fn grounds(&self) -> BTreeSet<&str> {
+        self.reasons.iter().filter(|reason| reason.outcome == Outcome::Ask).map(|reason| reason.ground.word()).collect()
+    }
+}
+
+/// A permitted act whose effect has not ended.
+#[derive(Debug)]
+pub struct OpenAct {
+    /// Who called.
+    pub caller: Caller,
+    /// To what.
+    pub resources: Vec<ResourceId>,
+    /// Whether it writes.
+    pub writes: bool,
+    made: Option<LabelId>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleErrors {
+    /// In the directory.
+    pub directory: Vec<DirectoryError>,
+    /// In the policies.
+    pub policies: Vec<PolicyError>,
+}
+
+/// Checks a configuration before it is recorded.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check(bundle: &Bundle) -> Result<(), BundleErrors> {
+    let directory = Directory::resolve(&bundle.directory, &mut PrincipalTable::default()).err().unwrap_or_default();
+    let policies = Policies::compile(&bundle.policies).err().unwrap_or_default();
+    if directory.is_empty() && policies.is_empty() { Ok(()) } else { Err(BundleErrors { directory, policies }) }
+}
+
+/// Everything that decisions depend on.
+pub struct State {
+    key: ContentKey,
+    bundle: Option<Digest>,
+    table: PrincipalTable,
+    directory: Directory,
+    policies: Option<Policies>,
+    sets: BTreeMap<Digest, PeopleSet>,
+    labels: LabelTable,
+    tasks: BTreeMap<TaskId, TaskState>,
+    flows: BTreeMap<TaskId, Flow>,
+    written: BTreeMap<ResourceId, LabelId>,
+    asks: BTreeMap<AskId, AskState>,
+    /// Asks by what they are about, so that the same call finds its ask without a scan. The newest one counts.
+    asks_by_act: BTreeMap<(Option<TaskId>, Digest), AskId>,
+    open: BTreeMap<DecisionId, OpenAct>,
+}
+
+impl State {
+    /// The state before the first event. Text is recognised by sketches under `key`.
+    #[must_use]
+    pub fn new(key: ContentKey) -> Self {
+        Self {
+            key,
+            bundle: None,
+            table: PrincipalTable::default(),
+            directory: Directory::default(),
+            policies: None,
+            sets: BTreeMap::new(),
+            labels: LabelTable::default(),
+            tasks: BTreeMap::new(),
+            flows: BTreeMap::new(),
+            written: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            asks_by_act: BTreeMap::new(),
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Adds what happened.
+    pub fn apply(&mut self, record: &Record) {
+        match &record.event {
+            Event::Configured(bundle) => self.configure(bundle),
+            Event::TaskStarted(task) => self.start_task(task, record.at),
+            Event::TaskEnded { task } => {
+                if let Some(state) = self.tasks.get_mut(task) {
+                    state.ended = true;
+                }
+            }
+            Event::Decided(decided) => self.decided(decided, record.at),
+            Event::Observed(observed) => self.observed(observed),
+            Event::Answered { ask, by, yes } => {
+                if let Some(ask) = self.asks.get_mut(ask).filter(|ask| ask.answer == Answer::Open) {
+                    ask.answer = if *yes { Answer::Approved { by: by.clone() } } else { Answer::Denied { by: by.clone() } };
+                }
+            }
+            Event::Refused(_) => {}
+        }
+    }
+
+    fn configure(&mut self, bundle: &Bundle) {
+        self.bundle = Some(bundle.digest());
+        match Directory::resolve(&bundle.directory, &mut self.table) {
+            Ok(directory) => self.directory = directory,
+            // Only reachable when this program reads a ledger that another version wrote: then nobody is anybody.
+            Err(_) => self.directory = Directory::default(),
+        }
+        self.policies = Policies::compile(&bundle.policies).ok();
+        for entry in &mut self.labels.entries {
+            entry.cleared = self.directory.cleared_for(&entry.label);
+        }
+        for state in self.tasks.values_mut() {
+            state.address = self.directory.reach_of_all(state.task.address.iter().map(String::as_str));
+        }
+        for (id, flow) in &mut self.flows {
+            flow.derived = FlowSummary::default();
+            if let Some(state) = self.tasks.get(id) {
+                for label in &flow.labels {
+                    flow.derived.add(&self.labels.entries[label.0 as usize], &state.task, &self.table);
+                }
+            }
+        }
+    }
+
+    fn start_task(&mut self, task: &Task, at: Moment) {
+        self.forget_before(at);
+        let address = self.directory.reach_of_all(task.address.iter().map(String::as_str));
+        self.tasks
+            .entry(task.id.clone())
+            .or_insert_with(|| TaskState { task: task.clone(), ended: false, spent: 0, calls: 0, address });
+    }
+
+    /// Lets go of tasks that ended long ago, with their flows and asks, so that memory stays bounded by the tasks of a day.
+    fn forget_before(&mut self, at: Moment) {
+        let tasks = &self.tasks;
+        let over = |id: &TaskId| tasks.get(id).is_none_or(|state| state.task.ends.after_ms(TASK_RETENTION_MS) < at);
+        self.flows.retain(|id, _| !over(id));
+        self.asks.retain(|_, ask| match &ask.caller.task {
+            Some(id) => !over(id),
+            None => ask.expires.after_ms(TASK_RETENTION_MS) >= at,
+        });
+        let asks = &self.asks;
+        self.asks_by_act.retain(|_, id| asks.contains_key(id));
+        self.tasks.retain(|_, state| state.task.ends.after_ms(TASK_RETENTION_MS) >= at);
+    }
+
+    fn decided(&mut self, decided: &Decided, at: Moment) {
+        self.learn_sets(&decided.sets);
+        if let Some(state) = decided.caller.task.as_ref().and_then(|id| self.tasks.get_mut(id)) {
+            state.calls = state.calls.saturating_add(1);
+        }
+        if let Some(used) = &decided.approved_by
+            && let Some(ask) = self.asks.get_mut(used)
+            && let Answer::Approved { by } = &ask.answer
+        {
+            ask.answer = Answer::Used { by: by.clone() };
+        }
+        if let Some(Asked { id, expires }) = &decided.ask
+            && !self.asks.contains_key(id)
+        {
+            self.asks_by_act.insert((decided.caller.task.clone(), decided.act.digest), id.clone());
+            let ask = AskState {
+                id: id.clone(),
+                decision: decided.id.clone(),
+                caller: decided.caller.clone(),
+                act: decided.act.clone(),
+                reasons: decided.decision.reasons.clone(),
+                facts: decided.decision.facts.clone(),
+                asked: at,
+                expires: *expires,
+                answer: Answer::Open,
+            };
+            self.asks.insert(id.clone(), ask);
+        }
+        if decided.decision.outcome == Outcome::Permit || !decided.enforced {
+            let made = decided.made.as_ref().map(|record| self.intern(record));
+            if let (Some(state), Some(amount)) =
+                (decided.caller.task.as_ref().and_then(|id| self.tasks.get_mut(id)), decided.act.amount)
+            {
+                state.spent = state.spent.saturating_add(amount);
+            }
+            let act = OpenAct {
+                caller: decided.caller.clone(),
+                resources: decided.act.resources.clone(),
+                writes: decided.act.effects.contains(&crate::effect::Effect::Write),
+                made,
+            };
+            self.open.insert(decided.id.clone(), act);
+        }
+    }
+
+    fn observed(&mut self, observed: &Observed) {
+        self.learn_sets(&observed.sets);
+        let Some(act) = self.open.remove(&observed.decision) else { return };
+        // What may have happened is treated as having happened: its label holds.
+        if let (Some(made), Ended::Ok | Ended::Ambiguous) = (act.made, observed.ended) {
+            let targets = act.resources.iter().filter(|id| act.writes && self.directory.audience_of(id.as_str()).is_none());
+            for id in targets.chain(&observed.created).cloned().collect::<Vec<_>>() {
+                self.written.insert(id, made);
+            }
+        }
+        let Some(root) = act.caller.task.as_ref().and_then(|task| self.root_of(task)) else { return };
+        for item in observed.items.iter().filter(|item| !item.withheld) {
+            let label = self.intern(&item.label);
+            let Some(state) = self.tasks.get(&root) else { continue };
+            let flow = self.flows.entry(root.clone()).or_default();
+            let print = item.sketch.as_ref().map_or(Digest([0; 32]), |sketch| sketch_digest(sketch));
+            if flow.is_full() || !flow.seen.insert((item.id.clone(), label, print)) {
+                continue;
+            }
+            let number = u32::try_from(flow.reads.len()).expect("READS_MAX fits");
+            flow.reads.push((item.id.clone(), label));
+            flow.items.insert(item.id.clone());
+            if let Some(sketch) = &item.sketch {
+                flow.partial |= sketch.is_partial();
+                flow.index.add(number, sketch);
+            }
+            if flow.labels.insert(label) {
+                flow.derived.add(&self.labels.entries[label.0 as usize], &state.task, &self.table);
+            }
+        }
+    }
+
+    fn learn_sets(&mut self, sets: &[SetRecord]) {
+        for SetRecord(set) in sets {
+            self.sets.entry(set.digest()).or_insert_with(|| set.clone());
+        }
+    }
+
+    fn intern(&mut self, record: &LabelRecord) -> LabelId {
+        if let Some(&id) = self.labels.numbers.get(record) {
+            return id;
+        }
+        let label = Label {
+            readers: record.readers.as_ref().and_then(|reach| self.reach(reach)),
+            classification: record.classification,
+            categories: record.categories.clone(),
+            purposes: record.purposes.clone(),
+            integrity: record.integrity,
+            origins: record.origins.clone(),
+        };
+        let id = LabelId(u32::try_from(self.labels.entries.len()).expect("fewer than 2^32 labels fit in memory"));
+        let cleared = self.directory.cleared_for(&label);
+        self.labels.entries.push(LabelEntry { label, cleared });
+        self.labels.numbers.insert(record.clone(), id);
+        id
+    }
+
+    /// A recorded reach; `None` (unknown) when its set was never spelt out.
+    fn reach(&self, record: &ReachRecord) -> Option<Reach> {
+        let people = if record.people == PeopleSet::empty().digest() {
+            PeopleSet::empty()
+        } else {
+            self.sets.get(&record.people)?.clone()
+        };
+        Some(Reach { people, public: record.public, external: record.external.clone() })
+    }
+
+    /// The sets among `reaches` that no record has spelt out yet.
+    pub(crate) fn new_sets<'a>(&self, reaches: impl IntoIterator<Item = &'a Reach>) -> Vec<SetRecord> {
+        let mut new = BTreeMap::new();
+        for reach in reaches {
+            let people = &reach.people;
+            if !people.bits().is_empty() && !self.sets.contains_key(&people.digest()) {
+                new.entry(people.digest()).or_insert_with(|| SetRecord(people.clone()));
+            }
+        }
+        new.into_values().collect()
+    }
+
+    /// The task whose flow state this task has: itself when it is isolated or has no parent.
+    #[must_use]
+    pub fn root_of(&self, task: &TaskId) -> Option<TaskId> {
+        let mut id = task.clone();
+        for _ in 0..crate::task::CHAIN_DEPTH_MAX {
+            let task = &self.tasks.get(&id)?.task;
+            match &task.parent {
+                Some(parent) if !task.isolated => id = parent.clone(),
+                Some(_) | None => return Some(id),
+            }
+        }
+        None
+    }
+
+    /// The label of an item: what the directory says, joined with what it was made from when it was written through Prudence.
+    #[must_use]
+    pub fn label_of(&self, item: &ResourceId) -> Option<Label> {
+        let written = self.written.get(item).map(|id| &self.labels.entries[id.0 as usize].label);
+        match (self.directory.label_of(item), written) {
+            // Replaced by something known: the unknown readers of the old content are not those of the new.
+            (Some(stated), Some(written)) if stated.readers.is_none() => Some(written.clone()),
+            (Some(stated), Some(written)) => Some(stated.join(written)),
+            (Some(stated), None) => Some(Label::clone(stated)),
+            (None, Some(written)) => Some(written.clone()),
+            (None, None) => None,
+        }
+    }
+
+    pub(crate) fn label(&self, id: LabelId) -> (&Label, &Reach) {
+        let entry = &self.labels.entries[id.0 as usize];
+        (&entry.label, &entry.cleared)
+    }
+
+    /// The digest of the configuration in force.
+    #[must_use]
+    pub fn bundle(&self) -> Option<Digest> {
+        self.bundle
+    }
+
+    /// The directory in force.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The policies in force; `None` before the first configuration.
+    #[must_use]
+    pub fn policies(&self) -> Option<&Policies> {
+        self.policies.as_ref()
+    }
+
+    /// The key under which text is recognised.
+    #[must_use]
+    pub fn key(&self) -> &ContentKey {
+        &self.key
+    }
+
+    /// Principals by number.
+    #[must_use]
+    pub fn principals(&self) -> &PrincipalTable {
+        &self.table
+    }
+
+    /// A task.
+    #[must_use]
+    pub fn task(&self, id: &TaskId) -> Option<&TaskState> {
+        self.tasks.get(id)
+    }
+
+    /// All tasks that are still known.
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskState> {
+        self.tasks.values()
+    }
+
+    /// What a task has read, sub-tasks included.
+    #[must_use]
+    pub fn flow(&self, root: &TaskId) -> Option<&Flow> {
+        self.flows.get(root)
+    }
+
+    /// An ask.
+    #[must_use]
+    pub fn ask(&self, id: &AskId) -> Option<&AskState> {
+        self.asks.get(id)
+    }
+
+    /// All asks that are still known, by id (which is by time).
+    pub fn asks(&self) -> impl Iterator<Item = &AskState> {
+        self.asks.values()
+    }
+
+    /// The newest ask about this very call of this task.
+    #[must_use]
+    pub fn ask_about(&self, task: Option<&TaskId>, act: Digest) -> Option<&AskState> {
+        self.asks_by_act.get(&(task.cloned(), act)).and_then(|id| self.asks.get(id))
+    }
+
+    /// Acts that were permitted and have not ended.
+    pub fn open_acts(&self) -> impl Iterator<Item = (&DecisionId, &OpenAct)> {
+        self.open.iter()
+    }
+
+    /// A permitted act that has not ended.
+    #[must_use]
+    pub fn open_act(&self, id: &DecisionId) -> Option<&OpenAct> {
+        self.open.get(id)
+    }
+
+    /// The ids of all norms in force.
+    #[must_use]
+    pub fn norm_ids(&self) -> BTreeSet<NormId> {
+        self.policies
+            .iter()
+            .flat_map(Policies::norm_ids)
+            .map(|id| NormId::parse(id).expect("it was a norm id when it was compiled"))
+            .collect()
+    }
+
+    /// A digest over everything that is folded, for comparing a replay with the original.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let labels: Vec<&LabelRecord> = {
+            let mut by_number: Vec<_> = self.labels.numbers.iter().collect();
+            by_number.sort_by_key(|(_, id)| **id);
+            by_number.into_iter().map(|(record, _)| record).collect()
+        };
+        let tasks: Vec<_> =
+            self.tasks.values().map(|state| (&state.task, state.ended, state.spent, state.calls)).collect();
+        let flows: Vec<_> = self
+            .flows
+            .iter()
+            .map(|(id, flow)| {
+                (id, flow.partial, flow.seen.iter().map(|(item, label, print)| (item, label.0, print)).collect::<Vec<_>>())
+            })
+            .collect();
+        let written: Vec<_> = self.written.iter().map(|(id, label)| (id, label.0)).collect();
+        let asks: Vec<_> = self
+            .asks
+            .values()
+            .map(|ask| (&ask.id, &ask.decision, &ask.act, ask.expires, format!("{:?}", ask.answer)))
+            .collect();
+        let open: Vec<_> = self.open.iter().map(|(id, act)| (id, &act.caller, act.made.map(|made| made.0))).collect();
+        let sets: Vec<&Digest> = self.sets.keys().collect();
+        let all = (&self.bundle, Vec::<PrincipalId>::from(self.table.clone()), sets, labels, tasks, flows, written, asks, open);
+        Digest::of(&serde_json::to_vec(&all).expect("plain data"))
+    }
+}
+
+fn sketch_digest(sketch: &crate::content::Sketch) -> Digest {
+    Digest::of(&serde_json::to_vec(sketch).expect("a sketch is plain data"))
+}
+
+impl FlowSummary {
+    fn add(&mut self, entry: &LabelEntry, task: &Task, table: &PrincipalTable) {
+        let cleared = cleared_for_task(&entry.label, &entry.cleared, &task.requester, table);
+        self.cleared = self.cleared.intersect(&cleared);
+        self.unknown += u64::from(entry.label.readers.is_none());
+        self.purpose_uncovered += u64::from(!entry.label.purposes.cover(&task.purpose));
+        self.classification = self.classification.max(entry.label.classification);
+        self.categories.extend(entry.label.categories.iter().cloned());
+    }
+}
+
+/// Who is cleared for something that a task has read. What has unknown readers was read for the requester, who is the only
+/// one it is held to be for.
+pub(crate) fn cleared_for_task(label: &Label, cleared: &Reach, requester: &PrincipalId, table: &PrincipalTable) -> Reach {
+    match &label.readers {
+        Some(_) => cleared.clone(),
+        None => cleared.union(&Reach::of_people(table.number(requester.as_str()).into_iter().collect())),
+    }
+}
