@@ -14,7 +14,7 @@ use super::view::{self, View};
 use super::{ContentKey, DEPTH_MAX, ORDERED_PARTS_MAX, Sketch, VIEW_BYTES_MAX};
 
 /// Bytes at either side of a seam between two parts that are searched in orders other than the given one.
-const SEAM_BYTES: usize = 384;
+const SEAM_BYTES: usize = 256;
 
 /// What was found of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -30,6 +30,8 @@ pub enum View {
 
 /// Characters that a decoded stretch needs to be taken for text.
 const STRETCH_CHARS_MIN: usize = 6;
+/// The same for UTF-16, where random bytes look like text more often.
+const STRETCH_UTF16_MIN: usize = 12;
 /// Digits or letters of an encoded run that is worth decoding.
 const RUN_MIN: usize = 8;
 
@@ -94,7 +96,8 @@ fn json(text: &str) -> Option<String> {
             }
             high = None;
             let (c, length) = match (c, rest.as_bytes().get(1)) {
-                ('\\', Some(b'n' | b'r' | b't' | b'b' | b'f')) => (' ', 2),
+                ('\\', Some(b'n' | b'r')) => ('\n', 2),
+                ('\\', Some(b't' | b'b' | b'f')) => (' ', 2),
                 ('\\', Some(b'"')) => ('"', 2),
                 ('\\', Some(b'/')) => ('/', 2),
                 ('\\', Some(b'\\')) => ('\\', 2),
@@ -237,10 +240,21 @@ fn base64_runs(text: &str) -> Option<String> {
         }
         run.clear();
     };
+    // A line break belongs to a run, with the spaces around it; a space alone ends it, or all prose would be one run.
+    let (mut spaces, mut broken) = (false, false);
     for byte in text.bytes() {
         match sextet(byte) {
-            Some(digit) => run.push(digit),
-            None if byte.is_ascii_whitespace() => {}
+            Some(digit) => {
+                if spaces && !broken {
+                    finish(&mut run);
+                }
+                (spaces, broken) = (false, false);
+                run.push(digit);
+            }
+            None if byte.is_ascii_whitespace() => {
+                spaces = true;
+                broken |= matches!(byte, b'\r' | b'\n');
+            }
             None => finish(&mut run),
         }
     }
@@ -251,14 +265,14 @@ fn base64_runs(text: &str) -> Option<String> {
 /// Adds the stretches of some bytes that look like text: UTF-8, or UTF-16 in either order.
 fn push_text(bytes: &[u8], out: &mut String) {
     for chunk in bytes.utf8_chunks() {
-        push_stretches(chunk.valid().chars(), |c| !c.is_control() || matches!(c, '\t' | '\n' | '\r'), out);
+        push_stretches(chunk.valid().chars(), |c| !c.is_control() || matches!(c, '\t' | '\n' | '\r'), STRETCH_CHARS_MIN, out);
     }
-    if bytes.len() < 2 * STRETCH_CHARS_MIN {
+    if bytes.len() < 2 * STRETCH_UTF16_MIN {
         return;
     }
     for (offset, decode) in [(0, u16::from_le_bytes as fn([u8; 2]) -> u16), (1, u16::from_le_bytes), (0, u16::from_be_bytes), (1, u16::from_be_bytes)] {
         let units = bytes[offset..].chunks_exact(2).map(|pair| decode([pair[0], pair[1]]));
-        push_stretches(char::decode_utf16(units).map(|c| c.unwrap_or(BREAK)), likely_utf16, out);
+        push_stretches(char::decode_utf16(units).map(|c| c.unwrap_or(BREAK)), likely_utf16, STRETCH_UTF16_MIN, out);
     }
 }
 
@@ -268,10 +282,10 @@ fn likely_utf16(c: char) -> bool {
         | 0xAC00..=0xD7A3 | 0xF900..=0xFDFF | 0xFE00..=0xFFEF | 0x1F000..=0x1FAFF | 0x20000..=0x2FFFF)
 }
 
-fn push_stretches(chars: impl Iterator<Item = char>, is_text: fn(char) -> bool, out: &mut String) {
+fn push_stretches(chars: impl Iterator<Item = char>, is_text: fn(char) -> bool, min: usize, out: &mut String) {
     let (mut start, mut count) = (out.len(), 0);
     let close = |out: &mut String, start: usize, count: usize| {
-        if count < STRETCH_CHARS_MIN {
+        if count < min {
             out.truncate(start);
         } else {
             out.push(BREAK);
