@@ -13,7 +13,8 @@ use super::token::{Side, tokens};
 use super::view::{self, View};
 use super::{ContentKey, DEPTH_MAX, ORDERED_PARTS_MAX, Sketch, VIEW_BYTES_MAX};
 
-/// Bytes at either side of a seam between two parts that are searched in orders other than the given one.
+/// Bytes of a long part that are searched at either side of a seam: room for 24 characters at ten bytes each, so that a copy cut in
+/// two long parts *and* wrapped in layers that take more than that is not certain to be found.
 const SEAM_BYTES: usize = 256;
 
 /// What was found of an item.
@@ -108,6 +109,7 @@ impl fmt::Debug for Index {
 
 impl Index {
     /// Adds what an item's sketch holds. Adding the same again changes nothing.
+    /// Items are numbered within a task, below 2³¹.
     pub fn add(&mut self, item: u32, sketch: &Sketch) {
         self.copies.add(item, &sketch.copies);
         self.tokens.add(item, &sketch.tokens);

@@ -6,7 +6,7 @@
 //! **The guarantee.** Every verbatim copy of [`COPY_CHARS_MIN`] normalised characters is found: plain, or behind up to [`DEPTH_MAX`] layers
 //! of base64, hexadecimal, percent-encoding, JSON escapes or HTML references, or split over arguments. Where a bound stops the
 //! search before that is certain, [`Found::truncated`] says so, and the caller fails closed. What is *not* found: paraphrase, translation,
-//! encryption, a homemade code, letters that only look alike.
+//! encryption, a homemade code, letters that only look alike, base64 with single spaces put into it, HTML names beyond a small table, UTF-16 in rare scripts.
 //!
 //! It refuses to know: labels, people, policies, and the text itself once it was sketched. It keeps no time and no randomness, and cannot fail.
 
