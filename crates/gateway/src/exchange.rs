@@ -2,25 +2,35 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
-use tracing::warn;
-use wire::frame::{Frame, IdKey, Kind};
+use http::{HeaderMap, StatusCode};
+use wire::frame::{Frame, Kind};
+use wire::mcp::{Direction, Method, Treatment};
+use wire::token::Claims;
 
 use crate::Core;
-use crate::session::{OpenStream, Scope};
-use crate::sse::Event;
-use crate::upstream::http::SESSION;
-use crate::upstream::{Events, Failure, Reply, ReplyBody, Upstream};
+use crate::answer::Answer;
+use crate::mcp_fields::is_modern;
+use crate::relay::{Asked, Finish};
+use crate::route::Route;
+use crate::session::Scope;
+use crate::upstream::{Reply, ReplyBody};
 
 /// Who sends a message, as a verified credential says.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    /// The chain and its task.
+    pub claims: Arc<Claims>,
     /// The task: the only key to flow state, and the owner of sessions.
     pub task: Arc<str>,
+}
+
+impl Caller {
+    /// The caller that verified claims name.
+    #[must_use]
+    pub fn of(claims: Arc<Claims>) -> Self {
+        let task = claims.task.as_str().into();
+        Self { claims, task }
+    }
 }
 
 /// A message from a client, and what came with it.
@@ -33,60 +43,41 @@ pub struct Inbound {
     pub session: Option<String>,
 }
 
-/// What the client gets.
-pub struct Answer {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// The headers.
+/// A message on its way up, with what is needed to answer it.
+pub struct Upward<'a> {
+    /// Who sends it.
+    pub caller: &'a Caller,
+    /// Where it belongs.
+    pub scope: &'a Arc<Scope>,
+    /// The message as the client sent it.
+    pub frame: Frame,
+    /// The headers that may go on to an upstream.
     pub headers: HeaderMap,
-    /// What comes with it.
-    pub body: AnswerBody,
-}
-
-/// What comes with an answer.
-pub enum AnswerBody {
-    /// Nothing.
-    Empty,
-    /// One body.
-    Whole(Bytes),
-    /// Events as they come.
-    Events(BoxStream<'static, Event>),
-}
-
-impl Answer {
-    /// No body.
-    #[must_use]
-    pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: AnswerBody::Empty }
-    }
-
-    /// One frame.
-    #[must_use]
-    pub fn frame(status: StatusCode, frame: &Frame) -> Self {
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        Self { status, headers, body: AnswerBody::Whole(frame.bytes().clone()) }
-    }
-
-    /// A JSON-RPC error.
-    #[must_use]
-    pub fn error(status: StatusCode, id: Option<&str>, code: i64, message: &str) -> Self {
-        Self::frame(status, &Frame::error(id, code, message, None))
-    }
 }
 
 impl Core {
-    /// Answers one message of a client.
+    /// Answers one message of a client that names its session, or none.
     pub async fn exchange(self: &Arc<Self>, caller: &Caller, inbound: Inbound) -> Answer {
-        let id = inbound.frame.id().map(str::to_owned);
-        let opens = inbound.frame.kind() == Kind::Request && inbound.frame.method() == Some("initialize");
-        let scope = match &inbound.session {
-            Some(session) => self.scopes.session(session, &caller.task).ok_or_else(session_not_found),
-            None if opens => Ok(self.scopes.prepare(&caller.task)),
-            None => self.scopes.of_task(&caller.task).map_err(|_| too_many(id.as_deref())),
+        let Inbound { frame, headers, session } = inbound;
+        let opens = frame.kind() == Kind::Request && Method::of(&frame) == Some(Method::Initialize);
+        let scope = match session {
+            None if opens => self.scopes.prepare(&caller.task),
+            None if !is_modern(&frame) && !self.works_without_session() => {
+                return Answer::error(StatusCode::BAD_REQUEST, frame.id(), -32600, "expected the header `mcp-session-id` of an initialized session");
+            }
+            session => match self.named_scope(caller, session.as_deref()) {
+                Ok(scope) => scope,
+                Err(answer) => return *answer,
+            },
         };
-        match scope {
-            Ok(scope) => self.pass(&scope, inbound, opens).await,
-            Err(answer) => answer,
+        self.pass(Upward { caller, scope: &scope, frame, headers }).await
+    }
+
+    /// Answers one message of a client in a known scope.
+    pub async fn pass(self: &Arc<Self>, up: Upward<'_>) -> Answer {
+        match up.frame.kind() {
+            Kind::Request => self.request(up).await,
+            Kind::Notification | Kind::Result | Kind::Error => self.tell(up).await,
         }
     }
 
@@ -94,12 +85,16 @@ impl Core {
     pub async fn listen(self: &Arc<Self>, caller: &Caller, session: Option<&str>, headers: HeaderMap) -> Answer {
         let scope = match self.named_scope(caller, session) {
             Ok(scope) => scope,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
-        let (upstream, link) = (&self.upstreams[0], &scope.links[0]);
-        match upstream.listen(headers, link).await {
-            Ok(reply) => self.deliver(&scope, upstream, reply, None),
-            Err(failure) => failed(upstream, None, &failure),
+        if self.is_alone() { self.listen_to(&scope, 0, headers).await } else { self.listen_to_all(&scope, headers).await }
+    }
+
+    /// Opens the stream of one upstream's messages that answer no request.
+    pub async fn listen_to(self: &Arc<Self>, scope: &Arc<Scope>, index: usize, headers: HeaderMap) -> Answer {
+        match self.upstreams[index].listen(headers, &scope.links[index]).await {
+            Ok(reply) => self.deliver(scope, index, reply, None).await,
+            Err(failure) => Answer::failed(&self.upstreams[index].name, None, &failure),
         }
     }
 
@@ -107,131 +102,104 @@ impl Core {
     pub async fn close(self: &Arc<Self>, caller: &Caller, session: Option<&str>, headers: HeaderMap) -> Answer {
         let scope = match self.named_scope(caller, session) {
             Ok(scope) => scope,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
-        let (upstream, link) = (&self.upstreams[0], &scope.links[0]);
-        match upstream.close(headers, link).await {
+        if !self.is_alone() {
+            return self.close_all(&scope, &headers).await;
+        }
+        match self.upstreams[0].close(headers, &scope.links[0]).await {
             Ok(reply) => {
                 if reply.status.is_success() {
                     self.scopes.forget(&scope);
                 }
-                self.deliver(&scope, upstream, reply, None)
+                self.deliver(&scope, 0, reply, None).await
             }
-            Err(failure) => failed(upstream, None, &failure),
+            Err(failure) => Answer::failed(&self.upstreams[0].name, None, &failure),
         }
     }
 
-    fn named_scope(&self, caller: &Caller, session: Option<&str>) -> Result<Arc<Scope>, Answer> {
+    /// Whether names, ids and everything else stay as they are: one upstream, no prefix.
+    pub fn is_alone(&self) -> bool {
+        self.upstreams.len() == 1 && self.upstreams[0].prefix.is_empty()
+    }
+
+    /// A single server over HTTP may do without sessions; several, or processes, cannot tell their clients apart then.
+    fn works_without_session(&self) -> bool {
+        self.is_alone() && !self.upstreams[0].is_child()
+    }
+
+    fn named_scope(&self, caller: &Caller, session: Option<&str>) -> Result<Arc<Scope>, Box<Answer>> {
         match session {
-            Some(session) => self.scopes.session(session, &caller.task).ok_or_else(session_not_found),
-            None => self.scopes.of_task(&caller.task).map_err(|_| too_many(None)),
+            Some(session) => self.scopes.session(session, &caller.task).ok_or_else(|| Box::new(Answer::session_not_found())),
+            None => self.scopes.of_task(&caller.task).map_err(|_| Box::new(Answer::too_many(None))),
         }
     }
 
-    async fn pass(self: &Arc<Self>, scope: &Arc<Scope>, inbound: Inbound, opens: bool) -> Answer {
-        let (upstream, link) = (&self.upstreams[0], &scope.links[0]);
-        let Inbound { frame, headers, session } = inbound;
-        if upstream.is_child() && session.is_none() && !opens && !is_modern(&frame) {
-            return Answer::error(StatusCode::BAD_REQUEST, frame.id(), -32600, "expected the header `mcp-session-id` of an initialized session");
-        }
-        let reply = match upstream.forward(&frame, headers, link).await {
+    async fn request(self: &Arc<Self>, up: Upward<'_>) -> Answer {
+        let (index, frame, headers) = match self.route(&up) {
+            Route::One(index) => (index, up.frame.clone(), up.headers.clone()),
+            Route::Edited(index, frame, headers) => (index, frame, headers),
+            Route::All => return self.ask_all(up).await,
+            Route::Here(answer) => return answer,
+        };
+        let (Some(id), Some(key)) = (up.frame.id().map(str::to_owned), up.frame.id_key()) else {
+            return Answer::error(StatusCode::BAD_REQUEST, None, -32600, "expected a request with an id");
+        };
+        let finish = match Method::treatment_of(&frame, Direction::ToServer).unwrap_or(Treatment::Unknown) {
+            Treatment::Describe if Method::of(&frame) == Some(Method::Initialize) => Finish::Opened,
+            Treatment::Describe => Finish::Private,
+            Treatment::Filter(list) => Finish::Filter(list),
+            Treatment::Act | Treatment::Read | Treatment::Follow => Finish::Pass,
+            Treatment::Pass | Treatment::Observe | Treatment::Ask | Treatment::Unknown => Finish::Pass,
+        };
+        up.scope.sent(&key, index);
+        let (upstream, link) = (&self.upstreams[index], &up.scope.links[index]);
+        let reply = upstream.forward(&frame, headers, link).await;
+        let reply = match reply {
             Ok(reply) => reply,
-            Err(failure) => return failed(upstream, frame.id(), &failure),
+            Err(failure) => return Answer::failed(&upstream.name, Some(&id), &failure),
         };
-        if session.is_some() && reply.status == StatusCode::NOT_FOUND && !upstream.is_child() && frame.method() != Some("initialize") {
-            // The upstream's word for a session that it no longer knows; an unknown method has a JSON-RPC body.
-            if !matches!(&reply.body, ReplyBody::Whole(body) if is_method_not_found(body, self)) {
-                self.scopes.forget(scope);
-            }
+        if let Some(answer) = self.note_session(&up, index, &reply) {
+            return answer;
         }
-        if opens && reply.status == StatusCode::OK {
+        self.deliver(up.scope, index, reply, Some(Asked { key, id, finish })).await
+    }
+
+    /// Sessions begin and end with what the upstream answers.
+    fn note_session(&self, up: &Upward<'_>, index: usize, reply: &Reply) -> Option<Answer> {
+        let (upstream, link) = (&self.upstreams[index], &up.scope.links[index]);
+        if Method::of(&up.frame) == Some(Method::Initialize) && reply.status == StatusCode::OK {
             link.opened(&reply.headers);
-            if (link.has_session() || upstream.is_child()) && self.scopes.admit(scope).is_err() {
-                return too_many(frame.id());
+            if (link.has_session() || upstream.is_child()) && !up.scope.is_admitted() && self.scopes.admit(up.scope).is_err() {
+                return Some(Answer::too_many(up.frame.id()));
             }
         }
-        self.deliver(scope, upstream, reply, frame.id_key())
+        // An upstream that forgot the session says so; a method that it does not know has a JSON-RPC body.
+        if reply.status == StatusCode::NOT_FOUND && link.has_session() && self.is_alone() {
+            let is_answer = matches!(&reply.body, ReplyBody::Whole(body) if Frame::parse(body.clone(), &self.result_frames).is_ok_and(|frame| frame.id().is_some()));
+            if !is_answer {
+                self.scopes.forget(up.scope);
+            }
+        }
+        None
     }
 
-    /// Turns what an upstream answered into what the client gets. `asked` is the id that may be answered.
-    fn deliver(self: &Arc<Self>, scope: &Arc<Scope>, upstream: &Upstream, reply: Reply, asked: Option<IdKey>) -> Answer {
-        let Reply { status, mut headers, body } = reply;
-        headers.remove(SESSION);
-        if let Some(id) = scope.id.as_ref().filter(|_| scope.is_admitted()) {
-            headers.insert(SESSION, id.to_header());
-        }
-        let body = match body {
-            ReplyBody::Empty => AnswerBody::Empty,
-            ReplyBody::Whole(body) => AnswerBody::Whole(body),
-            ReplyBody::Events(events) => match scope.open_stream(self.scopes.streams_max()) {
-                Ok(open) => AnswerBody::Events(self.relay(upstream, events, asked, open)),
-                Err(_) => return too_many(None),
-            },
+    /// Passes a notification, or the client's answer to a server's request.
+    async fn tell(self: &Arc<Self>, up: Upward<'_>) -> Answer {
+        let (index, frame, headers) = match self.route(&up) {
+            Route::One(index) => (index, up.frame.clone(), up.headers.clone()),
+            Route::Edited(index, frame, headers) => (index, frame, headers),
+            Route::All => return self.tell_all(up).await,
+            Route::Here(answer) => return answer,
         };
-        Answer { status, headers, body }
-    }
-
-    /// Events as they come, without answers to what was not asked.
-    fn relay(self: &Arc<Self>, upstream: &Upstream, events: Events, asked: Option<IdKey>, open: OpenStream) -> BoxStream<'static, Event> {
-        let core = Arc::clone(self);
-        let name = upstream.name.clone();
-        events
-            .filter_map(move |event| {
-                let _open = &open;
-                let kept = match event {
-                    Ok(event) => core.may_pass(&name, &event, asked.as_ref()).then_some(event),
-                    Err(failure) => {
-                        warn!(upstream = name, %failure, "a stream ended early");
-                        None
-                    }
-                };
-                std::future::ready(kept)
-            })
-            .boxed()
-    }
-
-    fn may_pass(&self, upstream: &str, event: &Event, asked: Option<&IdKey>) -> bool {
-        let Some(data) = event.data() else { return true };
-        match Frame::parse(data, &self.result_frames) {
-            Ok(frame) if frame.kind().is_response() => {
-                let expected = frame.id_key().as_ref() == asked && asked.is_some();
-                if !expected {
-                    warn!(upstream, "an answer to nothing that was asked was dropped");
+        match self.upstreams[index].forward(&frame, headers, &up.scope.links[index]).await {
+            Ok(reply) => {
+                if let Some(answer) = self.note_session(&up, index, &reply) {
+                    return answer;
                 }
-                expected
+                self.deliver(up.scope, index, reply, None).await
             }
-            Ok(_) => true,
-            Err(error) => {
-                warn!(upstream, %error, "an event is no message and was dropped");
-                false
-            }
+            Err(failure) => Answer::failed(&self.upstreams[index].name, None, &failure),
         }
     }
-}
-
-fn is_modern(frame: &Frame) -> bool {
-    frame.at(crate::mcp_fields::PROTOCOL_VERSION_FIELD).is_some()
-}
-
-fn is_method_not_found(body: &Bytes, core: &Core) -> bool {
-    Frame::parse(body.clone(), &core.result_frames).is_ok_and(|frame| frame.at("/error/code") == Some("-32601"))
-}
-
-/// Whoever asks for another task's session learns no more than for one that never was.
-fn session_not_found() -> Answer {
-    Answer::error(StatusCode::NOT_FOUND, None, -32001, "session not found")
-}
-
-fn too_many(id: Option<&str>) -> Answer {
-    Answer::error(StatusCode::SERVICE_UNAVAILABLE, id, -32000, "too many sessions or streams")
-}
-
-fn failed(upstream: &Upstream, id: Option<&str>, failure: &Failure) -> Answer {
-    warn!(upstream = upstream.name, %failure, "no answer");
-    let (status, message) = match failure {
-        Failure::NotSent(_) => (StatusCode::BAD_GATEWAY, "the upstream server cannot be reached; nothing was sent"),
-        Failure::Lost(_) => (StatusCode::BAD_GATEWAY, "the upstream server did not answer; the outcome is unknown and the call was not repeated"),
-        Failure::Unusable(_) => (StatusCode::BAD_GATEWAY, "the upstream server gave an answer that cannot be used"),
-    };
-    Answer::error(status, id, -32603, message)
 }

@@ -3,6 +3,8 @@
 //! A session belongs to the task that opened it; to any other it does not exist. Nothing that decides anything is kept here: flow state
 //! hangs on the task and lives in the engine.
 
+mod memory;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use wire::frame::Frame;
+
+pub use memory::Memory;
 
 use crate::upstream::http::{PROTOCOL_VERSION, SESSION};
 use crate::upstream::stdio::ChildSlot;
@@ -36,6 +40,7 @@ pub struct Scope {
     pub id: Option<SessionId>,
     /// One for each upstream, in configured order.
     pub links: Vec<Arc<Link>>,
+    memory: Mutex<Memory>,
     admitted: AtomicBool,
     streams: AtomicUsize,
     last_used: Mutex<Instant>,
@@ -44,6 +49,7 @@ pub struct Scope {
 /// One upstream as seen from one scope.
 pub struct Link {
     session: Mutex<Option<HeaderValue>>,
+    left_out: AtomicBool,
     protocol_version: Mutex<Option<HeaderValue>>,
     /// The process, if the upstream is one.
     pub child: tokio::sync::Mutex<ChildSlot>,
@@ -150,6 +156,7 @@ impl Link {
     fn new() -> Self {
         Self {
             session: Mutex::default(),
+            left_out: AtomicBool::new(false),
             protocol_version: Mutex::default(),
             child: tokio::sync::Mutex::default(),
             handshake: Mutex::default(),
@@ -162,9 +169,21 @@ impl Link {
         *self.session.lock() = headers.get(SESSION).cloned();
     }
 
-    /// Remembers the revision that this upstream speaks, where it may be another than the client's.
-    pub fn speaks(&self, protocol_version: HeaderValue) {
-        *self.protocol_version.lock() = Some(protocol_version);
+    /// Remembers the revision that this upstream chose in its answer to `initialize`: with several, each may choose another.
+    pub fn speaks_as_answered(&self, answer: &Frame) {
+        let version = answer.at("/result/protocolVersion").and_then(|raw| serde_json::from_str::<String>(raw).ok());
+        *self.protocol_version.lock() = version.and_then(|version| HeaderValue::from_str(&version).ok());
+    }
+
+    /// The upstream takes no part in this session.
+    pub fn leave_out(&self) {
+        self.left_out.store(true, Ordering::Release);
+    }
+
+    /// Whether the upstream takes no part in this session.
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        self.left_out.load(Ordering::Acquire)
     }
 
     /// Whether the upstream gave a session id.
@@ -297,6 +316,7 @@ impl Scopes {
             task: Arc::clone(task),
             id,
             links: (0..self.links).map(|_| Arc::new(Link::new())).collect(),
+            memory: Mutex::default(),
             admitted: AtomicBool::new(false),
             streams: AtomicUsize::new(0),
             last_used: Mutex::new(Instant::now()),

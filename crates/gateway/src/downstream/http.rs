@@ -16,7 +16,8 @@ use wire::frame::Frame;
 use wire::headers as agreement;
 
 use crate::Core;
-use crate::exchange::{Answer, AnswerBody, Caller, Inbound};
+use crate::answer::{Answer, AnswerBody};
+use crate::exchange::Inbound;
 use crate::sse::Event;
 use crate::upstream::http::{SESSION, goes_up};
 
@@ -58,7 +59,7 @@ async fn route(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, A
 }
 
 async fn mcp(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Answer> {
-    let caller = Caller { task: "".into() };
+    let caller = core.tokens.caller_of(request.headers()).map_err(|refused| refused.answer())?;
     let (head, body) = request.into_parts();
     let session = session(&head.headers)?;
     let up: HeaderMap = head.headers.iter().filter(|(name, _)| goes_up(name)).map(|(name, value)| (name.clone(), value.clone())).collect();

@@ -1,3 +1,4 @@
 //! The sides that clients see.
 
 pub mod http;
+pub mod stdio;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use gateway::{Gateway, GatewayConfig, TransportConfig, UpstreamConfig};
+use gateway::{Gateway, GatewayConfig, TokenKeys, TransportConfig, UpstreamConfig};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use wire::token::{Claims, SigningKey, VerifyingKeys, sign};
 
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -99,6 +100,46 @@ pub fn stream() -> (tokio::sync::mpsc::UnboundedSender<String>, Response<Body>) 
     (send, response)
 }
 
+pub fn gateway(config: GatewayConfig) -> Gateway {
+    let keys = VerifyingKeys::new().with(&signing_key()).expect("one key");
+    let keys = TokenKeys { keys, issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), leeway_s: 0 };
+    Gateway::new(config, keys).expect("the test's configuration is good")
+}
+
+const ISSUER: &str = "https://issuer.example";
+const AUDIENCE: &str = "prudence";
+
+fn signing_key() -> SigningKey {
+    SigningKey::from_seed("test", &[7; 32]).expect("a seed")
+}
+
+pub fn now_s() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+/// A token of one task, valid for a minute unless `change` says otherwise.
+pub fn token(task: &str, change: impl FnOnce(&mut Claims)) -> String {
+    let now = now_s();
+    let mut claims = Claims {
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        expires_s: now + 60,
+        issued_s: now,
+        not_before_s: None,
+        id: format!("token-of-{task}"),
+        requester: "bo".to_owned(),
+        actors: vec!["helper".to_owned()],
+        task: task.to_owned(),
+        key_thumbprint: None,
+    };
+    change(&mut claims);
+    sign(&signing_key(), &claims).expect("good claims")
+}
+
+pub fn token_of(task: &str) -> String {
+    token(task, |_| {})
+}
+
 /// A gateway on a port of its own.
 pub struct Running {
     pub address: SocketAddr,
@@ -107,7 +148,7 @@ pub struct Running {
 
 impl Running {
     pub async fn start(config: GatewayConfig) -> Self {
-        let gateway = Gateway::new(config).expect("the test's configuration is good");
+        let gateway = gateway(config);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let stop = CancellationToken::new();
@@ -121,7 +162,12 @@ impl Running {
     }
 
     pub fn client(&self) -> Client {
-        Client { address: self.address, headers: Vec::new(), http: HyperClient::builder(TokioExecutor::new()).build_http() }
+        self.client_of("task-1")
+    }
+
+    pub fn client_of(&self, task: &str) -> Client {
+        let headers = vec![("authorization".to_owned(), format!("Bearer {}", token_of(task)))];
+        Client { address: self.address, headers, http: HyperClient::builder(TokioExecutor::new()).build_http() }
     }
 }
 
@@ -135,6 +181,7 @@ pub struct Client {
 
 impl Client {
     pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(present, _)| present != name);
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
