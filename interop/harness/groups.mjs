@@ -1,0 +1,282 @@
+// The groups of checks: who talks to whom. Each group runs its checks directly and through the gateway and hands back both lists.
+// It refuses to compare them and to print.
+
+import { mkdtemp, readdir, readFile, rm, mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { freePort, runToEnd, startServer } from "./children.mjs";
+import { forward } from "./forward.mjs";
+import { standsBefore, startGateway } from "./gateway.mjs";
+import * as places from "./places.mjs";
+
+const REVISIONS = ["2025-11-25", "2026-07-28"];
+const SUITE_MS_MAX = 90_000;
+/** Of one scenario, as the suite is told; a gateway that hangs fails a scenario, not the run. */
+const SUITE_STEP_MS = "8000";
+const SCENARIO_MS_MAX = 30_000;
+const CLIENT_MS_MAX = 90_000;
+/** Client scenarios at a time: each starts a server, a gateway and a client of its own. */
+const SCENARIOS_AT_ONCE = 2;
+const REFUSED_TOOL = "test_image_content";
+
+/**
+ * @typedef {{name: string, run: (context: Context) => Promise<{direct: Check[], through: Check[], throughOnly?: Set<string>, skipped?: string}>}} Group
+ * @returns {Group[]}
+ */
+export function groups() {
+  return [
+    ...REVISIONS.map((revision) => ({ name: `conformance-server-${revision}`, run: (context) => suiteAsClient(context, revision) })),
+    ...REVISIONS.map((revision) => ({ name: `conformance-client-${revision}`, run: (context) => suiteAsServer(context, revision) })),
+    sdk("typescript-everything-http-legacy", "typescript", "everything", "legacy", everythingHttp),
+    sdk("typescript-everything-http-auto", "typescript", "everything", "auto", everythingHttp),
+    sdk("typescript-everything-stdio", "typescript", "everything", "legacy", everythingStdio),
+    sdk("typescript-filesystem-stdio", "typescript", "filesystem", "legacy", filesystemStdio),
+    sdk("typescript-suite-server-auto", "typescript", "suite", "auto", suiteServer),
+    sdk("python-everything-http-legacy", "python", "everything", "legacy", everythingHttp),
+    sdk("python-everything-stdio", "python", "everything", "auto", everythingStdio),
+    sdk("python-suite-server-auto", "python", "suite", "auto", suiteServer),
+    framework("pydantic-ai"),
+    framework("openai-agents"),
+    { name: "what-the-upstream-sees", run: whatTheUpstreamSees },
+  ];
+}
+
+// Upstreams. Each is started for one run and stopped after it, so that no run sees what another left behind.
+
+async function suiteServer() {
+  const port = await freePort();
+  const args = ["-m", "mcp_everything_server", "--port", String(port), "--log-level", "CRITICAL"];
+  const server = await startServer(places.python, args, { port, cwd: places.suiteServerFolder });
+  return { target: { url: `http://localhost:${port}/mcp` }, stop: server.stop };
+}
+
+async function everythingHttp() {
+  const port = await freePort();
+  const server = await startServer(places.node, [places.everythingServer, "streamableHttp"], { port, env: { PORT: String(port) } });
+  return { target: { url: `http://localhost:${port}/mcp` }, stop: server.stop };
+}
+
+async function everythingStdio() {
+  return { target: { command: places.node, args: [places.everythingServer, "stdio"] }, stop: async () => {} };
+}
+
+async function filesystemStdio(context) {
+  // The same path both times, because results name it.
+  const folder = join(context.work, "files");
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  return { target: { command: places.node, args: [places.filesystemServer, folder] }, folder, stop: async () => {} };
+}
+
+// SDK clients.
+
+function sdk(name, language, upstream, era, startUpstream) {
+  return {
+    name,
+    run: (context) =>
+      bothWays(context, startUpstream, async (target, { folder }) => {
+        const job = JSON.stringify({ upstream, era, target, folder });
+        const [command, script] = language === "python" ? [places.python, places.pythonClient] : [places.node, places.typescriptClient];
+        return lines(await runToEnd(command, [script, job], { msMax: CLIENT_MS_MAX }));
+      }),
+  };
+}
+
+function framework(name) {
+  return {
+    name: `framework-${name}`,
+    run: async (context) => {
+      const results = await bothWays(
+        context,
+        suiteServer,
+        async (target, _, gateway) => {
+          const refused = gateway ? { tool: REFUSED_TOOL, text: gateway.refusalText } : null;
+          const job = JSON.stringify({ framework: name, target, refused });
+          return lines(await runToEnd(places.python, [places.frameworks, job], { msMax: CLIENT_MS_MAX }));
+        },
+        { refusedTool: REFUSED_TOOL },
+      );
+      return { ...results, throughOnly: new Set(["refusal-reaches-the-model-as-text"]) };
+    },
+  };
+}
+
+async function bothWays(context, startUpstream, drive, rules) {
+  const first = await startUpstream(context);
+  const direct = await drive(first.target, first, null).finally(first.stop);
+  if (!standsBefore(context.choice, first.target)) return { direct, through: [], skipped: "the stand-in speaks HTTP only" };
+  const second = await startUpstream(context);
+  try {
+    const gateway = await startGateway(context.choice, second.target, rules);
+    try {
+      return { direct, through: await drive({ url: gateway.url, headers: gateway.headers }, second, gateway) };
+    } finally {
+      await gateway.stop();
+    }
+  } finally {
+    await second.stop();
+  }
+}
+
+function lines({ stdout, stderr, code, late }) {
+  const checks = stdout.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  const ended = !late && code === 0;
+  const detail = late ? `still running after ${CLIENT_MS_MAX} ms` : stderr.trim().split("\n").slice(-3).join(" ").slice(0, 300);
+  return [...checks, { id: "ended-by-itself", passed: ended, detail }];
+}
+
+// The conformance suite.
+
+async function suiteAsClient(context, revision) {
+  const run = (url) => withResults((folder) =>
+    runToEnd(places.node, [places.suite, "server", "--url", url, "--requirements", revision, "--timeout", SUITE_STEP_MS, "--output-dir", folder], {
+      msMax: SUITE_MS_MAX,
+    }));
+  return bothWays(context, suiteServer, async (target) => {
+    if (!target.headers) return run(target.url);
+    // The suite sends no credentials of its own.
+    const front = await forward({ target: target.url, headers: target.headers });
+    return run(front.url).finally(front.close);
+  });
+}
+
+async function suiteAsServer(context, revision) {
+  const listed = await runToEnd(places.node, [places.suite, "list", "--requirements", revision], { msMax: SCENARIO_MS_MAX });
+  const scenarios = clientScenarios(listed.stdout);
+  const run = async (command, env) => {
+    const found = await inParallel(scenarios, SCENARIOS_AT_ONCE, (scenario) =>
+      withResults((folder) =>
+        runToEnd(places.node, [places.suite, "client", "--command", command, "--scenario", scenario, "--spec-version", revision, "--output-dir", folder], {
+          msMax: SCENARIO_MS_MAX,
+          env,
+        })));
+    return found.flat();
+  };
+  const direct = await run(`${places.python} ${places.suiteClient}`);
+  const through = await run(`${places.node} ${places.throughGateway}`, { INTEROP_GATEWAY: JSON.stringify(context.choice) });
+  return { direct, through };
+}
+
+/**
+ * The client scenarios of a revision, without those of `auth/`: they are about the conversation between a client and the
+ * authorization server of the resource it calls. Behind a gateway these are two conversations, and the suite sees neither.
+ */
+function clientScenarios(listing) {
+  const required = listing.split("Client scenarios")[1] ?? "";
+  const names = [...required.matchAll(/^\s+- (\S+)(?: \[(client|server)\])?$/gm)];
+  return names.filter(([, name, side]) => side !== "server" && !name.startsWith("auth/")).map(([, name]) => name);
+}
+
+async function withResults(run) {
+  const folder = await mkdtemp(join(tmpdir(), "interop-"));
+  try {
+    const { late, stdout, stderr } = await run(folder);
+    const checks = [];
+    for (const scenario of (await readdir(folder)).sort()) {
+      const results = JSON.parse(await readFile(join(folder, scenario, "checks.json"), "utf8").catch(() => "[]"));
+      for (const { id, description, status, errorMessage } of results) {
+        // INFO is the suite's diary, SKIPPED its own word that nothing was tried.
+        if (status === "INFO" || status === "SKIPPED") continue;
+        checks.push({ id: `${withoutTime(scenario)}: ${id} (${description})`, passed: status === "SUCCESS", detail: errorMessage });
+      }
+    }
+    if (late || checks.length === 0) {
+      checks.push({ id: "the suite ran to its end", passed: false, detail: (stderr || stdout).trim().slice(-300) });
+    }
+    return checks;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function withoutTime(folder) {
+  return folder.replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, "").replace(/^server-/, "");
+}
+
+async function inParallel(items, width, work) {
+  const results = new Array(items.length);
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next++;
+      results[index] = await work(items[index]);
+    }
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+  return results;
+}
+
+// A tap between gateway and upstream: what came through, and what must not have.
+
+async function whatTheUpstreamSees(context) {
+  const upstream = await everythingHttp();
+  const exchanges = [];
+  const tap = await forward({ target: upstream.target.url, onExchange: (exchange) => exchanges.push(exchange) });
+  try {
+    const gateway = await startGateway(context.choice, { url: tap.url });
+    try {
+      return { direct: [], ...(await seen(gateway, exchanges)) };
+    } finally {
+      await gateway.stop();
+    }
+  } finally {
+    await tap.close();
+    await upstream.stop();
+  }
+}
+
+async function seen(gateway, exchanges) {
+  const post = async (message, headers = {}) => {
+    const answer = await fetch(gateway.url, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...gateway.headers, ...headers },
+      body: JSON.stringify(message),
+      signal: AbortSignal.timeout(5_000),
+    });
+    return { status: answer.status, session: answer.headers.get("mcp-session-id"), text: await answer.text() };
+  };
+  const initialize = {
+    jsonrpc: "2.0",
+    id: "first \u00e9",
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "interop-raw", version: "1" }, unknownField: { kept: [1.0, "x"] } },
+  };
+  const opened = await post(initialize);
+  const session = { "mcp-session-id": opened.session ?? "", "mcp-protocol-version": "2025-11-25" };
+  await post({ jsonrpc: "2.0", method: "notifications/initialized" }, session);
+  const id = 'a "strange" id \u2028 with \\ everything';
+  const called = await post(
+    { jsonrpc: "2.0", id, method: "tools/call", params: { _meta: { "example.org/kept": true }, name: "echo", arguments: { message: "hello" } } },
+    session,
+  );
+  await post({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 77, reason: "interop" } }, session);
+  const before = exchanges.length;
+  const anonymous = await fetch(gateway.url, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json, text/event-stream" },
+    body: JSON.stringify(initialize),
+    signal: AbortSignal.timeout(5_000),
+  });
+  const afterAnonymous = exchanges.length;
+  const ended = await fetch(gateway.url, { method: "DELETE", headers: { ...gateway.headers, ...session }, signal: AbortSignal.timeout(5_000) });
+
+  const bodies = exchanges.map(({ body }) => body);
+  const facts = {
+    "session-opens": [opened.status === 200 && Boolean(opened.session), `status ${opened.status}, session ${opened.session}`],
+    "unknown-fields-reach-the-upstream": [bodies.some((body) => body.includes("unknownField")), "the field was dropped"],
+    "meta-reaches-the-upstream": [bodies.some((body) => body.includes("example.org/kept")), "the member was dropped"],
+    "id-comes-back-as-it-was-sent": [idOf(called.text) === id, called.text.slice(0, 200)],
+    "cancellation-reaches-the-upstream": [bodies.some((body) => body.includes("notifications/cancelled")), "no such message"],
+    "credential-ends-at-the-gateway": [exchanges.every(({ headers }) => !headers.authorization), "the upstream was shown the client's credential"],
+    "no-credential-no-call": [anonymous.status === 401 && afterAnonymous === before, `status ${anonymous.status}, ${afterAnonymous - before} requests upstream`],
+    "session-ends-upstream": [ended.ok && exchanges.some(({ method }) => method === "DELETE"), `status ${ended.status}`],
+  };
+  const through = Object.entries(facts).map(([id, [passed, detail]]) => ({ id, passed, detail: passed ? undefined : detail }));
+  return { through, throughOnly: new Set(Object.keys(facts)) };
+}
+
+function idOf(stream) {
+  const data = stream.split("\n").filter((line) => line.startsWith("data: {")).at(-1) ?? `data: ${stream}`;
+  return JSON.parse(data.slice("data: ".length)).id;
+}
