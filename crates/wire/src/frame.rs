@@ -14,6 +14,7 @@ mod tests;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -81,6 +82,8 @@ impl Kind {
 /// One message. Cloning shares the bytes.
 #[derive(Clone)]
 pub struct Frame {
+    text: Arc<String>,
+    /// The same bytes, not a copy.
     bytes: Bytes,
     kind: Kind,
     method: Option<Box<str>>,
@@ -100,9 +103,16 @@ impl Frame {
                 bytes_max: limits.bytes_max,
             });
         }
-        let text = std::str::from_utf8(&bytes).map_err(|error| FrameError::NotUtf8 {
-            at: error.valid_up_to(),
+        // No copy where the bytes have no other owner.
+        let text = String::from_utf8(Vec::from(bytes)).map_err(|error| FrameError::NotUtf8 {
+            at: error.utf8_error().valid_up_to(),
         })?;
+        Frame::read(text, limits)
+    }
+
+    fn read(text: String, limits: &Limits) -> Result<Frame, FrameError> {
+        let owner = Arc::new(text);
+        let text = owner.as_str();
         strict::check(text, limits)?;
         match text.trim_ascii_start().as_bytes().first() {
             Some(b'{') => {}
@@ -120,7 +130,8 @@ impl Frame {
         );
         let (kind, method) = (shape.kind, shape.method);
         Ok(Frame {
-            bytes,
+            bytes: Bytes::from_owner(Owner(owner.clone())),
+            text: owner,
             kind,
             method,
             id,
@@ -142,7 +153,7 @@ impl Frame {
 
     /// The same as text.
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.bytes).expect("a frame is only built from text that was checked")
+        &self.text
     }
 
     /// The frame on one line, for transports that frame by line (stdio; a line of a pretty-printed frame can be a whole message of its
@@ -198,6 +209,9 @@ impl Frame {
     }
 
     /// `params` as a tree, built on each call. `Null` where there are none.
+    ///
+    /// A tree holds numbers as 64-bit integers or doubles. What it would have rounded is for [`crate::canonical::digest`] to refuse:
+    /// decide nothing on arguments that have no digest.
     pub fn params(&self) -> Value {
         tree(self.params_raw())
     }
@@ -278,6 +292,15 @@ impl Frame {
 
     fn slice(&self, span: &Option<Range<usize>>) -> Option<&str> {
         span.as_ref().map(|span| &self.text()[span.clone()])
+    }
+}
+
+/// Lets [`Bytes`] share a frame's text.
+struct Owner(Arc<String>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::span_of;
@@ -42,57 +42,59 @@ fn tokens(pointer: &str) -> Option<Vec<String>> {
 }
 
 fn child<'a>(text: &'a str, token: &str) -> Option<&'a str> {
-    Find(token)
-        .deserialize(&mut serde_json::Deserializer::from_str(text))
-        .ok()
-        .flatten()
-        .map(RawValue::get)
+    let mut found = None;
+    let find = Find {
+        token,
+        found: &mut found,
+    };
+    // An error is how the reader is told to stop: the rest of the text was read before and need not be read again.
+    let _ = find.deserialize(&mut serde_json::Deserializer::from_str(text));
+    found.map(RawValue::get)
 }
 
-struct Find<'t>(&'t str);
+struct Find<'t, 'de> {
+    token: &'t str,
+    found: &'t mut Option<&'de RawValue>,
+}
 
-impl<'de> DeserializeSeed<'de> for Find<'_> {
-    type Value = Option<&'de RawValue>;
+impl<'de> DeserializeSeed<'de> for Find<'_, 'de> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Find<'_> {
-    type Value = Option<&'de RawValue>;
+impl<'de> Visitor<'de> for Find<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object or an array")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key_seed(Name)? {
-            if name == self.0 {
-                found = Some(members.next_value()?);
-            } else {
-                members.next_value::<IgnoredAny>()?;
+            if name == self.token {
+                *self.found = Some(members.next_value()?);
+                return Err(de::Error::custom("found"));
             }
+            members.next_value::<IgnoredAny>()?;
         }
-        Ok(found)
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         // RFC 6901 §4: digits without a leading zero.
-        let index = self
-            .0
-            .parse::<usize>()
-            .ok()
-            .filter(|index| index.to_string() == self.0);
-        let mut found = None;
-        let mut at = 0;
-        while let Some(item) = items.next_element::<&RawValue>()? {
-            if Some(at) == index {
-                found = Some(item);
+        let index = self.token.parse::<usize>().ok();
+        let Some(index) = index.filter(|index| index.to_string() == self.token) else {
+            return Err(de::Error::custom("no index"));
+        };
+        for _ in 0..index {
+            if items.next_element::<IgnoredAny>()?.is_none() {
+                return Ok(());
             }
-            at += 1;
         }
-        Ok(found)
+        *self.found = items.next_element()?;
+        Err(de::Error::custom("found"))
     }
 }
