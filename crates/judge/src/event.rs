@@ -48,6 +48,9 @@ pub struct Bundle {
     pub directory: DirectoryDocument,
     /// Grants' and norms' policies.
     pub policies: PolicySources,
+    /// The fingerprint of the key under which text is recognised: under another key nothing that was read is found again.
+    #[serde(default)]
+    pub content_key: String,
 }
 
 impl Bundle {
@@ -105,6 +108,9 @@ pub struct Decided {
     /// The approval that this used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<AskId>,
+    /// The node that holds the permit: when it is gone, so is whoever knew how the effect ended.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub node: String,
     /// False when the gate only observed: the act went through whatever the answer was.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub enforced: bool,
@@ -188,6 +194,9 @@ pub enum Ended {
 pub struct Observed {
     /// The act.
     pub decision: DecisionId,
+    /// The task that it was for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
     /// How it ended.
     pub ended: Ended,
     /// What was read.

@@ -1,7 +1,7 @@
 //! Observing: a result's items are labelled and judged before the agent sees any of them, because reading is what taints.
 
 use crate::act::{LabelSpec, Observation, ObservedItem};
-use crate::content::{Sketch, sketch};
+use crate::content::{ContentKey, Sketch, sketch};
 use crate::decision::{Outcome, Reason};
 use crate::directory::Directory;
 use crate::event::{LabelRecord, ReadRecord, SetRecord};
@@ -31,10 +31,22 @@ pub struct Verdict {
 /// false), what would be withheld is still marked so, and still recorded as read, because the agent gets it.
 #[must_use]
 pub fn observe(state: &State, observation: &Observation, enforced: bool) -> Verdict {
+    observe_sketched(state, observation, &sketches(state.key(), observation), enforced)
+}
+
+/// Sketches every item of a result: the costly part of observing, which needs no state.
+#[must_use]
+pub fn sketches(key: &ContentKey, observation: &Observation) -> Vec<Arc<Sketch>> {
+    observation.items.iter().map(|item| Arc::new(sketch(key, &item.text))).collect()
+}
+
+/// [`observe`] with the sketches made beforehand, one for each item in order.
+#[must_use]
+pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Arc<Sketch>], enforced: bool) -> Verdict {
     let mut judged: BTreeMap<LabelRecord, Vec<Reason>> = BTreeMap::new();
     let mut verdict = Verdict { items: Vec::new(), withheld: BTreeSet::new(), reasons: Vec::new(), sets: Vec::new() };
     let mut reaches: Vec<Reach> = Vec::new();
-    for item in &observation.items {
+    for (item, sketch) in observation.items.iter().zip(sketches) {
         let label = label_of(state, item);
         let record = LabelRecord::from(&label);
         let reasons = judged.entry(record.clone()).or_insert_with(|| {
@@ -50,7 +62,7 @@ pub fn observe(state: &State, observation: &Observation, enforced: bool) -> Verd
         verdict.items.push(ReadRecord {
             id: item.id.clone(),
             label: record,
-            sketch: (!kept_from_agent).then(|| Arc::new(text_sketch(state, item))),
+            sketch: (!kept_from_agent).then(|| sketch.clone()),
             withheld: kept_from_agent,
         });
     }
@@ -58,10 +70,6 @@ pub fn observe(state: &State, observation: &Observation, enforced: bool) -> Verd
     verdict.reasons.dedup();
     verdict.sets = state.new_sets(&reaches);
     verdict
-}
-
-fn text_sketch(state: &State, item: &ObservedItem) -> Sketch {
-    sketch(state.key(), &item.text)
 }
 
 /// Why the chain does not get an item with this label; nothing when it does.

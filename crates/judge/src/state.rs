@@ -186,6 +186,8 @@ pub struct OpenAct {
     pub resources: Vec<ResourceId>,
     /// Whether it writes.
     pub writes: bool,
+    /// The node that holds the permit.
+    pub node: String,
     made: Option<LabelId>,
 }
 
@@ -212,6 +214,7 @@ pub fn check(bundle: &Bundle) -> Result<(), BundleErrors> {
 pub struct State {
     key: ContentKey,
     bundle: Option<Digest>,
+    content_key: String,
     table: PrincipalTable,
     directory: Directory,
     policies: Option<Policies>,
@@ -233,6 +236,7 @@ impl State {
         Self {
             key,
             bundle: None,
+            content_key: String::new(),
             table: PrincipalTable::default(),
             directory: Directory::default(),
             policies: None,
@@ -270,6 +274,7 @@ impl State {
 
     fn configure(&mut self, bundle: &Bundle) {
         self.bundle = Some(bundle.digest());
+        self.content_key.clone_from(&bundle.content_key);
         match Directory::resolve(&bundle.directory, &mut self.table) {
             Ok(directory) => self.directory = directory,
             // Only reachable when this program reads a ledger that another version wrote: then nobody is anybody.
@@ -353,6 +358,7 @@ impl State {
                 caller: decided.caller.clone(),
                 resources: decided.act.resources.clone(),
                 writes: decided.act.effects.contains(&crate::effect::Effect::Write),
+                node: decided.node.clone(),
                 made,
             };
             self.open.insert(decided.id.clone(), act);
@@ -361,20 +367,23 @@ impl State {
 
     fn observed(&mut self, observed: &Observed) {
         self.learn_sets(&observed.sets);
-        let Some(act) = self.open.remove(&observed.decision) else { return };
+        let act = self.open.remove(&observed.decision);
         // What may have happened is treated as having happened: its label holds.
-        if let (Some(made), Ended::Ok | Ended::Ambiguous) = (act.made, observed.ended) {
+        if let Some(act) = act
+            && let (Some(made), Ended::Ok | Ended::Ambiguous) = (act.made, observed.ended)
+        {
             let targets = act.resources.iter().filter(|id| act.writes && self.directory.audience_of(id.as_str()).is_none());
             for id in targets.chain(&observed.created).cloned().collect::<Vec<_>>() {
                 self.written.insert(id, made);
             }
         }
-        let Some(root) = act.caller.task.as_ref().and_then(|task| self.root_of(task)) else { return };
+        // What was read was read, whatever became of the record of the act.
+        let Some(root) = observed.task.as_ref().and_then(|task| self.root_of(task)) else { return };
         for item in observed.items.iter().filter(|item| !item.withheld) {
             let label = self.intern(&item.label);
             let Some(state) = self.tasks.get(&root) else { continue };
             let flow = self.flows.entry(root.clone()).or_default();
-            let print = item.sketch.as_ref().map_or(Digest([0; 32]), |sketch| sketch_digest(sketch));
+            let print = item.sketch.as_ref().map_or(Digest([0; 32]), |sketch| sketch.digest());
             if flow.is_full() || !flow.seen.insert((item.id.clone(), label, print)) {
                 continue;
             }
@@ -427,7 +436,8 @@ impl State {
     }
 
     /// The sets among `reaches` that no record has spelt out yet.
-    pub(crate) fn new_sets<'a>(&self, reaches: impl IntoIterator<Item = &'a Reach>) -> Vec<SetRecord> {
+    #[must_use]
+    pub fn new_sets<'a>(&self, reaches: impl IntoIterator<Item = &'a Reach>) -> Vec<SetRecord> {
         let mut new = BTreeMap::new();
         for reach in reaches {
             let people = &reach.people;
@@ -475,6 +485,12 @@ impl State {
     #[must_use]
     pub fn bundle(&self) -> Option<Digest> {
         self.bundle
+    }
+
+    /// Whether the text that was read can be recognised under the key of this state.
+    #[must_use]
+    pub fn is_key_right(&self) -> bool {
+        self.content_key.is_empty() || self.content_key == format!("{:?}", self.key)
     }
 
     /// The directory in force.
@@ -584,10 +600,6 @@ impl State {
         let all = (&self.bundle, Vec::<PrincipalId>::from(self.table.clone()), sets, labels, tasks, flows, written, asks, open);
         Digest::of(&serde_json::to_vec(&all).expect("plain data"))
     }
-}
-
-fn sketch_digest(sketch: &crate::content::Sketch) -> Digest {
-    Digest::of(&serde_json::to_vec(sketch).expect("a sketch is plain data"))
 }
 
 impl FlowSummary {

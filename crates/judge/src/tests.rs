@@ -61,7 +61,7 @@ fn key() -> ContentKey {
 
 fn scene(task: serde_json::Value) -> Scene {
     let mut scene = Scene { state: State::new(key()), records: Vec::new(), now: Moment(1_000), count: 0 };
-    scene.happens(Event::Configured(Box::new(Bundle { directory: world(), policies: PolicySources::shipped() })));
+    scene.happens(Event::Configured(Box::new(Bundle { directory: world(), policies: PolicySources::shipped(), content_key: String::new() })));
     let mut whole = json!({
         "id": "t1", "requester": "bo", "agent": "helper", "purpose": "engineering", "words": "tell me what to do",
         "address": ["bo"], "effects": ["read", "publish", "send", "write"], "resources": ["*"],
@@ -125,6 +125,7 @@ impl Scene {
                 AskStanding::Approved(id) => Some(id.clone()),
                 _ => None,
             },
+            node: String::new(),
             enforced: true,
             made: ruling.made.as_ref().map(LabelRecord::from),
             sets: self.state.new_sets(ruling.made.iter().filter_map(|label| label.readers.as_ref()).chain([&ruling.audience])),
@@ -156,6 +157,7 @@ impl Scene {
         let verdict = observe(&self.state, &observation, true);
         self.happens(Event::Observed(Box::new(Observed {
             decision: observation.decision,
+            task: observation.caller.task,
             ended: Ended::Ok,
             items: verdict.items.clone(),
             created: observation.created,
@@ -433,7 +435,7 @@ fn the_schemas_load_and_the_shipped_policies_are_valid() {
 
 #[test]
 fn a_policy_that_cannot_be_evaluated_asks() {
-    let mut bundle = Bundle { directory: world(), policies: PolicySources::shipped() };
+    let mut bundle = Bundle { directory: world(), policies: PolicySources::shipped(), content_key: String::new() };
     bundle.policies.norms.push(norm("overflow", "context.audience.people + 9223372036854775807 > context.act.recipients + 1"));
     assert_eq!(check(&bundle), Ok(()));
     let mut scene = scene(json!({"address": ["@eng-all"]}));

@@ -22,6 +22,7 @@ mod view;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 pub use index::{Evidence, Found, Index, Kind};
@@ -96,6 +97,14 @@ impl Sketch {
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.partial
+    }
+
+    /// What tells it from every other sketch.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let bytes = |numbers: &[u64]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+        let whole = self.whole.map_or([0; 3], |whole| [u64::from(whole.chars), u64::from(whole.head), whole.hash]);
+        Digest::of_parts([&*bytes(&self.copies), &*bytes(&self.tokens), &*bytes(&whole), &[u8::from(self.partial)]])
     }
 
     /// Bytes that it takes in memory, about.

@@ -1,0 +1,582 @@
+//! The engine itself: one state, one order of events, and the calls that move it.
+
+use crate::clock::Clock;
+use crate::ids;
+use crate::node::Node;
+use crate::permit::{Abandoned, Permit, Spent};
+use judge::act::{Act, Observation, ObservedItem};
+use judge::content::ContentKey;
+use judge::decide::{AskStanding, MayNotAnswer, decide, may_answer};
+use judge::decision::{Decision, Outcome, Reason};
+use judge::effect::Effect;
+use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record, Refused, VERSION};
+use judge::moment::Moment;
+use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId};
+use judge::observe::{observe_sketched, sketches};
+use judge::state::{BundleErrors, State, check};
+use judge::task::{Budget, Caller, Task};
+use ledger::{AppendError, ReadError, Receipt, Seq, Store};
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How often one call is decided again because somebody else wrote to the ledger in between.
+const STALE_RETRIES_MAX: usize = 16;
+/// Entries that are read at once when the state is rebuilt.
+const READ_ENTRIES_MAX: usize = 4096;
+/// Bytes that are read at once when the state is rebuilt.
+const READ_BYTES_MAX: usize = 16 << 20;
+/// How often the ledger is looked at for what other processes wrote.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(25);
+/// The longest lease of a task, in milliseconds.
+pub const LEASE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// What an installation sets.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How long an ask can be answered, and the answer used, in milliseconds; never longer than its task.
+    pub ask_lifetime_ms: u64,
+    /// How long a permit can be used, in milliseconds.
+    pub permit_lifetime_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ask_lifetime_ms: 60 * 60 * 1000, permit_lifetime_ms: 30 * 1000 }
+    }
+}
+
+/// Whether a refusal stops the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Enforce,
+    /// It is recorded, and the call goes through.
+    Observe,
+}
+
+/// The ledger cannot take or give a record: nothing may happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger is unavailable, so nothing can be decided: {0}")]
+pub struct Unavailable(pub String);
+
+/// Why an engine cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] ReadError),
+    /// An entry is not an event that this version knows.
+    #[error("entry {seq} of the ledger is no event of version {VERSION} or before: {why}")]
+    Entry {
+        /// Which.
+        seq: Seq,
+        /// Why.
+        why: String,
+    },
+    /// Text that was read could not be recognised any more.
+    #[error("the content key is not the one that this ledger was written with")]
+    WrongKey,
+}
+
+/// Why a configuration was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConfigureError {
+    /// It is wrong; the one before stays in force.
+    #[error("the configuration has {} errors", .0.directory.len() + .0.policies.len())]
+    Bad(BundleErrors),
+    /// It could not be recorded.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a task was not started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartTaskError {
+    /// The requester is not here.
+    #[error("`{0}` is no active person of the directory")]
+    Requester(PrincipalId),
+    /// The agent is not registered, or nobody answers for it.
+    #[error("`{0}` is no registered agent whose owner is here")]
+    Agent(PrincipalId),
+    /// The lease is empty or too long.
+    #[error("a lease of {found} ms, between 1 and {LEASE_MS_MAX} are allowed")]
+    Lease {
+        /// Milliseconds found.
+        found: u64,
+    },
+    /// It could not be recorded.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why an answer did not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// This person may not answer this ask now.
+    #[error(transparent)]
+    MayNot(#[from] MayNotAnswer),
+    /// It could not be recorded.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// What a task is started with.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Who asks.
+    pub requester: PrincipalId,
+    /// Who is asked.
+    pub agent: PrincipalId,
+    /// What for.
+    pub purpose: String,
+    /// What the requester said; the purpose when nothing is said.
+    pub words: Option<String>,
+    /// Who the answer is for; the requester when nothing is said.
+    pub address: Vec<String>,
+    /// The effects that it names.
+    pub effects: Option<BTreeSet<Effect>>,
+    /// The resources that it names.
+    pub resources: Option<Vec<String>>,
+    /// What it may use up.
+    pub budget: Budget,
+    /// How long it runs, in milliseconds.
+    pub lease_ms: u64,
+}
+
+/// A decided act.
+#[derive(Debug)]
+pub struct Ruled {
+    /// Which.
+    pub id: DecisionId,
+    /// The answer.
+    pub decision: Decision,
+    /// The ask that waits for a person, new or from before.
+    pub ask: Option<AskId>,
+    /// The right to carry it out, where there is one.
+    pub permit: Option<Permit>,
+}
+
+/// What a tool brought.
+#[derive(Clone, Default)]
+pub struct Seen {
+    /// What was read.
+    pub items: Vec<ObservedItem>,
+    /// What was made, by the tool's word.
+    pub created: Vec<ResourceId>,
+}
+
+/// What may be released of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// Items that the chain does not get.
+    pub withheld: BTreeSet<ResourceId>,
+    /// Why.
+    pub reasons: Vec<Reason>,
+}
+
+struct Core {
+    state: State,
+    /// The last entry that the state has seen, durable or in flight.
+    head: Seq,
+    /// The last entry that is known to be durable.
+    durable: Seq,
+    /// Grows with every rebuild, so that a failure is not blamed on the state that came after it.
+    generation: u64,
+    /// Something that the state has seen did not become durable.
+    lost: bool,
+    latest: Moment,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    key: ContentKey,
+    clock: Clock,
+    node: Node,
+    options: Options,
+    core: Mutex<Core>,
+    abandoned: Abandoned,
+}
+
+/// The engine. Cloning shares it.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Engine {
+    /// Opens on a ledger and replays it. Acts that a process which is gone left open are recorded as ambiguous with the first batch.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the ledger cannot be read, holds what is no event, or was written under another content key.
+    pub fn open(store: Arc<dyn Store>, key: ContentKey, clock: Clock, node: Node, options: Options) -> Result<Self, OpenError> {
+        let mut core = Core {
+            state: State::new(key.clone()),
+            head: Seq(0),
+            durable: Seq(0),
+            generation: 0,
+            lost: false,
+            latest: Moment(0),
+        };
+        core.read_up(store.as_ref())?;
+        if !core.state.is_key_right() {
+            return Err(OpenError::WrongKey);
+        }
+        let left_open: Vec<_> = core
+            .state
+            .open_acts()
+            .filter(|(_, act)| node.is_gone(&act.node))
+            .map(|(id, _)| (id.clone(), Ended::Ambiguous))
+            .collect();
+        let inner = Arc::new(Inner {
+            store,
+            key,
+            clock,
+            node,
+            options,
+            core: Mutex::new(core),
+            abandoned: Arc::new(Mutex::new(left_open)),
+        });
+        follow(&inner);
+        Ok(Self(inner))
+    }
+
+    /// Records what processes before left open. Called once by whoever serves; otherwise the first batch does it.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn settle(&self) -> Result<(), Unavailable> {
+        self.commit(|_, _| (Vec::new(), ())).await.map(drop)
+    }
+
+    /// The moment now.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.0.clock.now()
+    }
+
+    /// Looks at the state. Short looks only: decisions wait meanwhile.
+    pub fn view<T>(&self, look: impl FnOnce(&State, Moment) -> T) -> T {
+        let core = self.0.core.lock();
+        look(&core.state, self.0.clock.now().max(core.latest))
+    }
+
+    /// Reads what other processes wrote, if nothing of our own is in flight. For command lines that look once.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the ledger cannot be read.
+    pub fn refresh(&self) -> Result<(), OpenError> {
+        let mut core = self.0.core.lock();
+        if core.is_idle() { core.read_up(self.0.store.as_ref()) } else { Ok(()) }
+    }
+
+    /// Puts a configuration in force. It is recorded only when it differs from the one before.
+    ///
+    /// # Errors
+    /// [`ConfigureError::Bad`] with everything that is wrong; the configuration before stays in force.
+    pub async fn configure(&self, mut bundle: Bundle) -> Result<(), ConfigureError> {
+        check(&bundle).map_err(ConfigureError::Bad)?;
+        bundle.content_key = format!("{:?}", self.0.key);
+        let digest = bundle.digest();
+        self.commit(|state, _| {
+            let is_new = state.bundle() != Some(digest);
+            (is_new.then(|| Event::Configured(Box::new(bundle.clone()))).into_iter().collect(), ())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Starts a task.
+    ///
+    /// # Errors
+    /// [`StartTaskError`].
+    pub async fn start_task(&self, new: NewTask) -> Result<Task, StartTaskError> {
+        if new.lease_ms == 0 || new.lease_ms > LEASE_MS_MAX {
+            return Err(StartTaskError::Lease { found: new.lease_ms });
+        }
+        let (_, started) = self
+            .commit(|state, now| {
+                let directory = state.directory();
+                if directory.person(new.requester.as_str()).is_none() {
+                    return (Vec::new(), Err(StartTaskError::Requester(new.requester.clone())));
+                }
+                let answered_for =
+                    directory.agent(new.agent.as_str()).is_some_and(|agent| directory.person(agent.owner.as_str()).is_some());
+                if !answered_for {
+                    return (Vec::new(), Err(StartTaskError::Agent(new.agent.clone())));
+                }
+                let task = Task {
+                    id: ids::task(now),
+                    requester: new.requester.clone(),
+                    agent: new.agent.clone(),
+                    purpose: new.purpose.clone(),
+                    words: new.words.clone().unwrap_or_else(|| new.purpose.clone()),
+                    address: if new.address.is_empty() { vec![new.requester.to_string()] } else { new.address.clone() },
+                    effects: new.effects.clone(),
+                    resources: new.resources.clone(),
+                    budget: new.budget,
+                    starts: now,
+                    ends: now.after_ms(new.lease_ms),
+                    parent: None,
+                    isolated: false,
+                };
+                (vec![Event::TaskStarted(Box::new(task.clone()))], Ok(task))
+            })
+            .await?;
+        started
+    }
+
+    /// Ends a task before its lease. True when it was running.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn end_task(&self, task: &TaskId) -> Result<bool, Unavailable> {
+        let (_, ended) = self
+            .commit(|state, _| {
+                let runs = state.task(task).is_some_and(|state| !state.ended);
+                (runs.then(|| Event::TaskEnded { task: task.clone() }).into_iter().collect(), runs)
+            })
+            .await?;
+        Ok(ended)
+    }
+
+    /// Decides an act. Returns when the decision is durable; a permit comes with it where the act may be carried out.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: the call must be refused with the code `ledger`.
+    pub async fn rule(&self, caller: &Caller, act: &Act, mode: Mode) -> Result<Ruled, Unavailable> {
+        let enforced = mode == Mode::Enforce;
+        let (receipt, mut ruled) = self
+            .commit(|state, now| {
+                let ruling = decide(state, caller, act, now);
+                let id = ids::decision(now);
+                let asked = (ruling.ask == AskStanding::New).then(|| Asked {
+                    id: ids::ask(state),
+                    expires: self.ask_expires(state, caller, now),
+                });
+                let (ask, approved_by) = match &ruling.ask {
+                    AskStanding::None => (None, None),
+                    AskStanding::New => (asked.as_ref().map(|asked| asked.id.clone()), None),
+                    AskStanding::Waiting(ask) => (Some(ask.clone()), None),
+                    AskStanding::Approved(ask) => (None, Some(ask.clone())),
+                };
+                let permit = (ruling.decision.outcome == Outcome::Permit || !enforced).then(|| {
+                    let expires = now.after_ms(self.0.options.permit_lifetime_ms);
+                    Permit::mint(id.clone(), caller.clone(), act.digest, expires, enforced, self.0.abandoned.clone())
+                });
+                let readers = ruling.made.iter().filter_map(|label| label.readers.as_ref());
+                let decided = Decided {
+                    id: id.clone(),
+                    caller: caller.clone(),
+                    act: ActRecord::new(act, Some(&ruling.audience)),
+                    decision: ruling.decision.clone(),
+                    ask: asked,
+                    approved_by,
+                    node: self.0.node.name().to_owned(),
+                    enforced,
+                    made: ruling.made.as_ref().map(LabelRecord::from),
+                    sets: state.new_sets(readers.chain([&ruling.audience])),
+                };
+                (vec![Event::Decided(Box::new(decided))], Ruled { id, decision: ruling.decision, ask, permit })
+            })
+            .await?;
+        ruled.permit = match (ruled.permit, receipt) {
+            (Some(permit), Some(receipt)) => Some(permit.with_receipt(receipt)),
+            (Some(permit), None) => {
+                permit.void();
+                None
+            }
+            (None, _) => None,
+        };
+        Ok(ruled)
+    }
+
+    /// Judges and records what a carried-out act brought, before the agent sees any of it.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nothing of the result may be released; the act is recorded as ambiguous as soon as that is possible.
+    pub async fn observe(&self, spent: Spent, seen: Seen, ended: Ended) -> Result<Released, Unavailable> {
+        let observation = Observation {
+            caller: spent.caller().clone(),
+            decision: spent.decision().clone(),
+            items: seen.items,
+            created: seen.created,
+        };
+        let sketches = sketches(&self.0.key, &observation);
+        let enforced = spent.is_enforced();
+        let (_, released) = self
+            .commit(|state, _| {
+                let verdict = observe_sketched(state, &observation, &sketches, enforced);
+                let observed = Observed {
+                    decision: observation.decision.clone(),
+                    task: observation.caller.task.clone(),
+                    ended,
+                    items: verdict.items,
+                    created: observation.created.clone(),
+                    sets: verdict.sets,
+                };
+                let withheld = if enforced { verdict.withheld } else { BTreeSet::new() };
+                (vec![Event::Observed(Box::new(observed))], Released { withheld, reasons: verdict.reasons })
+            })
+            .await?;
+        spent.settled();
+        Ok(released)
+    }
+
+    /// Records a call that never became an act.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn refuse(&self, refused: Refused) -> Result<(), Unavailable> {
+        self.commit(|_, _| (vec![Event::Refused(Box::new(refused.clone()))], ())).await.map(drop)
+    }
+
+    /// A person answers an ask.
+    ///
+    /// # Errors
+    /// [`AnswerError`] when this person may not answer it now.
+    pub async fn answer(&self, ask: &AskId, by: &PrincipalId, yes: bool) -> Result<(), AnswerError> {
+        let (_, answered) = self
+            .commit(|state, now| match may_answer(state, ask, by, now) {
+                Ok(()) => (vec![Event::Answered { ask: ask.clone(), by: by.clone(), yes }], Ok(())),
+                Err(why) => (Vec::new(), Err(why)),
+            })
+            .await?;
+        Ok(answered?)
+    }
+
+    fn ask_expires(&self, state: &State, caller: &Caller, now: Moment) -> Moment {
+        let lifetime = now.after_ms(self.0.options.ask_lifetime_ms);
+        let task = caller.task.as_ref().and_then(|id| state.task(id));
+        task.map_or(lifetime, |state| lifetime.min(state.task.ends))
+    }
+
+    /// The one way by which anything happens: decide on the present state, queue the record, move the state, wait for the disk.
+    /// When somebody else wrote in between, decide again on what is true now. Events of abandoned acts go along.
+    async fn commit<T>(&self, decide: impl Fn(&State, Moment) -> (Vec<Event>, T)) -> Result<(Option<Receipt>, T), Unavailable> {
+        for _ in 0..STALE_RETRIES_MAX {
+            let (pending, generation, out, abandoned) = {
+                let mut core = self.0.core.lock();
+                if core.lost {
+                    core.rebuild(self.0.store.as_ref(), &self.0.key).map_err(|error| Unavailable(error.to_string()))?;
+                }
+                let now = self.0.clock.now().max(core.latest);
+                core.latest = now;
+                let abandoned = std::mem::take(&mut *self.0.abandoned.lock());
+                let mut events: Vec<Event> = abandoned.iter().filter_map(|(id, ended)| core.ending(id, *ended)).collect();
+                let (decided, out) = decide(&core.state, now);
+                events.extend(decided);
+                if events.is_empty() {
+                    return Ok((None, out));
+                }
+                let records: Vec<Record> = events.into_iter().map(|event| Record::new(now, event)).collect();
+                let bodies = records.iter().map(|record| serde_json::to_vec(record).expect("an event is plain data")).collect();
+                let pending = self.0.store.append(core.head, bodies);
+                core.head = core.head.plus(records.len() as u64);
+                for record in &records {
+                    core.state.apply(record);
+                }
+                (pending, core.generation, out, abandoned)
+            };
+            match pending.await {
+                Ok(receipt) => {
+                    let mut core = self.0.core.lock();
+                    core.durable = core.durable.max(receipt.last);
+                    return Ok((Some(receipt), out));
+                }
+                Err(error) => {
+                    self.0.core.lock().lose(generation);
+                    self.0.abandoned.lock().extend(abandoned);
+                    match error {
+                        AppendError::Stale { .. } => {}
+                        AppendError::Unavailable(why) | AppendError::Refused(why) => return Err(Unavailable(why)),
+                    }
+                }
+            }
+        }
+        Err(Unavailable("others write to it faster than this call can be decided".to_owned()))
+    }
+}
+
+impl Core {
+    fn is_idle(&self) -> bool {
+        !self.lost && self.durable == self.head
+    }
+
+    /// Applies what the ledger has beyond the state.
+    fn read_up(&mut self, store: &dyn Store) -> Result<(), OpenError> {
+        loop {
+            let entries = store.read(self.head.plus(1), READ_ENTRIES_MAX, READ_BYTES_MAX)?;
+            if entries.is_empty() {
+                self.durable = self.head;
+                return Ok(());
+            }
+            for entry in entries {
+                let record: Record = serde_json::from_slice(&entry.body)
+                    .map_err(|error| OpenError::Entry { seq: entry.seq, why: error.to_string() })?;
+                if record.v > VERSION {
+                    return Err(OpenError::Entry { seq: entry.seq, why: format!("it is of version {}", record.v) });
+                }
+                self.latest = self.latest.max(record.at);
+                self.state.apply(&record);
+                self.head = entry.seq;
+            }
+        }
+    }
+
+    /// Notes that something which the state of this generation has seen did not become durable.
+    fn lose(&mut self, generation: u64) {
+        self.lost |= self.generation == generation;
+    }
+
+    fn rebuild(&mut self, store: &dyn Store, key: &ContentKey) -> Result<(), OpenError> {
+        self.state = State::new(key.clone());
+        self.head = Seq(0);
+        self.generation += 1;
+        self.read_up(store)?;
+        self.lost = false;
+        Ok(())
+    }
+
+    /// The event by which an abandoned act ends, if it has not ended.
+    fn ending(&self, id: &DecisionId, ended: Ended) -> Option<Event> {
+        let act = self.state.open_act(id)?;
+        let observed = Observed {
+            decision: id.clone(),
+            task: act.caller.task.clone(),
+            ended,
+            items: Vec::new(),
+            created: Vec::new(),
+            sets: Vec::new(),
+        };
+        Some(Event::Observed(Box::new(observed)))
+    }
+}
+
+/// Keeps the state up with what other processes write, and records abandoned acts while nothing else happens.
+/// The thread ends with the engine.
+fn follow(inner: &Arc<Inner>) {
+    let weak: Weak<Inner> = Arc::downgrade(inner);
+    if matches!(inner.clock, Clock::Manual(_)) {
+        return;
+    }
+    let spawned = std::thread::Builder::new().name("engine-follow".to_owned()).spawn(move || {
+        loop {
+            std::thread::sleep(FOLLOW_INTERVAL);
+            let Some(inner) = weak.upgrade() else { return };
+            let mut core = inner.core.lock();
+            if core.is_idle() {
+                // What cannot be read now is read, or refused, by the next call.
+                let _ = core.read_up(inner.store.as_ref());
+            }
+        }
+    });
+    // Without the thread every foreign entry is found by the append that it makes stale.
+    drop(spawned);
+}
