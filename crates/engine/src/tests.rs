@@ -1,1 +1,262 @@
 //! The engine, as claims.
+
+use crate::{AnswerError, Clock, Engine, ManualClock, Mode, NewTask, Node, Options, PermitRefused, Seen};
+use judge::act::{Act, ObservedItem};
+use judge::content::ContentKey;
+use judge::decide::MayNotAnswer;
+use judge::decision::Outcome;
+use judge::digest::Digest;
+use judge::effect::Effect;
+use judge::event::{Bundle, Ended, Event, Record};
+use judge::moment::Moment;
+use judge::name::{PrincipalId, ResourceId, ToolId};
+use judge::policy::PolicySources;
+use judge::task::{Budget, Caller};
+use ledger::{MemoryLedger, Seq, Source, SqliteLedger, Store};
+use serde_json::json;
+use std::sync::Arc;
+
+const TEXT: &str = "what the runbook says about opening a dataset to a group";
+
+fn bundle() -> Bundle {
+    Bundle {
+        directory: serde_json::from_value(json!({
+            "people": [{"id": "bo"}, {"id": "cy"}, {"id": "ann"}],
+            "agents": [{"id": "helper", "owner": "bo"}],
+            "items": [{"id": "runbook:acl", "readers": ["bo", "cy"]}],
+            "destinations": [{"id": "forum:all", "audience": ["bo", "cy", "ann"]}],
+            "grants": [
+                {"to": "bo", "may": ["read", "publish"], "on": ["*"]},
+                {"to": "helper", "may": ["read", "publish"], "on": ["*"]},
+                {"to": "cy", "may": ["publish"], "on": ["*"]}
+            ]
+        }))
+        .expect("a directory"),
+        policies: PolicySources::shipped(),
+        content_key: String::new(),
+    }
+}
+
+struct World {
+    store: Arc<MemoryLedger>,
+    clock: ManualClock,
+    engine: Engine,
+    caller: Caller,
+}
+
+fn key() -> ContentKey {
+    ContentKey::new([1; 16])
+}
+
+fn open(store: Arc<dyn Store>, clock: &ManualClock) -> Engine {
+    Engine::open(store, key(), Clock::Manual(clock.clone()), Node::alone(), Options::default()).expect("the ledger is sound")
+}
+
+async fn world() -> World {
+    let store = Arc::new(MemoryLedger::default());
+    let clock = ManualClock::at(Moment(1_000));
+    let engine = open(store.clone(), &clock);
+    engine.configure(bundle()).await.expect("a sound configuration");
+    let caller = start(&engine).await;
+    World { store, clock, engine, caller }
+}
+
+async fn start(engine: &Engine) -> Caller {
+    let name = |text| PrincipalId::parse(text).expect("a name");
+    let new = NewTask {
+        requester: name("bo"),
+        agent: name("helper"),
+        purpose: "engineering".to_owned(),
+        words: None,
+        address: Vec::new(),
+        effects: None,
+        resources: None,
+        budget: Budget::default(),
+        lease_ms: 60_000,
+    };
+    let task = engine.start_task(new).await.expect("bo and helper are known");
+    Caller { chain: vec![name("bo"), name("helper")], task: Some(task.id) }
+}
+
+fn act(effect: Effect, on: &str, content: &str) -> Act {
+    Act {
+        tool: ToolId::parse("test__tool").expect("a name"),
+        effects: [effect].into(),
+        resources: vec![ResourceId::parse(on).expect("a name")],
+        recipients: Vec::new(),
+        content: vec![content.to_owned()],
+        values: Vec::new(),
+        amount: None,
+        change: None,
+        because: None,
+        digest: Digest::of(format!("{effect:?}{on}{content}").as_bytes()),
+    }
+}
+
+fn seen(id: &str) -> Seen {
+    let item =
+        ObservedItem { id: ResourceId::parse(id).expect("a name"), text: TEXT.to_owned(), container: None, otherwise: None, claimed: None };
+    Seen { items: vec![item], created: Vec::new() }
+}
+
+fn records(store: &dyn Source) -> Vec<Record> {
+    let entries = store.read(Seq(1), 10_000, usize::MAX).expect("it can be read");
+    entries.iter().map(|entry| serde_json::from_slice(&entry.body).expect("an event")).collect()
+}
+
+fn endings(store: &dyn Source) -> Vec<Ended> {
+    records(store)
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::Observed(observed) => Some(observed.ended),
+            _ => None,
+        })
+        .collect()
+}
+
+async fn read(engine: &Engine, caller: &Caller) {
+    let act = act(Effect::Read, "runbook:acl", "");
+    let permit = engine.rule(caller, &act, Mode::Enforce).await.expect("durable").permit.expect("bo may read it");
+    let spent = permit.spend(act.digest, engine.now()).expect("the same call, in time");
+    engine.observe(spent, seen("runbook:acl"), Ended::Ok).await.expect("durable");
+}
+
+#[tokio::test]
+async fn what_was_read_weighs_on_what_is_sent_even_after_a_restart() {
+    let world = world().await;
+    read(&world.engine, &world.caller).await;
+    let again = open(world.store.clone(), &world.clock);
+    assert_eq!(again.view(|state, _| state.digest()), world.engine.view(|state, _| state.digest()));
+    let ruled = again.rule(&world.caller, &act(Effect::Publish, "forum:all", TEXT), Mode::Enforce).await.expect("durable");
+    assert_eq!(ruled.decision.outcome, Outcome::Deny);
+    assert!(ruled.permit.is_none());
+}
+
+#[tokio::test]
+async fn two_tasks_never_mix() {
+    let world = world().await;
+    read(&world.engine, &world.caller).await;
+    let other = start(&world.engine).await;
+    let ruled = world.engine.rule(&other, &act(Effect::Publish, "forum:all", TEXT), Mode::Enforce).await.expect("durable");
+    assert!(!ruled.decision.grounds().contains("readers"), "{:?}", ruled.decision.reasons);
+}
+
+#[tokio::test]
+async fn a_permit_is_for_one_call_and_for_a_while() {
+    let world = world().await;
+    let act = act(Effect::Read, "runbook:acl", "");
+    let permit = async || world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect("durable").permit.expect("granted");
+    assert_eq!(permit().await.spend(Digest([0; 32]), world.engine.now()).expect_err("another call"), PermitRefused::AnotherCall);
+    let late = permit().await;
+    world.clock.set(Moment(40_000));
+    assert_eq!(late.spend(act.digest, world.engine.now()).expect_err("too late"), PermitRefused::Expired);
+    world.engine.settle().await.expect("durable");
+    assert_eq!(endings(world.store.as_ref()), [Ended::Failed, Ended::Failed], "nothing was done, and that is recorded");
+}
+
+#[tokio::test]
+async fn an_effect_whose_end_nobody_saw_is_ambiguous() {
+    let world = world().await;
+    let act = act(Effect::Read, "runbook:acl", "");
+    let permit = world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect("durable").permit.expect("granted");
+    drop(permit.spend(act.digest, world.engine.now()).expect("in time"));
+    world.engine.settle().await.expect("durable");
+    assert_eq!(endings(world.store.as_ref()), [Ended::Ambiguous]);
+}
+
+#[tokio::test]
+async fn after_a_crash_open_effects_are_ambiguous() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(SqliteLedger::open(folder.path().join("ledger.db")).expect("a new ledger"));
+    let clock = ManualClock::at(Moment(1_000));
+    let nodes = folder.path().join("nodes");
+    let open = |node| Engine::open(store.clone(), key(), Clock::Manual(clock.clone()), node, Options::default()).expect("sound");
+    let first = open(Node::among(&nodes).expect("a lock"));
+    first.configure(bundle()).await.expect("sound");
+    let caller = start(&first).await;
+    let act = act(Effect::Read, "runbook:acl", "");
+    let spent = first.rule(&caller, &act, Mode::Enforce).await.expect("durable").permit.expect("granted").spend(act.digest, first.now());
+
+    let beside = open(Node::among(&nodes).expect("a lock"));
+    beside.settle().await.expect("durable");
+    assert_eq!(endings(store.as_ref()), [], "its process still lives");
+
+    std::mem::forget(spent);
+    drop(first);
+    let after = open(Node::among(&nodes).expect("a lock"));
+    after.settle().await.expect("durable");
+    assert_eq!(endings(store.as_ref()), [Ended::Ambiguous]);
+    drop((beside, after));
+    tokio::task::spawn_blocking(move || drop(store)).await.expect("closed");
+}
+
+#[tokio::test]
+async fn without_a_ledger_nothing_is_permitted_and_it_recovers_by_itself() {
+    let world = world().await;
+    read(&world.engine, &world.caller).await;
+    let before = world.engine.view(|state, _| state.digest());
+    world.store.set_quota_bytes(Some(1));
+    let act = act(Effect::Read, "runbook:acl", "");
+    world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect_err("nothing can be recorded");
+    world.engine.rule(&world.caller, &act, Mode::Observe).await.expect_err("observing is recording as well");
+    world.store.set_quota_bytes(None);
+    world.engine.settle().await.expect("recovered");
+    let ruled = world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect("recovered");
+    drop(ruled);
+    world.engine.settle().await.expect("durable");
+    let after = world.engine.view(|state, _| state.tasks().map(|task| task.calls).sum::<u64>());
+    assert_eq!(after, 2, "what was not recorded did not happen");
+    assert_ne!(before, world.engine.view(|state, _| state.digest()));
+}
+
+#[tokio::test]
+async fn engines_that_share_a_ledger_decide_again_on_what_is_true() {
+    let world = world().await;
+    let other = open(world.store.clone(), &world.clock);
+    for _ in 0..3 {
+        read(&world.engine, &world.caller).await;
+        read(&other, &world.caller).await;
+    }
+    world.engine.settle().await.expect("durable");
+    let ruled = world.engine.rule(&world.caller, &act(Effect::Publish, "forum:all", ""), Mode::Enforce).await.expect("durable");
+    let ask = ruled.ask.expect("beyond the address");
+    let name = |text| PrincipalId::parse(text).expect("a name");
+    assert!(matches!(other.answer(&ask, &name("bo"), true).await, Err(AnswerError::MayNot(_))));
+    let refreshed = other.refresh();
+    assert_eq!(refreshed, Ok(()));
+    assert_eq!(other.answer(&ask, &name("bo"), true).await, Err(MayNotAnswer::InChain(name("bo")).into()));
+    other.answer(&ask, &name("cy"), true).await.expect("cy may");
+    let ruled = world.engine.rule(&world.caller, &act(Effect::Publish, "forum:all", ""), Mode::Enforce).await.expect("durable");
+    assert_eq!(ruled.decision.outcome, Outcome::Permit, "{:?}", ruled.decision.reasons);
+    assert_eq!(open(world.store.clone(), &world.clock).view(|state, _| state.digest()), world.engine.view(|state, _| state.digest()));
+}
+
+#[tokio::test]
+async fn observing_stops_nothing_and_records_everything() {
+    let world = world().await;
+    let act = act(Effect::Publish, "forum:all", "");
+    let ruled = world.engine.rule(&world.caller, &act, Mode::Observe).await.expect("durable");
+    assert_eq!(ruled.decision.outcome, Outcome::Ask);
+    assert!(ruled.permit.is_some());
+    let decided = records(world.store.as_ref()).into_iter().find_map(|record| match record.event {
+        Event::Decided(decided) => Some(decided),
+        _ => None,
+    });
+    assert!(!decided.expect("recorded").enforced);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_calls_at_once_leave_one_order() {
+    let world = world().await;
+    let calls: Vec<_> = (0..64)
+        .map(|_| {
+            let (engine, caller) = (world.engine.clone(), world.caller.clone());
+            tokio::spawn(async move { read(&engine, &caller).await })
+        })
+        .collect();
+    for call in calls {
+        call.await.expect("no panic");
+    }
+    assert_eq!(endings(world.store.as_ref()).len(), 64);
+    assert_eq!(open(world.store.clone(), &world.clock).view(|state, _| state.digest()), world.engine.view(|state, _| state.digest()));
+}
