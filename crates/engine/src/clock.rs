@@ -34,6 +34,7 @@ impl ManualClock {
 impl Clock {
     pub(crate) fn now(&self) -> Moment {
         match self {
+            #[expect(clippy::disallowed_methods, reason = "this is the place that the others are sent to")]
             Clock::System => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

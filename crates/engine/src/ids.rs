@@ -23,6 +23,7 @@ pub(crate) fn task(at: Moment) -> TaskId {
     TaskId::parse(&format!("t-{}", uuid(at).simple())).expect("hexadecimal digits are a name")
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the place that the others are sent to")]
 pub(crate) fn ask(state: &State) -> AskId {
     loop {
         let random = Uuid::new_v4().into_bytes();

@@ -25,6 +25,7 @@ impl Node {
     ///
     /// # Errors
     /// When the folder or the lock file cannot be made.
+    #[expect(clippy::disallowed_methods, reason = "a node's name is drawn once, and names no record's order")]
     pub fn among(folder: &Path) -> io::Result<Self> {
         create_dir_all(folder)?;
         let name = uuid::Uuid::new_v4().simple().to_string();

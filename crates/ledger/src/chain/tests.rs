@@ -1,3 +1,5 @@
+//! The chain, as claims.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! The port and its bounds, as claims.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Canonical JSON, against the vectors of RFC 8785.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

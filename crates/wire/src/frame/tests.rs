@@ -1,3 +1,5 @@
+//! Frames, as claims: what is refused, and what an edit leaves alone.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

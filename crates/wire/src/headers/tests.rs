@@ -1,3 +1,5 @@
+//! Headers against bodies, as claims.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Methods and messages of both revisions, as claims.
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};

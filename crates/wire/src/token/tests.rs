@@ -1,3 +1,5 @@
+//! Tokens, as claims; the attacker is a first-class actor here.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};

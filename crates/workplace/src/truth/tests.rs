@@ -1,3 +1,5 @@
+//! The narrator's truth, as claims.
+
 use super::of;
 use crate::world::seeded;
 

@@ -1,3 +1,5 @@
+//! The world, as claims.
+
 use super::{Refusal, WRITES_MAX, load, seeded};
 use crate::{access::Caller, directory::expand, script};
 
