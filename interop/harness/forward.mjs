@@ -11,8 +11,16 @@ const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 // RFC 9110 §7.6.1: these belong to one hop.
 const HOP_HEADERS = new Set(["connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-connection"]);
 
-/** What a bad gateway may do here: hold answers back until they are complete, lose the protocol's headers, refuse in a form that no model reads. */
-export const FAULTS = ["buffer", "drop-mcp-headers", "refuse-with-an-error"];
+/** What a bad gateway may do, and the group of checks that must notice it. */
+export const FAULTS = {
+  buffer: "typescript-everything-http-legacy",
+  "drop-mcp-headers": "typescript-suite-server-auto",
+  "drop-event-ids": "conformance-server-2025-11-25",
+  "drop-unknown-members": "what-the-upstream-sees",
+  "swallow-notifications": "what-the-upstream-sees",
+  "show-the-credential": "what-the-upstream-sees",
+  "refuse-with-an-error": "framework-openai-agents",
+};
 
 /**
  * Forwards every request to `target`.
@@ -28,8 +36,10 @@ export async function forward({ target, headers = {}, demands, refusal, fault, o
     if (demands && request.headers.authorization !== demands) return void response.writeHead(401).end();
     const own = `localhost:${server.address().port}`;
     const outgoing = outgoingHeaders(request, { own, upstream, headers, demands, fault });
-    const body = await bodyOf(request).catch(() => null);
+    let body = await bodyOf(request).catch(() => null);
     if (body === null) return void response.destroy();
+    if (fault === "swallow-notifications" && body.length > 0 && !("id" in JSON.parse(body))) return void response.writeHead(202).end();
+    if (fault === "drop-unknown-members") body = withoutUnknownMembers(body);
     onExchange?.({ method: request.method, headers: request.headers, body: body.toString() });
     const refused = refusalOf(body, refusal, fault);
     if (refused) return void response.writeHead(200, { "content-type": "application/json" }).end(refused);
@@ -68,8 +78,9 @@ function outgoingHeaders(request, { own, upstream, headers, demands, fault }) {
     const [name, value] = [request.rawHeaders[i], request.rawHeaders[i + 1]];
     const lower = name.toLowerCase();
     if (HOP_HEADERS.has(lower) || lower in headers) continue;
-    if (demands && lower === "authorization") continue;
+    if (demands && lower === "authorization" && fault !== "show-the-credential") continue;
     if (fault === "drop-mcp-headers" && lower.startsWith("mcp-")) continue;
+    if (fault === "drop-unknown-members" && lower === "content-length") continue;
     // A host that is not ours is somebody's attack and must arrive as one; ours becomes the upstream's.
     if (lower === "host") outgoing.push(name, isOwnHost(value, own) ? upstream.host : value);
     else outgoing.push(name, value);
@@ -100,7 +111,19 @@ function answerThrough(answer, response, fault) {
   }
   response.writeHead(answer.statusCode, kept);
   response.flushHeaders();
+  if (fault === "drop-event-ids") {
+    answer.on("data", (chunk) => response.write(chunk.toString().replace(/^id: .*$/gm, ": id")));
+    answer.on("end", () => response.end());
+    return;
+  }
   answer.pipe(response);
+}
+
+function withoutUnknownMembers(body) {
+  if (body.length === 0) return body;
+  const message = JSON.parse(body);
+  if (message.params) delete message.params.unknownField;
+  return Buffer.from(JSON.stringify(message));
 }
 
 function refusalOf(body, refusal, fault) {

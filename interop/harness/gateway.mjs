@@ -1,33 +1,35 @@
-// The gateway under test, started in front of one upstream: the real one, or the forwarding stand-in that proves the harness.
+// The gateway under test, started in front of one upstream or several: the real one, or the forwarding stand-in that proves the harness.
 // Callers get a URL and headers and refuse to know which one it is.
 
-import { freePort, startServer } from "./children.mjs";
 import { forward } from "./forward.mjs";
 
 /**
- * @typedef {{url: string} | {command: string, args: string[]}} Upstream
- * @typedef {{url: string, headers: Record<string, string>, stop: () => Promise<void>}} Running
+ * @typedef {{url: string} | {command: string, args: string[]}} Target
+ * @typedef {{url: string, headers: Record<string, string>, refusalText: string, stop: () => Promise<void>}} Running
  * @param {{bin?: string, fault?: string}} choice
- * @param {Upstream} upstream
+ * @param {Target[]} targets named `one`, `two`, … in this order
  * @param {{refusedTool?: string}} rules
  * @returns {Promise<Running>}
  */
-export async function startGateway(choice, upstream, rules = {}) {
-  return choice.bin ? startReal(choice.bin, upstream, rules) : startStandIn(choice.fault, upstream, rules);
+export async function startGateway(choice, targets, rules = {}) {
+  return choice.bin ? startReal(choice.bin, targets, rules) : startStandIn(choice.fault, targets[0], rules);
 }
 
-/** The stand-in forwards bytes, so it can stand only in front of HTTP. */
-export function standsBefore(choice, upstream) {
-  return Boolean(choice.bin) || "url" in upstream;
+/** What a gateway in front of several servers puts before the names of the nth one's tools. */
+export const PREFIXES = ["one__", "two__"];
+
+/** The stand-in forwards bytes, so it can stand only in front of one server over HTTP. */
+export function standsBefore(choice, targets) {
+  return Boolean(choice.bin) || (targets.length === 1 && "url" in targets[0]);
 }
 
 /** What a refusal by this gateway is certain to say. */
 export const REFUSAL = { standIn: "refused by the stand-in" };
 
-async function startStandIn(fault, upstream, { refusedTool }) {
+async function startStandIn(fault, target, { refusedTool }) {
   const credential = "Bearer stand-in";
   const proxy = await forward({
-    target: upstream.url,
+    target: target.url,
     fault,
     demands: credential,
     refusal: refusedTool && { tool: refusedTool, text: REFUSAL.standIn },

@@ -7,8 +7,9 @@ import { join } from "node:path";
 
 import { freePort, runToEnd, startServer } from "./children.mjs";
 import { forward } from "./forward.mjs";
-import { standsBefore, startGateway } from "./gateway.mjs";
+import { PREFIXES, standsBefore, startGateway } from "./gateway.mjs";
 import * as places from "./places.mjs";
+import { refusals, seen } from "./raw.mjs";
 
 const REVISIONS = ["2025-11-25", "2026-07-28"];
 const SUITE_MS_MAX = 90_000;
@@ -38,7 +39,10 @@ export function groups() {
     sdk("python-suite-server-auto", "python", "suite", "auto", suiteServer),
     framework("pydantic-ai"),
     framework("openai-agents"),
-    { name: "what-the-upstream-sees", run: whatTheUpstreamSees },
+    several("several-servers-legacy", "legacy", [["everything", everythingHttp], ["filesystem", filesystemStdio]], []),
+    several("several-servers-auto", "auto", [["suite", suiteServer], ["suite", suiteServer]], ["resources", "resource-templates"]),
+    { name: "what-the-upstream-sees", run: (context) => behindATap(context, seen) },
+    { name: "what-the-gateway-refuses", run: (context) => (context.choice.bin ? behindATap(context, refusals) : decidesNothing()) },
   ];
 }
 
@@ -76,10 +80,51 @@ function sdk(name, language, upstream, era, startUpstream) {
     name,
     run: (context) =>
       bothWays(context, startUpstream, async (target, { folder }) => {
-        const job = JSON.stringify({ upstream, era, target, folder });
-        const [command, script] = language === "python" ? [places.python, places.pythonClient] : [places.node, places.typescriptClient];
-        return lines(await runToEnd(command, [script, job], { msMax: CLIENT_MS_MAX }));
+        return client(language, { upstream, era, target, folder });
       }),
+  };
+}
+
+async function client(language, job) {
+  const [command, script] = language === "python" ? [places.python, places.pythonClient] : [places.node, places.typescriptClient];
+  return lines(await runToEnd(command, [script, JSON.stringify(job)], { msMax: CLIENT_MS_MAX }));
+}
+
+/** Where several servers share an address, these answers are the address's own. */
+const GATEWAYS_OWN = ["connected", "server-described", "resource-read-missing"];
+
+/** Two servers behind one gateway: whatever can be done with each alone can be done with it there, under prefixed names, `except` lists of what both have. */
+function several(name, era, parts, except) {
+  const drive = async (targets, folders, prefixes) => {
+    const checks = [];
+    for (const [index, [upstream]] of parts.entries()) {
+      const job = { upstream, era, target: targets[index], folder: folders[index], prefix: prefixes[index] };
+      for (const check of await client("typescript", job)) {
+        if (![...GATEWAYS_OWN, ...except].includes(check.id)) checks.push({ ...check, id: `${PREFIXES[index]}${check.id}` });
+      }
+    }
+    return checks;
+  };
+  return {
+    name,
+    run: async (context) => {
+      if (!standsBefore(context.choice, parts)) return { direct: [], through: [], skipped: "the stand-in stands before one server" };
+      const started = [];
+      try {
+        for (const [, start] of parts) started.push(await start(context));
+        const [targets, folders] = [started.map(({ target }) => target), started.map(({ folder }) => folder)];
+        const direct = await drive(targets, folders, ["", ""]);
+        const gateway = await startGateway(context.choice, targets);
+        try {
+          const front = { url: gateway.url, headers: gateway.headers };
+          return { direct, through: await drive([front, front], folders, PREFIXES) };
+        } finally {
+          await gateway.stop();
+        }
+      } finally {
+        for (const { stop } of started) await stop();
+      }
+    },
   };
 }
 
@@ -105,10 +150,10 @@ function framework(name) {
 async function bothWays(context, startUpstream, drive, rules) {
   const first = await startUpstream(context);
   const direct = await drive(first.target, first, null).finally(first.stop);
-  if (!standsBefore(context.choice, first.target)) return { direct, through: [], skipped: "the stand-in speaks HTTP only" };
+  if (!standsBefore(context.choice, [first.target])) return { direct, through: [], skipped: "the stand-in speaks HTTP only" };
   const second = await startUpstream(context);
   try {
-    const gateway = await startGateway(context.choice, second.target, rules);
+    const gateway = await startGateway(context.choice, [second.target], rules);
     try {
       return { direct, through: await drive({ url: gateway.url, headers: gateway.headers }, second, gateway) };
     } finally {
@@ -207,16 +252,17 @@ async function inParallel(items, width, work) {
   return results;
 }
 
-// A tap between gateway and upstream: what came through, and what must not have.
+// Raw requests, with a tap between the gateway and the server behind it.
 
-async function whatTheUpstreamSees(context) {
+async function behindATap(context, findFacts) {
   const upstream = await everythingHttp();
   const exchanges = [];
   const tap = await forward({ target: upstream.target.url, onExchange: (exchange) => exchanges.push(exchange) });
   try {
-    const gateway = await startGateway(context.choice, { url: tap.url });
+    const gateway = await startGateway(context.choice, [{ url: tap.url }]);
     try {
-      return { direct: [], ...(await seen(gateway, exchanges)) };
+      const through = await findFacts(gateway, exchanges);
+      return { direct: [], through, throughOnly: new Set(through.map(({ id }) => id)) };
     } finally {
       await gateway.stop();
     }
@@ -226,57 +272,6 @@ async function whatTheUpstreamSees(context) {
   }
 }
 
-async function seen(gateway, exchanges) {
-  const post = async (message, headers = {}) => {
-    const answer = await fetch(gateway.url, {
-      method: "POST",
-      headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...gateway.headers, ...headers },
-      body: JSON.stringify(message),
-      signal: AbortSignal.timeout(5_000),
-    });
-    return { status: answer.status, session: answer.headers.get("mcp-session-id"), text: await answer.text() };
-  };
-  const initialize = {
-    jsonrpc: "2.0",
-    id: "first \u00e9",
-    method: "initialize",
-    params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "interop-raw", version: "1" }, unknownField: { kept: [1.0, "x"] } },
-  };
-  const opened = await post(initialize);
-  const session = { "mcp-session-id": opened.session ?? "", "mcp-protocol-version": "2025-11-25" };
-  await post({ jsonrpc: "2.0", method: "notifications/initialized" }, session);
-  const id = 'a "strange" id \u2028 with \\ everything';
-  const called = await post(
-    { jsonrpc: "2.0", id, method: "tools/call", params: { _meta: { "example.org/kept": true }, name: "echo", arguments: { message: "hello" } } },
-    session,
-  );
-  await post({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 77, reason: "interop" } }, session);
-  const before = exchanges.length;
-  const anonymous = await fetch(gateway.url, {
-    method: "POST",
-    headers: { "content-type": "application/json", accept: "application/json, text/event-stream" },
-    body: JSON.stringify(initialize),
-    signal: AbortSignal.timeout(5_000),
-  });
-  const afterAnonymous = exchanges.length;
-  const ended = await fetch(gateway.url, { method: "DELETE", headers: { ...gateway.headers, ...session }, signal: AbortSignal.timeout(5_000) });
-
-  const bodies = exchanges.map(({ body }) => body);
-  const facts = {
-    "session-opens": [opened.status === 200 && Boolean(opened.session), `status ${opened.status}, session ${opened.session}`],
-    "unknown-fields-reach-the-upstream": [bodies.some((body) => body.includes("unknownField")), "the field was dropped"],
-    "meta-reaches-the-upstream": [bodies.some((body) => body.includes("example.org/kept")), "the member was dropped"],
-    "id-comes-back-as-it-was-sent": [idOf(called.text) === id, called.text.slice(0, 200)],
-    "cancellation-reaches-the-upstream": [bodies.some((body) => body.includes("notifications/cancelled")), "no such message"],
-    "credential-ends-at-the-gateway": [exchanges.every(({ headers }) => !headers.authorization), "the upstream was shown the client's credential"],
-    "no-credential-no-call": [anonymous.status === 401 && afterAnonymous === before, `status ${anonymous.status}, ${afterAnonymous - before} requests upstream`],
-    "session-ends-upstream": [ended.ok && exchanges.some(({ method }) => method === "DELETE"), `status ${ended.status}`],
-  };
-  const through = Object.entries(facts).map(([id, [passed, detail]]) => ({ id, passed, detail: passed ? undefined : detail }));
-  return { through, throughOnly: new Set(Object.keys(facts)) };
-}
-
-function idOf(stream) {
-  const data = stream.split("\n").filter((line) => line.startsWith("data: {")).at(-1) ?? `data: ${stream}`;
-  return JSON.parse(data.slice("data: ".length)).id;
+function decidesNothing() {
+  return { direct: [], through: [], skipped: "the stand-in decides nothing" };
 }

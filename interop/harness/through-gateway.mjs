@@ -10,7 +10,7 @@ import * as places from "./places.mjs";
 
 const CLIENT_MS_MAX = 25_000;
 
-const gateway = await startGateway(JSON.parse(process.env.INTEROP_GATEWAY), { url: process.argv.at(-1) });
+const gateway = await startGateway(JSON.parse(process.env.INTEROP_GATEWAY), [{ url: process.argv.at(-1) }]);
 // The suite's client has no way to be given a credential.
 const front = await forward({ target: gateway.url, headers: gateway.headers });
 const client = await runToEnd(places.python, [places.suiteClient, front.url], { msMax: CLIENT_MS_MAX });

@@ -1,14 +1,15 @@
 // The official TypeScript client driven through everything it can do, one check a line on standard output.
 // Run once straight at a server and once through the gateway, with the same checks: a check's value must be the same both times.
 //
-// usage: node typescript-client.mjs '{"upstream": "everything"|"filesystem"|"suite", "era": "legacy"|"auto", "target": {…}}'
-// target: {"url", "headers"} or {"command", "args"}. It refuses to know which of the two sides it is on.
+// usage: node typescript-client.mjs '{"upstream": "everything"|"filesystem"|"suite", "era": "legacy"|"auto", "target": {…}, "prefix": "…"}'
+// target: {"url", "headers"} or {"command", "args"}. With a prefix, names of tools and prompts carry it and are reported without.
+// It refuses to know which of the two sides it is on.
 
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 const STEP_MS_MAX = 8_000;
-const { upstream, era, target, folder } = JSON.parse(process.argv[2]);
+const { upstream, era, target, folder, prefix = "" } = JSON.parse(process.argv[2]);
 
 const seen = { logs: [], updates: [], listChanges: 0 };
 const client = new Client(
@@ -42,7 +43,7 @@ const checks = {
     "tools-listed": async () => {
       // This server adds tools once it has learned what the client can do.
       const tools = await until(async () => {
-        const listed = (await client.listTools()).tools;
+        const listed = own((await client.listTools()).tools);
         return listed.some((tool) => tool.name === "trigger-sampling-request") && listed;
       });
       return sorted(tools);
@@ -98,11 +99,11 @@ const checks = {
       await client.unsubscribeResource({ uri });
       return seen.updates[0];
     },
-    prompts: async () => sorted((await client.listPrompts()).prompts),
-    "prompt-with-arguments": () => client.getPrompt({ name: "args-prompt", arguments: { city: "Köln", state: "NW" } }),
-    "prompt-with-resource": async () => timeless(await client.getPrompt({ name: "resource-prompt", arguments: { resourceType: "Text", resourceId: "1" } })),
+    prompts: async () => sorted(own((await client.listPrompts()).prompts)),
+    "prompt-with-arguments": () => client.getPrompt({ name: named("args-prompt"), arguments: { city: "Köln", state: "NW" } }),
+    "prompt-with-resource": async () => timeless(await client.getPrompt({ name: named("resource-prompt"), arguments: { resourceType: "Text", resourceId: "1" } })),
     "completion-of-prompt": () =>
-      client.complete({ ref: { type: "ref/prompt", name: "completable-prompt" }, argument: { name: "name", value: "" }, context: { arguments: { department: "Sales" } } }),
+      client.complete({ ref: { type: "ref/prompt", name: named("completable-prompt") }, argument: { name: "name", value: "" }, context: { arguments: { department: "Sales" } } }),
     "completion-of-resource": () =>
       client.complete({ ref: { type: "ref/resource", uri: "demo://resource/dynamic/text/{resourceId}" }, argument: { name: "resourceId", value: "1" } }),
     logging: async () => {
@@ -117,10 +118,14 @@ const checks = {
   },
   filesystem: {
     "server-described": () => describe(),
-    "tools-listed": async () => sorted((await client.listTools()).tools),
+    "tools-listed": async () => sorted(own((await client.listTools()).tools)),
     "call-write": () => call("write_file", { path: `${folder}/note.txt`, content: "line one\nZeile zwei\n" }),
     "call-read": () => call("read_text_file", { path: `${folder}/note.txt` }),
-    "call-list": () => call("list_directory", { path: folder }),
+    "call-list": async () => {
+      await call("create_directory", { path: `${folder}/inner` });
+      await call("write_file", { path: `${folder}/inner/one.txt`, content: "1" });
+      return call("list_directory", { path: `${folder}/inner` });
+    },
     "call-edit": () => call("edit_file", { path: `${folder}/note.txt`, edits: [{ oldText: "line one", newText: "line 1" }] }),
     "call-read-many": () => call("read_multiple_files", { paths: [`${folder}/note.txt`, `${folder}/absent.txt`] }),
     "upstream-refusal-is-a-result": () => call("read_text_file", { path: "/etc/hostname" }),
@@ -132,7 +137,7 @@ const checks = {
   },
   suite: {
     "server-described": () => describe(),
-    "tools-listed": async () => sorted((await client.listTools()).tools),
+    "tools-listed": async () => sorted(own((await client.listTools()).tools)),
     "call-text": () => call("test_simple_text", {}),
     "call-mixed": () => call("test_multiple_content_types", {}),
     "call-error": () => call("test_error_handling", {}),
@@ -160,10 +165,10 @@ const checks = {
     "resource-read-blob": () => client.readResource({ uri: "test://static-binary" }),
     "resource-read-template": () => client.readResource({ uri: "test://template/7/data" }),
     "resource-read-missing": () => failure(client.readResource({ uri: "test://nowhere" })),
-    prompts: async () => sorted((await client.listPrompts()).prompts),
-    "prompt-with-arguments": () => client.getPrompt({ name: "test_prompt_with_arguments", arguments: { arg1: "a", arg2: "ß" } }),
-    "prompt-needing-input": () => client.getPrompt({ name: "test_input_required_result_prompt" }),
-    completion: () => client.complete({ ref: { type: "ref/prompt", name: "test_prompt_with_arguments" }, argument: { name: "arg1", value: "x" } }),
+    prompts: async () => sorted(own((await client.listPrompts()).prompts)),
+    "prompt-with-arguments": () => client.getPrompt({ name: named("test_prompt_with_arguments"), arguments: { arg1: "a", arg2: "ß" } }),
+    "prompt-needing-input": () => client.getPrompt({ name: named("test_input_required_result_prompt") }),
+    completion: () => client.complete({ ref: { type: "ref/prompt", name: named("test_prompt_with_arguments") }, argument: { name: "arg1", value: "x" } }),
   },
 };
 
@@ -186,11 +191,22 @@ async function report(id, check) {
   process.stdout.write(JSON.stringify(line) + "\n");
 }
 
+function named(name) {
+  return prefix + name;
+}
+
+/** The list's entries that carry the prefix, without it. */
+function own(list) {
+  return list.filter(({ name }) => name.startsWith(prefix)).map((entry) => ({ ...entry, name: entry.name.slice(prefix.length) }));
+}
+
 function call(name, args, options = {}) {
-  return client.callTool({ name, arguments: args }, { timeout: STEP_MS_MAX, ...options });
+  return client.callTool({ name: named(name), arguments: args }, { timeout: STEP_MS_MAX, ...options });
 }
 
 function describe() {
+  // Several servers behind one address are described by the address.
+  if (prefix) return null;
   return { server: client.getServerVersion(), capabilities: client.getServerCapabilities(), instructions: client.getInstructions() ?? null };
 }
 
