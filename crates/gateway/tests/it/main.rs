@@ -1,6 +1,7 @@
 //! The gateway between real sockets and real processes.
 
 mod credentials;
+mod official;
 mod peer;
 mod process;
 mod several;

@@ -208,3 +208,9 @@ pub async fn next_chunk(response: &mut Response<Incoming>) -> Option<String> {
     let frame = response.body_mut().frame().await?.expect("the stream holds");
     Some(String::from_utf8(frame.into_data().expect("no trailers").to_vec()).expect("the gateway streams utf-8"))
 }
+
+/// One process-wide provider of cryptography, as `main` installs it.
+pub fn install_provider() {
+    // The second test that installs it is told so; that is all.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
