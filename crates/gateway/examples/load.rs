@@ -5,9 +5,19 @@
 //! for what the machine gives at that moment.
 
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use contract::{Contracts, definition_digest};
+use engine::{Clock, Engine, NewTask, Node, Options};
 use gateway::{Gateway, GatewayConfig, TokenKeys, TransportConfig, UpstreamConfig};
+use judge::content::ContentKey;
+use judge::event::Bundle;
+use judge::name::PrincipalId;
+use judge::policy::PolicySources;
+use judge::task::Budget;
+use ledger::SqliteLedger;
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +33,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     match args.first().map(String::as_str) {
         Some("upstream") => runtime.block_on(upstream()),
-        Some("gateway") => runtime.block_on(serve(&args[1])),
+        Some("gateway") => runtime.block_on(serve(&args[1], &args[2])),
         _ => {
             let connections = args.first().and_then(|text| text.parse().ok()).unwrap_or(64);
             let seconds = args.get(1).and_then(|text| text.parse().ok()).unwrap_or(5);
@@ -37,6 +47,8 @@ fn main() -> ExitCode {
 struct Part {
     process: Child,
     address: String,
+    /// What else it said: the gateway, a token.
+    said: String,
 }
 
 impl Part {
@@ -46,7 +58,9 @@ impl Part {
         let mut address = String::new();
         let out = process.stdout.take().expect("its output is ours");
         std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut address).expect("it says its address");
-        Self { process, address: address.trim().to_owned() }
+        let (address, said) = address.trim().split_once(' ').unwrap_or((address.trim(), ""));
+        let (address, said) = (address.to_owned(), said.to_owned());
+        Self { process, address, said }
     }
 
     /// CPU seconds so far, user and system.
@@ -74,8 +88,9 @@ impl Drop for Part {
 
 async fn compare(connections: usize, time: Duration) {
     let upstream = Part::start(&["upstream"]);
-    let gateway = Part::start(&["gateway", &upstream.address]);
-    let token = token();
+    let folder = tempfile::tempdir().expect("a place for the ledger");
+    let gateway = Part::start(&["gateway", &upstream.address, &folder.path().join("ledger").to_string_lossy()]);
+    let token = gateway.said.clone();
     for (name, part, connections) in [("direct", &upstream, 1), ("gateway", &gateway, 1), ("direct", &upstream, connections), ("gateway", &gateway, connections)] {
         drive(&part.address, &token, connections, Duration::from_millis(500)).await;
         let (before, started) = (part.cpu_s(), Instant::now());
@@ -181,7 +196,7 @@ fn key() -> SigningKey {
     SigningKey::from_seed("load", &[3; 32]).expect("a seed")
 }
 
-fn token() -> String {
+fn token(task: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let claims = Claims {
         issuer: "load".to_owned(),
@@ -192,19 +207,55 @@ fn token() -> String {
         id: "load".to_owned(),
         requester: "bo".to_owned(),
         actors: vec!["helper".to_owned()],
-        task: "load".to_owned(),
+        task: task.to_owned(),
         key_thumbprint: None,
     };
     sign(&key(), &claims).expect("good claims")
 }
 
-async fn serve(upstream: &str) {
+/// An engine on a ledger on disk, with the shipped norms, and a task.
+async fn engine(ledger: &str) -> (Engine, String) {
+    let ledger = SqliteLedger::open(ledger).expect("a new ledger");
+    let engine = Engine::open(Arc::new(ledger), ContentKey::new([1; 16]), Clock::System, Node::alone(), Options::default()).expect("an empty ledger");
+    let directory = json!({
+        "people": [{"id": "bo"}],
+        "agents": [{"id": "helper", "owner": "bo"}],
+        "items": [{"id": "echo", "readers": ["bo"]}],
+        "grants": [{"to": "bo", "may": ["read"], "on": ["*"]}, {"to": "helper", "may": ["read"], "on": ["*"]}]
+    });
+    let directory = serde_json::from_value(directory).expect("a directory");
+    engine.configure(Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() }).await.expect("a sound configuration");
+    let name = |text| PrincipalId::parse(text).expect("a name");
+    let new = NewTask {
+        requester: name("bo"),
+        agent: name("helper"),
+        purpose: "load".to_owned(),
+        words: None,
+        address: Vec::new(),
+        effects: None,
+        resources: None,
+        budget: Budget::default(),
+        lease_ms: 3_600_000,
+    };
+    let task = engine.start_task(new).await.expect("bo and helper are known");
+    (engine, task.id.to_string())
+}
+
+async fn serve(upstream: &str, ledger: &str) {
     let keys = VerifyingKeys::new().with(&key()).expect("one key");
     let keys = TokenKeys { keys, issuer: "load".to_owned(), audience: "load".to_owned(), leeway_s: 0 };
     let transport = TransportConfig::Http { url: format!("http://{upstream}/mcp"), headers: Vec::new() };
     let config = GatewayConfig { upstreams: vec![UpstreamConfig::new("only", transport)], ..GatewayConfig::default() };
-    let gateway = Gateway::new(config, keys).expect("a good configuration");
+    let definition = json!({"name": "echo", "inputSchema": {"type": "object"}});
+    let contract = format!(
+        "[[tool]]\nname = \"echo\"\neffects = [\"read\"]\narguments = [\"text\"]\nresource = {{ is = \"echo\" }}\npin = \"sha256:{}\"\n\
+         accepted_at = \"2026-11-23\"\naccepted_by = \"bo\"\n[tool.result]\nlabel = {{ readers = [\"bo\"] }}\n",
+        definition_digest(&definition)
+    );
+    let contracts = Contracts::parse("only", &contract).expect("a good contract");
+    let (engine, task) = engine(ledger).await;
+    let gateway = Gateway::new(config, engine, vec![contracts], keys).expect("a good configuration");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    println!("{}", listener.local_addr().expect("bound"));
+    println!("{} {}", listener.local_addr().expect("bound"), token(&task));
     gateway.serve_http(listener, CancellationToken::new()).await;
 }

@@ -29,9 +29,11 @@ const ACKNOWLEDGE_TIME_MAX: Duration = Duration::from_secs(5);
 const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 
 /// One upstream's answer to a question to all.
-struct Part {
-    index: usize,
-    answer: Result<Frame, Failure>,
+pub struct Part {
+    /// The upstream.
+    pub index: usize,
+    /// Its answer.
+    pub answer: Result<Frame, Failure>,
 }
 
 impl Core {
@@ -54,7 +56,7 @@ impl Core {
     pub async fn tell_all(self: &Arc<Self>, up: Upward<'_>) -> Answer {
         let up = &up;
         let told = self.open_links(up.scope).map(|index| async move {
-            let reply = self.upstreams[index].forward(&up.frame, up.headers.clone(), &up.scope.links[index]).await;
+            let reply = self.upstreams[index].pass(&up.frame, up.headers.clone(), &up.scope.links[index]).await;
             if let Err(failure) = &reply {
                 warn!(upstream = self.upstreams[index].name, %failure, "a notification did not arrive");
             }
@@ -209,7 +211,7 @@ impl Core {
         let mut answered = false;
         for part in join_all(asked).await {
             let name = &self.upstreams[part.index].name;
-            match part.answer.map(|frame| self.filtered(up.scope, part.index, frame, list)) {
+            match part.answer.map(|frame| self.filtered(up.scope, part.index, frame, list, self.mode_of(up.caller, part.index))) {
                 Ok(frame) if frame.kind() == Kind::Result => {
                     answered = true;
                     let array = frame.at(&format!("/result/{}", list.member())).unwrap_or("[]");
@@ -263,7 +265,7 @@ impl Core {
             };
             async move {
                 let frame = frame?;
-                let reply = self.upstreams[index].forward(&frame, up.headers.clone(), &up.scope.links[index]).await;
+                let reply = self.upstreams[index].pass(&frame, up.headers.clone(), &up.scope.links[index]).await;
                 match reply {
                     Ok(Reply { body: ReplyBody::Events(mut events), status, .. }) if status.is_success() => {
                         let first = tokio::time::timeout(ACKNOWLEDGE_TIME_MAX, events.next()).await;
@@ -306,10 +308,10 @@ impl Core {
     }
 
     /// One upstream's answer, whatever it comes in; what it says in between is for nobody.
-    async fn part(&self, up: &Upward<'_>, index: usize, frame: Frame) -> Part {
+    pub async fn part(&self, up: &Upward<'_>, index: usize, frame: Frame) -> Part {
         let answer = async {
             let link = &up.scope.links[index];
-            let reply = self.upstreams[index].forward(&frame, up.headers.clone(), link).await?;
+            let reply = self.upstreams[index].pass(&frame, up.headers.clone(), link).await?;
             if Method::of(&frame) == Some(Method::Initialize) {
                 link.opened(&reply.headers);
             }

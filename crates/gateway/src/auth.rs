@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use judge::moment::Moment;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
-use wire::token::{Claims, Expected, TOKEN_BYTES_MAX, TokenRefusal, VerifyingKeys, verify};
+use wire::token::{Expected, TOKEN_BYTES_MAX, TokenRefusal, VerifyingKeys, verify};
 
 use crate::answer::Answer;
 use crate::exchange::Caller;
@@ -46,7 +45,7 @@ pub enum NoCaller {
 /// Verifies tokens and remembers them.
 pub struct Tokens {
     believed: TokenKeys,
-    remembered: Mutex<HashMap<[u8; 32], Arc<Claims>>>,
+    remembered: Mutex<HashMap<[u8; 32], Caller>>,
 }
 
 impl Tokens {
@@ -56,7 +55,7 @@ impl Tokens {
     }
 
     /// The caller that a request's `Authorization` names (RFC 6750, section 2.1).
-    pub fn caller_of(&self, headers: &HeaderMap) -> Result<Caller, NoCaller> {
+    pub fn caller_of(&self, headers: &HeaderMap, now: Moment) -> Result<Caller, NoCaller> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let value = match (values.next(), values.next()) {
             (Some(value), None) => value.to_str().map_err(|_| NoCaller::Malformed)?,
@@ -67,20 +66,20 @@ impl Tokens {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(NoCaller::Missing);
         }
-        self.caller(token.trim_matches(' '))
+        self.caller(token.trim_matches(' '), now)
     }
 
     /// The caller that a token names.
-    pub fn caller(&self, token: &str) -> Result<Caller, NoCaller> {
+    pub fn caller(&self, token: &str, now: Moment) -> Result<Caller, NoCaller> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(NoCaller::Refused(TokenRefusal::TooBig { bytes: token.len() }));
         }
-        let now_s = now_s();
+        let now_s = now.0 / 1000;
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let remembered = self.remembered.lock().get(&hash).cloned();
-        if let Some(claims) = remembered {
-            if now_s < claims.expires_s.saturating_add(self.believed.leeway_s) {
-                return Ok(Caller::of(claims));
+        if let Some(caller) = remembered {
+            if now_s < caller.claims.expires_s.saturating_add(self.believed.leeway_s) {
+                return Ok(caller);
             }
             self.remembered.lock().remove(&hash);
         }
@@ -89,13 +88,13 @@ impl Tokens {
         if claims.key_thumbprint.is_some() {
             return Err(NoCaller::Bound);
         }
-        let claims = Arc::new(claims);
+        let caller = Caller::of(claims).ok_or(NoCaller::Malformed)?;
         let mut remembered = self.remembered.lock();
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
-        remembered.insert(hash, Arc::clone(&claims));
-        Ok(Caller::of(claims))
+        remembered.insert(hash, caller.clone());
+        Ok(caller)
     }
 }
 
@@ -138,9 +137,4 @@ impl fmt::Display for NoCaller {
             Self::Bound => f.write_str("expected a bearer token, found one that is bound to a key"),
         }
     }
-}
-
-/// Seconds since 1970. A clock before that believes no token: all begin later.
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

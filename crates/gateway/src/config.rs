@@ -15,6 +15,8 @@ pub const NAME_SEPARATOR: &str = "__";
 pub struct GatewayConfig {
     /// The servers behind the gateway, in the order in which their tools are listed.
     pub upstreams: Vec<UpstreamConfig>,
+    /// Agents whose calls are decided and recorded but not stopped, at every upstream.
+    pub observed_agents: Vec<String>,
     /// How a refused call looks to the client.
     pub refusal: RefusalForm,
     /// `Host` values let in beside the loopback names, without or with a port (`gate.example`, `gate.example:8443`).

@@ -3,33 +3,42 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
+use judge::decision::Code;
+use judge::name::{PrincipalId, TaskId};
 use wire::frame::{Frame, Kind};
-use wire::mcp::{Direction, Method, Treatment};
+use wire::mcp::{Direction, Method, TaskRef, Treatment};
 use wire::token::Claims;
 
 use crate::Core;
 use crate::answer::Answer;
+use crate::call::must_be_decided;
+use crate::config::Mode;
+use crate::follow::FollowKey;
 use crate::mcp_fields::is_modern;
 use crate::relay::{Asked, Finish};
 use crate::route::Route;
 use crate::session::Scope;
-use crate::upstream::{Reply, ReplyBody};
+use crate::upstream::{Forwarded, Outbound, Reply, ReplyBody};
 
 /// Who sends a message, as a verified credential says.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The chain and its task.
     pub claims: Arc<Claims>,
+    /// The same, as the engine takes it.
+    pub judged: judge::task::Caller,
     /// The task: the only key to flow state, and the owner of sessions.
     pub task: Arc<str>,
 }
 
 impl Caller {
-    /// The caller that verified claims name.
+    /// The caller that verified claims name; `None` where a name in them is none.
     #[must_use]
-    pub fn of(claims: Arc<Claims>) -> Self {
+    pub fn of(claims: Claims) -> Option<Self> {
+        let chain = claims.chain().into_iter().map(|name| PrincipalId::parse(name).ok()).collect::<Option<Vec<_>>>()?;
+        let judged = judge::task::Caller { chain, task: Some(TaskId::parse(&claims.task).ok()?) };
         let task = claims.task.as_str().into();
-        Self { claims, task }
+        Some(Self { claims: Arc::new(claims), judged, task })
     }
 }
 
@@ -65,7 +74,7 @@ impl Core {
             None if !is_modern(&frame) && !self.works_without_session() => {
                 return Answer::error(StatusCode::BAD_REQUEST, frame.id(), -32600, "expected the header `mcp-session-id` of an initialized session");
             }
-            session => match self.named_scope(caller, session.as_deref()) {
+            session => match self.named_scope(caller, session.as_deref()).await {
                 Ok(scope) => scope,
                 Err(answer) => return *answer,
             },
@@ -83,7 +92,7 @@ impl Core {
 
     /// Opens the stream of messages that answer no request.
     pub async fn listen(self: &Arc<Self>, caller: &Caller, session: Option<&str>, headers: HeaderMap) -> Answer {
-        let scope = match self.named_scope(caller, session) {
+        let scope = match self.named_scope(caller, session).await {
             Ok(scope) => scope,
             Err(answer) => return *answer,
         };
@@ -100,7 +109,7 @@ impl Core {
 
     /// Ends a session.
     pub async fn close(self: &Arc<Self>, caller: &Caller, session: Option<&str>, headers: HeaderMap) -> Answer {
-        let scope = match self.named_scope(caller, session) {
+        let scope = match self.named_scope(caller, session).await {
             Ok(scope) => scope,
             Err(answer) => return *answer,
         };
@@ -128,9 +137,17 @@ impl Core {
         self.is_alone() && !self.upstreams[0].is_child()
     }
 
-    fn named_scope(&self, caller: &Caller, session: Option<&str>) -> Result<Arc<Scope>, Box<Answer>> {
+    async fn named_scope(&self, caller: &Caller, session: Option<&str>) -> Result<Arc<Scope>, Box<Answer>> {
         match session {
-            Some(session) => self.scopes.session(session, &caller.task).ok_or_else(|| Box::new(Answer::session_not_found())),
+            Some(session) => match self.scopes.session(session, &caller.task) {
+                Some(scope) => Ok(scope),
+                None => {
+                    if self.scopes.is_anothers(session, &caller.task) {
+                        self.record(caller, None, Code::Authentication, "a session of another task was named".to_owned()).await;
+                    }
+                    Err(Box::new(Answer::session_not_found()))
+                }
+            },
             None => self.scopes.of_task(&caller.task).map_err(|_| Box::new(Answer::too_many(None))),
         }
     }
@@ -145,24 +162,59 @@ impl Core {
         let (Some(id), Some(key)) = (up.frame.id().map(str::to_owned), up.frame.id_key()) else {
             return Answer::error(StatusCode::BAD_REQUEST, None, -32600, "expected a request with an id");
         };
-        let finish = match Method::treatment_of(&frame, Direction::ToServer).unwrap_or(Treatment::Unknown) {
-            Treatment::Describe if Method::of(&frame) == Some(Method::Initialize) => Finish::Opened,
-            Treatment::Describe => Finish::Private,
-            Treatment::Filter(list) => Finish::Filter(list),
-            Treatment::Act | Treatment::Read | Treatment::Follow => Finish::Pass,
-            Treatment::Pass | Treatment::Observe | Treatment::Ask | Treatment::Unknown => Finish::Pass,
+        let finish = match self.finish_of(&up, index, &frame) {
+            Ok(finish) => finish,
+            Err(answer) => return *answer,
+        };
+        let outbound = if must_be_decided(&frame) {
+            match self.rule(&up, index, &frame, &headers).await {
+                Ok(permitted) => Outbound::Decided(permitted),
+                Err(answer) => return *answer,
+            }
+        } else {
+            Outbound::Free(&frame)
         };
         up.scope.sent(&key, index);
         let (upstream, link) = (&self.upstreams[index], &up.scope.links[index]);
-        let reply = upstream.forward(&frame, headers, link).await;
+        let Forwarded { reply, spent } = upstream.forward(outbound, headers, link, self.engine.now()).await;
+        let under_way = spent.map(|(call, spent)| self.under_way(index, call, spent));
         let reply = match reply {
             Ok(reply) => reply,
-            Err(failure) => return Answer::failed(&upstream.name, Some(&id), &failure),
+            Err(failure) => {
+                if let Some(under_way) = under_way {
+                    self.ended_without_answer(under_way, &failure).await;
+                }
+                return Answer::failed(&upstream.name, Some(&id), &failure);
+            }
         };
+        let finish = under_way.map_or(finish, |under_way| Finish::Observe(Box::new(under_way)));
         if let Some(answer) = self.note_session(&up, index, &reply) {
             return answer;
         }
         self.deliver(up.scope, index, reply, Some(Asked { key, id, finish })).await
+    }
+
+    /// What is done with the answer to a request, if it is not decided.
+    fn finish_of(&self, up: &Upward<'_>, index: usize, frame: &Frame) -> Result<Finish, Box<Answer>> {
+        let mode = self.mode_of(up.caller, index);
+        let finish = match Method::treatment_of(frame, Direction::ToServer).unwrap_or(Treatment::Unknown) {
+            Treatment::Describe if Method::of(frame) == Some(Method::Initialize) => Finish::Opened,
+            Treatment::Describe => Finish::Private,
+            Treatment::Filter(list) => Finish::Filter(list, mode),
+            Treatment::Follow => {
+                let task = TaskRef::of(frame).map_err(|error| Box::new(Answer::error(StatusCode::OK, frame.id(), -32602, &error.to_string())))?;
+                let key = FollowKey { owner: Arc::clone(&up.caller.task), index, id: task.task_id.into_owned() };
+                match (self.is_followed(&key), mode, Method::of(frame)) {
+                    (true, _, Some(method @ (Method::TasksResult | Method::TasksGet))) => Finish::Follow(key, method.name()),
+                    (true, _, _) | (false, Mode::Observe, _) => Finish::Pass,
+                    (false, Mode::Enforce, _) => {
+                        return Err(Box::new(Answer::error(StatusCode::OK, frame.id(), -32602, "no such task was created here")));
+                    }
+                }
+            }
+            Treatment::Act | Treatment::Read | Treatment::Pass | Treatment::Observe | Treatment::Ask | Treatment::Unknown => Finish::Pass,
+        };
+        Ok(finish)
     }
 
     /// Sessions begin and end with what the upstream answers.
@@ -186,13 +238,18 @@ impl Core {
 
     /// Passes a notification, or the client's answer to a server's request.
     async fn tell(self: &Arc<Self>, up: Upward<'_>) -> Answer {
+        if must_be_decided(&up.frame) {
+            // A server might carry it out all the same, and nobody would hear of it.
+            self.record(up.caller, None, Code::Contract, "a call came as a notification".to_owned()).await;
+            return Answer::error(StatusCode::BAD_REQUEST, None, -32600, "expected a request with an id");
+        }
         let (index, frame, headers) = match self.route(&up) {
             Route::One(index) => (index, up.frame.clone(), up.headers.clone()),
             Route::Edited(index, frame, headers) => (index, frame, headers),
             Route::All => return self.tell_all(up).await,
             Route::Here(answer) => return answer,
         };
-        match self.upstreams[index].forward(&frame, headers, &up.scope.links[index]).await {
+        match self.upstreams[index].pass(&frame, headers, &up.scope.links[index]).await {
             Ok(reply) => {
                 if let Some(answer) = self.note_session(&up, index, &reply) {
                     return answer;

@@ -1,12 +1,16 @@
 //! Lists, cut down to what the caller could use, with the names that the caller knows.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tracing::warn;
+use tracing::{debug, warn};
 use wire::frame::{Frame, Kind};
 use wire::mcp::{List, keep_items, make_private};
 
 use crate::Core;
+use crate::config::Mode;
+use crate::follow::FollowKey;
 use crate::session::Scope;
 
 /// The members of a list's items that a gateway needs.
@@ -25,11 +29,11 @@ struct Item<'a> {
 
 impl Core {
     /// The answer of upstream number `index` to a list request, as this caller may see it. What cannot be filtered is not shown.
-    pub fn filtered(&self, scope: &Scope, index: usize, frame: Frame, list: List) -> Frame {
+    pub fn filtered(&self, scope: &Scope, index: usize, frame: Frame, list: List, mode: Mode) -> Frame {
         if frame.kind() != Kind::Result {
             return frame;
         }
-        let kept = keep_items(&frame, list, &self.result_frames, |item| self.shown(scope, index, list, item));
+        let kept = keep_items(&frame, list, &self.result_frames, |item| self.shown(scope, index, list, mode, item));
         let private = kept.map_err(|error| error.to_string()).and_then(|kept| {
             // Older revisions know no caching; their results stay as they are.
             if frame.at("/result/ttlMs").is_none() && frame.at("/result/cacheScope").is_none() {
@@ -44,16 +48,30 @@ impl Core {
     }
 
     /// The item as this caller sees it; `None` if it does not.
-    fn shown(&self, scope: &Scope, index: usize, list: List, item: &str) -> Option<String> {
+    fn shown(&self, scope: &Scope, index: usize, list: List, mode: Mode, item: &str) -> Option<String> {
         let members: Item = serde_json::from_str(item).ok()?;
         match list {
             List::Tools | List::Prompts => {
                 let name = members.name?;
+                if list == List::Tools {
+                    let definition = serde_json::from_str(item).ok()?;
+                    let standing = scope.links[index].shows(&self.contracts(index), &definition);
+                    if mode == Mode::Enforce && !standing.is_accepted() {
+                        debug!(upstream = self.upstreams[index].name, tool = %name, "is left out of a list");
+                        return None;
+                    }
+                }
                 let seen = self.prefixed(index, &name);
                 if seen == *name { Some(item.to_owned()) } else { renamed(item, &seen) }
             }
             List::Resources => {
-                scope.lists_resource(index, &members.uri?);
+                let uri = members.uri?;
+                let contracts = self.contracts(index);
+                let is_known = contracts.resource(&uri).is_some_and(|resource| resource.is_accepted());
+                if mode == Mode::Enforce && !is_known {
+                    return None;
+                }
+                scope.lists_resource(index, &uri);
                 Some(item.to_owned())
             }
             List::ResourceTemplates => {
@@ -61,8 +79,9 @@ impl Core {
                 Some(item.to_owned())
             }
             List::Tasks => {
-                // Another session's tasks of the same server would show here.
-                (scope.keeper_of(&members.task_id?) == Some(index)).then(|| item.to_owned())
+                // To the server all tasks of tokens are one client; each sees its own.
+                let key = FollowKey { owner: Arc::clone(&scope.task), index, id: members.task_id?.into_owned() };
+                (mode == Mode::Observe || self.is_followed(&key)).then(|| item.to_owned())
             }
         }
     }

@@ -6,21 +6,30 @@
 mod aggregate;
 mod answer;
 mod auth;
+mod call;
 mod config;
+mod definitions;
 mod downstream;
+mod enforce;
 mod exchange;
 mod filter;
+mod follow;
 mod lines;
 mod listener;
 mod mcp_fields;
+mod refusal;
 mod relay;
 mod route;
 mod session;
 mod sse;
 mod upstream;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use contract::Contracts;
+use engine::Engine;
+use parking_lot::{Mutex, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +39,9 @@ pub use auth::TokenKeys;
 pub use config::{ConfigError, GatewayConfig, Limits, Mode, NAME_SEPARATOR, RefusalForm, TransportConfig, UpstreamConfig};
 
 use auth::Tokens;
-use session::Scopes;
+use enforce::Strangers;
+use follow::{FollowKey, Followed};
+use session::{Recent, Scopes};
 use upstream::Upstream;
 
 /// An MCP gateway in front of one or more servers. Cloning shares it.
@@ -45,6 +56,10 @@ pub(crate) struct Core {
     upstreams: Vec<Upstream>,
     scopes: Scopes,
     tokens: Tokens,
+    engine: Engine,
+    contracts: RwLock<Vec<Arc<Contracts>>>,
+    followed: Mutex<Recent<FollowKey, Followed>>,
+    strangers: Strangers,
     request_frames: FrameLimits,
     result_frames: FrameLimits,
 }
@@ -52,9 +67,11 @@ pub(crate) struct Core {
 impl Gateway {
     /// A gateway as configured. Nothing is reached or started yet.
     ///
+    /// `contracts` are found by the name of their upstream; one without contracts has all its tools refused.
+    ///
     /// # Errors
     /// All that is wrong with the configuration.
-    pub fn new(config: GatewayConfig, keys: TokenKeys) -> Result<Self, Vec<ConfigError>> {
+    pub fn new(config: GatewayConfig, engine: Engine, contracts: Vec<Contracts>, keys: TokenKeys) -> Result<Self, Vec<ConfigError>> {
         let prefixes = config.prefixes()?;
         let mut upstreams = Vec::new();
         let mut errors = Vec::new();
@@ -69,7 +86,15 @@ impl Gateway {
         }
         let scopes = Scopes::new(upstreams.len(), &config.limits);
         let (request_frames, result_frames) = (config.limits.requests(), config.limits.results());
-        Ok(Self { core: Arc::new(Core { config, upstreams, scopes, tokens: Tokens::new(keys), request_frames, result_frames }) })
+        let contracts = RwLock::new(in_order(&upstreams, contracts));
+        let followed = Mutex::new(Recent::new(FOLLOWED_MAX));
+        let core = Core { config, upstreams, scopes, tokens: Tokens::new(keys), engine, contracts, followed, strangers: Strangers::default(), request_frames, result_frames };
+        Ok(Self { core: Arc::new(core) })
+    }
+
+    /// Puts other contracts in force, for calls from now on.
+    pub fn set_contracts(&self, contracts: Vec<Contracts>) {
+        *self.core.contracts.write() = in_order(&self.core.upstreams, contracts);
     }
 
     /// Serves one client on its streams, one frame a line, until it closes its side; for clients that start their servers themselves.
@@ -84,7 +109,7 @@ impl Gateway {
         stdout: impl AsyncWrite + Send + Unpin + 'static,
         token: &str,
     ) -> std::io::Result<()> {
-        let caller = self.core.tokens.caller(token);
+        let caller = self.core.tokens.caller(token, self.core.engine.now());
         let caller = caller.map_err(|refused| std::io::Error::new(std::io::ErrorKind::PermissionDenied, refused.to_string()))?;
         downstream::stdio::serve(&self.core, caller, stdin, stdout).await
     }
@@ -93,4 +118,19 @@ impl Gateway {
     pub async fn serve_http(&self, listener: TcpListener, shutdown: CancellationToken) {
         listener::serve(Arc::clone(&self.core), listener, shutdown).await;
     }
+}
+
+/// Calls that became tasks and are remembered until their results are fetched.
+const FOLLOWED_MAX: usize = 4096;
+
+impl Core {
+    fn contracts(&self, index: usize) -> Arc<Contracts> {
+        Arc::clone(&self.contracts.read()[index])
+    }
+}
+
+fn in_order(upstreams: &[Upstream], contracts: Vec<Contracts>) -> Vec<Arc<Contracts>> {
+    let mut by_name: HashMap<String, Contracts> = contracts.into_iter().map(|contracts| (contracts.upstream().to_owned(), contracts)).collect();
+    let of = |upstream: &Upstream| by_name.remove(&upstream.name).unwrap_or_else(|| Contracts::none(&upstream.name));
+    upstreams.iter().map(of).map(Arc::new).collect()
 }

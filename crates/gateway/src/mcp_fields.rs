@@ -6,6 +6,8 @@ pub const PROGRESS_TOKEN: &str = "/params/_meta/progressToken";
 pub const PROTOCOL_VERSION_FIELD: &str = "/params/_meta/io.modelcontextprotocol~1protocolVersion";
 /// The request that opened a subscription (2026-07-28, basic/patterns/subscriptions).
 pub const SUBSCRIPTION_ID: &str = "/params/_meta/io.modelcontextprotocol~1subscriptionId";
+/// A result that is a question (2026-07-28, basic/patterns/mrtr).
+pub const INPUT_REQUIRED: &str = "input_required";
 
 /// Whether a message is of the era in which each request says its revision (2026-07-28, basic/versioning, "Terminology").
 pub fn is_modern(frame: &wire::frame::Frame) -> bool {

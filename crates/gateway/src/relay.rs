@@ -5,13 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
-use http::HeaderMap;
-use tracing::warn;
+use http::{HeaderMap, StatusCode};
+use tracing::{debug, warn};
 use wire::frame::{Edit, Frame, IdKey, Kind};
-use wire::mcp::{List, make_private};
+use wire::mcp::{List, Method, make_private};
 
 use crate::Core;
 use crate::answer::{Answer, AnswerBody};
+use crate::config::Mode;
+use crate::enforce::UnderWay;
+use crate::follow::FollowKey;
 use crate::session::{OpenStream, Scope};
 use crate::sse::Event;
 use crate::upstream::http::SESSION;
@@ -26,7 +29,11 @@ pub enum Finish {
     /// It is made the caller's own: the answer to `server/discover`.
     Private,
     /// It is cut down to what the caller could use.
-    Filter(List),
+    Filter(List, Mode),
+    /// It is observed, and cut down to what the chain may have.
+    Observe(Box<UnderWay>),
+    /// It may hold the result of a call that became a task.
+    Follow(FollowKey, &'static str),
 }
 
 /// A request that waits for its answer.
@@ -43,12 +50,28 @@ impl Core {
     /// Turns what upstream number `index` answered into what the client gets.
     pub async fn deliver(self: &Arc<Self>, scope: &Arc<Scope>, index: usize, reply: Reply, asked: Option<Asked>) -> Answer {
         let Reply { status, mut headers, body } = reply;
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
+            // The gateway's own credentials are meant; the client's were good.
+            let failure = Failure::NotSent(format!("answered with status {}", status.as_u16()));
+            let id = asked.as_ref().map(|asked| asked.id.clone());
+            if let Some(Asked { finish: Finish::Observe(under_way), .. }) = asked {
+                self.ended_without_answer(*under_way, &failure).await;
+            }
+            return Answer::failed(&self.upstreams[index].name, id.as_deref(), &failure);
+        }
         headers.remove(SESSION);
         self.put_own_session(scope, &mut headers);
         let body = match body {
-            ReplyBody::Empty => AnswerBody::Empty,
+            ReplyBody::Empty => match asked {
+                Some(Asked { finish: Finish::Observe(under_way), id, .. }) => {
+                    let failure = without_answer(status);
+                    self.ended_without_answer(*under_way, &failure).await;
+                    return Answer::failed(&self.upstreams[index].name, Some(&id), &failure);
+                }
+                Some(_) | None => AnswerBody::Empty,
+            },
             ReplyBody::Whole(body) => match asked {
-                Some(asked) => match self.whole(scope, index, body, asked, status.is_success()).await {
+                Some(asked) => match self.whole(scope, index, body, asked, status).await {
                     Ok(body) => AnswerBody::Whole(body),
                     Err(answer) => return *answer,
                 },
@@ -75,16 +98,22 @@ impl Core {
         stream::unfold(relay, |mut relay| async move { relay.next().await.map(|event| (event, relay)) }).boxed()
     }
 
-    async fn whole(&self, scope: &Scope, index: usize, body: Bytes, asked: Asked, succeeded: bool) -> Result<Bytes, Box<Answer>> {
-        let unusable = |why: String| {
-            let failure = Failure::Unusable(why);
-            Box::new(Answer::failed(&self.upstreams[index].name, Some(&asked.id), &failure))
-        };
+    async fn whole(&self, scope: &Scope, index: usize, body: Bytes, asked: Asked, status: StatusCode) -> Result<Bytes, Box<Answer>> {
+        let unusable = |failure: &Failure| Box::new(Answer::failed(&self.upstreams[index].name, Some(&asked.id), failure));
         let frame = match Frame::parse(body.clone(), &self.result_frames) {
             Ok(frame) => frame,
-            // A server may explain a refusal in other words than JSON-RPC (2025-11-25, transports, "Sending Messages to the Server").
-            Err(_) if !succeeded && matches!(asked.finish, Finish::Pass | Finish::Opened | Finish::Private) => return Ok(body),
-            Err(error) => return Err(unusable(error.to_string())),
+            Err(error) => {
+                return match asked.finish {
+                    // A server may explain a refusal in other words than JSON-RPC (2025-11-25, transports, "Sending Messages to the Server").
+                    Finish::Pass | Finish::Opened | Finish::Private if !status.is_success() => Ok(body),
+                    Finish::Observe(under_way) => {
+                        let failure = if status.is_success() { Failure::Unusable(error.to_string()) } else { without_answer(status) };
+                        self.ended_without_answer(*under_way, &failure).await;
+                        Err(unusable(&failure))
+                    }
+                    Finish::Pass | Finish::Opened | Finish::Private | Finish::Filter(..) | Finish::Follow(..) => Err(unusable(&Failure::Unusable(error.to_string()))),
+                };
+            }
         };
         let answers = match frame.kind() {
             Kind::Result => frame.id_key().as_ref() == Some(&asked.key),
@@ -93,7 +122,7 @@ impl Core {
             Kind::Request | Kind::Notification => false,
         };
         if !answers {
-            return Err(unusable("it answers another request".to_owned()));
+            return Err(unusable(&Failure::Unusable("it answers another request".to_owned())));
         }
         let finished = self.finish(scope, index, frame, asked.finish).await;
         Ok(finished.bytes().clone())
@@ -108,9 +137,18 @@ impl Core {
                 frame
             }
             Finish::Private => make_private(&frame, &self.result_frames).unwrap_or(frame),
-            Finish::Filter(list) => self.filtered(scope, index, frame, list),
+            Finish::Filter(list, mode) => self.filtered(scope, index, frame, list, mode),
+            Finish::Observe(under_way) => self.observe(&scope.task, index, *under_way, frame).await,
+            Finish::Follow(key, request) => self.observe_followed(&key, request, frame).await,
         }
     }
+}
+
+/// What is known of a call that was answered with a status and nothing that can be used.
+fn without_answer(status: StatusCode) -> Failure {
+    let why = format!("answered with status {}", status.as_u16());
+    // The server says that it took no part in it, or it fell over somewhere on the way.
+    if status.is_client_error() { Failure::NotSent(why) } else { Failure::Lost(why) }
 }
 
 /// One stream of one upstream.
@@ -141,6 +179,9 @@ impl Relay {
                         return None;
                     }
                     let asked = self.asked.take()?;
+                    if let Finish::Observe(under_way) = asked.finish {
+                        self.core.ended_without_answer(*under_way, &failure).await;
+                    }
                     return Some(Event::of_frame(Frame::error(Some(&asked.id), -32603, failure.for_client(), None).bytes()));
                 }
             }
@@ -167,12 +208,27 @@ impl Relay {
                 };
                 self.core.finish(&self.scope, self.index, frame, finish).await
             }
+            Kind::Request | Kind::Notification if !self.lets_by(&frame) => return None,
             Kind::Request | Kind::Notification if self.core.is_alone() => return Some(event),
             Kind::Request => self.scope.renamed_request(self.index, frame, &self.core.result_frames)?,
             Kind::Notification => self.scope.renamed_cancellation(self.index, frame, &self.core.result_frames),
         };
         let event = if *frame.bytes() == came { event } else { event.with_data(frame.bytes()) };
         Some(self.placed(event))
+    }
+
+    /// Whether a message that answers nothing goes on; some of them tell the gateway something.
+    fn lets_by(&self, frame: &Frame) -> bool {
+        match Method::of(frame) {
+            Some(Method::ToolsChanged) => self.scope.links[self.index].forget_definitions(),
+            // A whole task, with its result, that nobody observed: the client asks for it with `tasks/get`.
+            Some(Method::Task) if frame.at("/params/result").is_some() || frame.at("/params/task/result").is_some() => {
+                debug!("a notification with the result of a task was dropped");
+                return false;
+            }
+            Some(_) | None => {}
+        }
+        true
     }
 
     /// What is to be done with this answer; `None` if nobody asked.

@@ -99,7 +99,7 @@ impl Core {
                 None => nameless(),
             },
             Method::TasksGet | Method::TasksResult | Method::TasksUpdate | Method::TasksCancel => match TaskRef::of(frame) {
-                Ok(task) => match up.scope.keeper_of(&task.task_id) {
+                Ok(task) => match self.keeper_of(&up.caller.task, &task.task_id) {
                     Some(index) => Route::One(index),
                     None => Route::Here(Answer::error(StatusCode::OK, frame.id(), -32602, "no such task was created here")),
                 },

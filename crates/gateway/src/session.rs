@@ -19,8 +19,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use wire::frame::Frame;
 
-pub use memory::Memory;
+pub use memory::{Memory, Recent};
 
+use crate::definitions::Definitions;
 use crate::upstream::http::{PROTOCOL_VERSION, SESSION};
 use crate::upstream::stdio::ChildSlot;
 
@@ -57,6 +58,10 @@ pub struct Link {
     pub handshake: Mutex<Handshake>,
     /// What a process said without being asked.
     pub outbox: Outbox,
+    /// What is known of the server's tools.
+    pub definitions: Mutex<Definitions>,
+    /// Held while they are asked for.
+    pub reading_definitions: tokio::sync::Mutex<()>,
 }
 
 /// The opening of a session of the older era.
@@ -161,6 +166,8 @@ impl Link {
             child: tokio::sync::Mutex::default(),
             handshake: Mutex::default(),
             outbox: Outbox::default(),
+            definitions: Mutex::default(),
+            reading_definitions: tokio::sync::Mutex::default(),
         }
     }
 
@@ -255,6 +262,13 @@ impl Scopes {
         }
         scope.touch();
         Some(scope)
+    }
+
+    /// Whether the client names a session that is another task's.
+    #[must_use]
+    pub fn is_anothers(&self, id: &str, task: &str) -> bool {
+        let key = Key::Session(SessionId(id.into()));
+        self.by_key.read().get(&key).is_some_and(|scope| &*scope.task != task)
     }
 
     /// A new session, not yet known to anybody.

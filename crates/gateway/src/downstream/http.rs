@@ -12,6 +12,7 @@ use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body, Frame as BodyFrame, Incoming, SizeHint};
+use judge::decision::Code;
 use wire::frame::Frame;
 use wire::headers as agreement;
 
@@ -50,7 +51,10 @@ pub async fn respond(core: &Arc<Core>, request: Request<Incoming>) -> Result<Res
 }
 
 async fn route(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Answer> {
-    core.admits(request.headers(), request.uri())?;
+    if let Err(refused) = core.admits(request.headers(), request.uri()) {
+        core.record_stranger("a request by way of another host or origin".to_owned()).await;
+        return Err(refused);
+    }
     match request.uri().path() {
         HEALTH => Ok(Answer::empty(StatusCode::OK)),
         ENDPOINT => mcp(core, request).await,
@@ -59,7 +63,13 @@ async fn route(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, A
 }
 
 async fn mcp(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Answer> {
-    let caller = core.tokens.caller_of(request.headers()).map_err(|refused| refused.answer())?;
+    let caller = match core.tokens.caller_of(request.headers(), core.engine.now()) {
+        Ok(caller) => caller,
+        Err(no_caller) => {
+            core.record_stranger(format!("{}: {no_caller}", no_caller.code())).await;
+            return Err(no_caller.answer());
+        }
+    };
     let (head, body) = request.into_parts();
     let session = session(&head.headers)?;
     let up: HeaderMap = head.headers.iter().filter(|(name, _)| goes_up(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -68,10 +78,18 @@ async fn mcp(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Ans
             if !is_json(&head.headers) {
                 return Err(rpc_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, -32600, "expected a body of type `application/json`"));
             }
-            let frame = read(core, body).await?;
+            let frame = match read(core, body).await {
+                Ok(frame) => frame,
+                Err(bad) => {
+                    core.record(&caller, None, Code::Bounds, bad.sentence.clone()).await;
+                    return Err(rpc_error(bad.status, bad.code, &bad.sentence));
+                }
+            };
             let pairs = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            agreement::check(pairs, &frame)
-                .map_err(|mismatch| Answer::error(StatusCode::BAD_REQUEST, frame.id(), mismatch.rpc_code(), &mismatch.to_string()))?;
+            if let Err(mismatch) = agreement::check(pairs, &frame) {
+                core.record(&caller, None, Code::Bounds, mismatch.to_string()).await;
+                return Err(Answer::error(StatusCode::BAD_REQUEST, frame.id(), mismatch.rpc_code(), &mismatch.to_string()));
+            }
             Ok(core.exchange(&caller, Inbound { frame, headers: up, session }).await)
         }
         Method::GET => {
@@ -89,19 +107,27 @@ async fn mcp(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Ans
     }
 }
 
-async fn read(core: &Core, body: Incoming) -> Result<Frame, Answer> {
+/// A body that is no frame.
+struct BadBody {
+    status: StatusCode,
+    code: i64,
+    sentence: String,
+}
+
+async fn read(core: &Core, body: Incoming) -> Result<Frame, BadBody> {
+    let bad = |status, code, sentence: &str| BadBody { status, code, sentence: sentence.to_owned() };
     let limits = &core.config.limits;
     let read = tokio::time::timeout(limits.read_time_max, Limited::new(body, limits.body_bytes_max).collect());
     let bytes = match read.await {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("expected a body of at most {} bytes", limits.body_bytes_max);
-            return Err(rpc_error(StatusCode::PAYLOAD_TOO_LARGE, -32600, &message));
+            let sentence = format!("expected a body of at most {} bytes", limits.body_bytes_max);
+            return Err(bad(StatusCode::PAYLOAD_TOO_LARGE, -32600, &sentence));
         }
-        Ok(Err(_)) => return Err(rpc_error(StatusCode::BAD_REQUEST, -32700, "the body broke off")),
-        Err(_) => return Err(rpc_error(StatusCode::REQUEST_TIMEOUT, -32700, "the body did not arrive in time")),
+        Ok(Err(_)) => return Err(bad(StatusCode::BAD_REQUEST, -32700, "the body broke off")),
+        Err(_) => return Err(bad(StatusCode::REQUEST_TIMEOUT, -32700, "the body did not arrive in time")),
     };
-    Frame::parse(bytes, &core.request_frames).map_err(|error| rpc_error(StatusCode::BAD_REQUEST, error.rpc_code(), &error.to_string()))
+    Frame::parse(bytes, &core.request_frames).map_err(|error| bad(StatusCode::BAD_REQUEST, error.rpc_code(), &error.to_string()))
 }
 
 impl Core {

@@ -13,10 +13,9 @@ use crate::session::Scope;
 const REQUESTS_MAX: usize = 1024;
 const PARKED_MAX: usize = 64;
 const RESOURCES_MAX: usize = 10_000;
-const TASKS_MAX: usize = 1024;
 
 /// A map that forgets its oldest entry when it is full.
-struct Recent<K, V> {
+pub struct Recent<K, V> {
     entries: HashMap<K, V>,
     order: VecDeque<K>,
     entries_max: usize,
@@ -35,8 +34,6 @@ pub struct Memory {
     resources: Recent<Arc<str>, usize>,
     /// Listed templates, by what stands before their first variable.
     templates: Recent<Arc<str>, usize>,
-    /// The protocol's own tasks, by id.
-    tasks: Recent<Arc<str>, usize>,
 }
 
 struct ServerRequest {
@@ -46,11 +43,23 @@ struct ServerRequest {
 }
 
 impl<K: Clone + Eq + Hash, V> Recent<K, V> {
-    fn new(entries_max: usize) -> Self {
+    /// Empty.
+    pub fn new(entries_max: usize) -> Self {
         Self { entries: HashMap::new(), order: VecDeque::new(), entries_max }
     }
 
-    fn insert(&mut self, key: K, value: V) {
+    /// Whether there is an entry.
+    pub fn contains(&self, key: &K) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// An entry, to be changed.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key)
+    }
+
+    /// Adds an entry.
+    pub fn insert(&mut self, key: K, value: V) {
         if self.entries.insert(key.clone(), value).is_some() {
             return;
         }
@@ -72,7 +81,6 @@ impl Default for Memory {
             parked: Recent::new(PARKED_MAX),
             resources: Recent::new(RESOURCES_MAX),
             templates: Recent::new(RESOURCES_MAX),
-            tasks: Recent::new(TASKS_MAX),
         }
     }
 }
@@ -161,16 +169,6 @@ impl Scope {
             let fitting = memory.templates.entries.iter().filter(|(fixed, _)| uri.starts_with(&***fixed));
             fitting.max_by_key(|(fixed, _)| fixed.len()).map(|(_, index)| *index)
         })
-    }
-
-    /// An upstream made a task of a request.
-    pub fn keeps_task(&self, index: usize, task: &str) {
-        self.memory.lock().tasks.insert(task.into(), index);
-    }
-
-    /// The upstream that keeps a task.
-    pub fn keeper_of(&self, task: &str) -> Option<usize> {
-        self.memory.lock().tasks.entries.get(task).copied()
     }
 }
 

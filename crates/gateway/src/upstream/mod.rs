@@ -11,9 +11,12 @@ use std::sync::Arc;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use engine::{Permit, Spent};
+use judge::moment::Moment;
 use thiserror::Error;
 use wire::frame::Frame;
 
+use crate::call::{Call, must_be_decided};
 use crate::config::{ConfigError, Limits, Mode, TransportConfig, UpstreamConfig};
 use crate::session::Link;
 use crate::sse::Event;
@@ -34,6 +37,31 @@ pub struct Upstream {
 enum Transport {
     Http(Box<http::HttpUpstream>),
     Stdio(stdio::StdioUpstream),
+}
+
+/// A frame on its way out.
+pub enum Outbound<'a> {
+    /// Nobody decides on it. One that must be decided is not sent this way.
+    Free(&'a Frame),
+    /// It was decided.
+    Decided(Permitted),
+}
+
+/// A call and the right to carry out exactly this call, once.
+#[derive(Debug)]
+pub struct Permitted {
+    /// The call.
+    pub call: Call,
+    /// The right.
+    pub permit: Permit,
+}
+
+/// What became of a frame that was sent.
+pub struct Forwarded {
+    /// The answer.
+    pub reply: Result<Reply, Failure>,
+    /// The call that is now carried out, if it was a decided one.
+    pub spent: Option<(Call, Spent)>,
 }
 
 /// What an upstream answered.
@@ -111,17 +139,34 @@ impl Upstream {
     /// Sends one frame: the one place through which a frame reaches an upstream.
     ///
     /// Dropping the future or the reply's events abandons the call; the upstream may still act on it.
-    ///
-    /// # Errors
-    /// [`Failure`] says whether the upstream may have acted.
-    pub async fn forward(&self, frame: &Frame, mut headers: HeaderMap, link: &Arc<Link>) -> Result<Reply, Failure> {
-        match &self.transport {
+    pub async fn forward(&self, outbound: Outbound<'_>, mut headers: HeaderMap, link: &Arc<Link>, now: Moment) -> Forwarded {
+        let (frame, spent) = match outbound {
+            Outbound::Free(frame) if must_be_decided(frame) => {
+                return Forwarded { reply: Err(Failure::NotSent("a call that must be decided came without a permit".to_owned())), spent: None };
+            }
+            Outbound::Free(frame) => (frame.clone(), None),
+            Outbound::Decided(Permitted { call, permit }) => match permit.spend(call.digest(), now) {
+                Ok(spent) => (call.frame().clone(), Some((call, spent))),
+                Err(refused) => return Forwarded { reply: Err(Failure::NotSent(refused.to_string())), spent: None },
+            },
+        };
+        let reply = match &self.transport {
             Transport::Http(upstream) => {
                 link.put_session(&mut headers);
                 upstream.send(Method::POST, headers, frame.bytes().clone()).await
             }
-            Transport::Stdio(upstream) => upstream.send(frame, link).await,
-        }
+            Transport::Stdio(upstream) => upstream.send(&frame, link).await,
+        };
+        Forwarded { reply, spent }
+    }
+
+    /// Sends a frame that need not be decided.
+    ///
+    /// # Errors
+    /// [`Failure`] says whether the upstream may have acted.
+    pub async fn pass(&self, frame: &Frame, headers: HeaderMap, link: &Arc<Link>) -> Result<Reply, Failure> {
+        // No permit, so no moment at which one must hold.
+        self.forward(Outbound::Free(frame), headers, link, Moment(0)).await.reply
     }
 
     /// Opens the stream of messages that answer no request (2025-11-25, "Listening for Messages from the Server").

@@ -22,17 +22,18 @@ async fn upstream() -> Upstream {
 async fn a_wrong_token_is_refused_with_a_challenge_and_reaches_nothing() {
     let upstream = upstream().await;
     let gateway = Running::before(&upstream).await;
-    let good = token("task-1", |_| {});
+    let task = gateway.world.tasks[0].clone();
+    let good = token(&task, |_| {});
     let tampered = format!("{}A{}", &good[..good.len() - 10], &good[good.len() - 9..]);
     let cases = [
         "Basic YTpi".to_owned(),
         "Bearer".to_owned(),
         "Bearer nonsense".to_owned(),
         format!("Bearer {tampered}"),
-        format!("Bearer {}", token("task-1", |claims| (claims.issued_s, claims.expires_s) = (now_s() - 100, now_s() - 1))),
-        format!("Bearer {}", token("task-1", |claims| claims.audience = "somebody-else".to_owned())),
-        format!("Bearer {}", token("task-1", |claims| claims.issuer = "https://evil.example".to_owned())),
-        format!("Bearer {}", token("task-1", |claims| claims.key_thumbprint = Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".to_owned()))),
+        format!("Bearer {}", token(&task, |claims| (claims.issued_s, claims.expires_s) = (now_s() - 100, now_s() - 1))),
+        format!("Bearer {}", token(&task, |claims| claims.audience = "somebody-else".to_owned())),
+        format!("Bearer {}", token(&task, |claims| claims.issuer = "https://evil.example".to_owned())),
+        format!("Bearer {}", token(&task, |claims| claims.key_thumbprint = Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".to_owned()))),
     ];
     for case in cases {
         let (status, headers, body) = gateway.client().with("authorization", &case).post(PING).await;
@@ -41,6 +42,7 @@ async fn a_wrong_token_is_refused_with_a_challenge_and_reaches_nothing() {
         assert!(!body.contains(&good[..20]), "no part of a token comes back");
     }
     assert_eq!(upstream.asked().len(), 0);
+    assert_eq!(gateway.world.events(), vec!["refused authentication"; 8]);
     let (status, _, _) = gateway.client().with("authorization", &format!("Bearer {good}")).post(PING).await;
     assert_eq!(status, StatusCode::OK);
     assert!(!upstream.asked()[0].headers.contains_key("authorization"), "the token stays here");
@@ -50,11 +52,12 @@ async fn a_wrong_token_is_refused_with_a_challenge_and_reaches_nothing() {
 async fn another_tasks_session_does_not_exist() {
     let upstream = upstream().await;
     let gateway = Running::before(&upstream).await;
-    let (_, headers, _): (_, HeaderMap, _) = gateway.client_of("task-1").post(INITIALIZE).await;
+    let (_, headers, _): (_, HeaderMap, _) = gateway.client_of(0).post(INITIALIZE).await;
     let session = headers["mcp-session-id"].to_str().expect("ascii").to_owned();
-    let thief = gateway.client_of("task-2").with("mcp-session-id", &session);
+    let thief = gateway.client_of(1).with("mcp-session-id", &session);
     assert_eq!(thief.post(PING).await.0, StatusCode::NOT_FOUND);
     assert_eq!(thief.send(Method::GET, "").await.status(), StatusCode::NOT_FOUND);
     assert_eq!(thief.send(Method::DELETE, "").await.status(), StatusCode::NOT_FOUND);
-    assert_eq!(gateway.client_of("task-1").with("mcp-session-id", &session).post(PING).await.0, StatusCode::OK);
+    assert_eq!(gateway.client_of(0).with("mcp-session-id", &session).post(PING).await.0, StatusCode::OK);
+    assert_eq!(gateway.world.events(), vec!["refused authentication"; 3]);
 }

@@ -1,8 +1,10 @@
 //! The gateway between real sockets and real processes.
 
 mod credentials;
+mod decided;
 mod official;
 mod peer;
 mod process;
 mod several;
 mod transparent;
+mod world;

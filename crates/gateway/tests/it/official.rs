@@ -22,6 +22,7 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ErrorData, RoleClient, RoleServer
 use tokio::net::TcpListener;
 
 use crate::peer::{Running, token_of};
+use crate::world::{accepted, contracts};
 
 #[derive(Clone)]
 struct Server;
@@ -92,8 +93,11 @@ async fn upstream() -> UpstreamConfig {
 
 async fn converse(version: ProtocolVersion, mode: ClientLifecycleMode, asks: bool) {
     let upstream = upstream().await;
-    let gateway = Running::start(GatewayConfig { upstreams: vec![upstream], ..GatewayConfig::default() }).await;
-    let http = StreamableHttpClientTransportConfig::with_uri(format!("http://{}/mcp", gateway.address)).auth_header(token_of("task-1"));
+    let definition = serde_json::json!({"name": "work", "description": "Works.", "inputSchema": {"type": "object"}});
+    let contract = accepted(&definition, "effects = [\"compute\"]\narguments = [\"ask\"]\n[tool.result]\nlabel = { readers = [\"bo\"] }");
+    let config = GatewayConfig { upstreams: vec![upstream], ..GatewayConfig::default() };
+    let gateway = Running::with(config, vec![contracts("only", &contract)]).await;
+    let http = StreamableHttpClientTransportConfig::with_uri(format!("http://{}/mcp", gateway.address)).auth_header(token_of(&gateway.world.tasks[0]));
     let transport = StreamableHttpClientTransport::from_config(http);
     let capabilities = ClientCapabilities::builder().enable_roots().build();
     let config = ClientConfig::new(capabilities, Implementation::new("test", "0")).with_protocol_version(version.clone());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use contract::Contracts;
 use gateway::{Gateway, GatewayConfig, TokenKeys, TransportConfig, UpstreamConfig};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -19,6 +20,8 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::token::{Claims, SigningKey, VerifyingKeys, sign};
+
+use crate::world::World;
 
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -100,10 +103,16 @@ pub fn stream() -> (tokio::sync::mpsc::UnboundedSender<String>, Response<Body>) 
     (send, response)
 }
 
-pub fn gateway(config: GatewayConfig) -> Gateway {
+/// A gateway in a world of its own, without any contract.
+pub async fn gateway(config: GatewayConfig) -> (Gateway, World) {
+    let world = World::new().await;
+    (gateway_in(&world, config, Vec::new()), world)
+}
+
+pub fn gateway_in(world: &World, config: GatewayConfig, contracts: Vec<Contracts>) -> Gateway {
     let keys = VerifyingKeys::new().with(&signing_key()).expect("one key");
     let keys = TokenKeys { keys, issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), leeway_s: 0 };
-    Gateway::new(config, keys).expect("the test's configuration is good")
+    Gateway::new(config, world.engine.clone(), contracts, keys).expect("the test's configuration is good")
 }
 
 const ISSUER: &str = "https://issuer.example";
@@ -143,18 +152,24 @@ pub fn token_of(task: &str) -> String {
 /// A gateway on a port of its own.
 pub struct Running {
     pub address: SocketAddr,
+    pub world: World,
     _stop: DropGuard,
 }
 
 impl Running {
     pub async fn start(config: GatewayConfig) -> Self {
-        let gateway = gateway(config);
+        Self::with(config, Vec::new()).await
+    }
+
+    pub async fn with(config: GatewayConfig, contracts: Vec<Contracts>) -> Self {
+        let world = World::new().await;
+        let gateway = gateway_in(&world, config, contracts);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         tokio::spawn(async move { gateway.serve_http(listener, stopped).await });
-        Self { address, _stop: stop.drop_guard() }
+        Self { address, world, _stop: stop.drop_guard() }
     }
 
     pub async fn before(upstream: &Upstream) -> Self {
@@ -162,11 +177,11 @@ impl Running {
     }
 
     pub fn client(&self) -> Client {
-        self.client_of("task-1")
+        self.client_of(0)
     }
 
-    pub fn client_of(&self, task: &str) -> Client {
-        let headers = vec![("authorization".to_owned(), format!("Bearer {}", token_of(task)))];
+    pub fn client_of(&self, task: usize) -> Client {
+        let headers = vec![("authorization".to_owned(), format!("Bearer {}", token_of(&self.world.tasks[task])))];
         Client { address: self.address, headers, http: HyperClient::builder(TokioExecutor::new()).build_http() }
     }
 }

@@ -40,10 +40,11 @@ struct Typist {
 }
 
 impl Typist {
-    fn start() -> Self {
+    async fn start() -> Self {
+        let (gateway, world) = gateway(config()).await;
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (stdin, stdout) = tokio::io::split(theirs);
-        tokio::spawn(async move { gateway(config()).serve_stdio(stdin, stdout, &token_of("task-1")).await });
+        tokio::spawn(async move { gateway.serve_stdio(stdin, stdout, &token_of(&world.tasks[0])).await });
         let (hear, say) = tokio::io::split(ours);
         Self { say, hear: BufReader::new(hear).lines() }
     }
@@ -60,7 +61,7 @@ impl Typist {
 
 #[tokio::test]
 async fn a_conversation_on_standard_streams_reaches_the_process_and_back() {
-    let mut client = Typist::start();
+    let mut client = Typist::start().await;
     client.say(INITIALIZE).await;
     assert!(client.hear().await.contains(r#""id":1,"result":{"pid":"#));
     client.say(INITIALIZED).await;
@@ -74,14 +75,14 @@ async fn a_conversation_on_standard_streams_reaches_the_process_and_back() {
 
 #[tokio::test]
 async fn the_environment_of_the_gateway_stays_with_it() {
-    let mut client = Typist::start();
+    let mut client = Typist::start().await;
     client.say(r#"{"jsonrpc":"2.0","method":"environment","id":1}"#).await;
     assert_eq!(client.hear().await, r#"{"jsonrpc":"2.0","id":1,"result":{"secret":"","given":"yes"}}"#);
 }
 
 #[tokio::test]
 async fn a_process_that_dies_leaves_its_call_ambiguous_and_is_started_again() {
-    let mut client = Typist::start();
+    let mut client = Typist::start().await;
     client.say(INITIALIZE).await;
     let first = client.hear().await;
     client.say(INITIALIZED).await;

@@ -4,6 +4,7 @@ use gateway::GatewayConfig;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::world::{accepted, contracts};
 use crate::peer::{Asked, Body, Client, Running, Upstream, json as body, next_chunk, status};
 
 fn server(name: &'static str, version: &'static str) -> impl Fn(Asked) -> http::Response<Body> + Send + Sync + 'static {
@@ -33,11 +34,22 @@ fn server(name: &'static str, version: &'static str) -> impl Fn(Asked) -> http::
     }
 }
 
+/// The tools of both, and their resources.
+fn contract() -> String {
+    let says = "effects = [\"compute\"]\narguments = [\"k\"]\n[tool.result]\nlabel = { readers = [\"bo\"] }";
+    let (first, last) = (json!({"name": "do", "inputSchema": {}}), json!({"name": "last", "inputSchema": {}}));
+    let uris = ["x://{}", "b-only://{}"].map(|uri| {
+        format!("[[resource]]\nuri = \"{uri}\"\nitem = \"uri:{{}}\"\naccepted_at = \"2026-11-23\"\naccepted_by = \"ann\"\nlabel = {{ readers = [\"bo\"] }}\n")
+    });
+    [accepted(&first, says), accepted(&last, says), uris.concat()].concat()
+}
+
 async fn both() -> (Upstream, Upstream, Running) {
     let (a, b) = (Upstream::start(server("a", "2025-11-25")).await, Upstream::start(server("b", "2025-06-18")).await);
     let mut with_prefix = b.config("b");
     with_prefix.uri_prefixes = vec!["b-only://".to_owned()];
-    let gateway = Running::start(GatewayConfig { upstreams: vec![a.config("a"), with_prefix], ..GatewayConfig::default() }).await;
+    let config = GatewayConfig { upstreams: vec![a.config("a"), with_prefix], ..GatewayConfig::default() };
+    let gateway = Running::with(config, ["a", "b"].map(|name| contracts(name, &contract())).into()).await;
     (a, b, gateway)
 }
 
@@ -64,9 +76,10 @@ async fn one_session_is_opened_with_each_and_capabilities_are_joined() {
     assert_eq!(result["instructions"], "a: use a\n\nb: use b");
     ask(&client, "tools/call", json!({"name": "a__do"})).await;
     let last = a.asked().pop().expect("asked");
+    assert!(last.body.contains("tools/call"), "{}", last.body);
     assert_eq!(last.headers["mcp-session-id"], "session-of-a");
     assert_eq!(last.headers["mcp-protocol-version"], "2025-11-25", "each hears the revision that it chose");
-    assert_eq!(b.asked().len(), 1);
+    assert_eq!(b.asked().len(), 1, "b was only asked to open the session");
 }
 
 #[tokio::test]

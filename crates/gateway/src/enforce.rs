@@ -1,0 +1,297 @@
+//! The way of one decided call: read by its contract, ruled on by the engine, carried out with the permit, and its result observed before
+//! anybody sees it. What is permitted is not known here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use contract::{Contracts, ReadResult, Standing};
+use engine::{Ruled, Seen, Spent, Unavailable};
+use http::HeaderMap;
+use judge::act::Act;
+use judge::decision::Code;
+use judge::event::{Ended, Refused};
+use judge::moment::Moment;
+use judge::name::{ResourceId, ToolId};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tracing::{error, info, warn};
+use wire::frame::{Frame, Kind};
+
+use crate::Core;
+use crate::answer::Answer;
+use crate::call::{Call, NoCall, Target};
+use crate::config::Mode;
+use crate::exchange::{Caller, Upward};
+use crate::follow::{FollowKey, created_task};
+use crate::mcp_fields::INPUT_REQUIRED;
+use crate::refusal::Refusal;
+use crate::upstream::{Failure, Permitted};
+
+/// A call that went out and whose result is not there yet. Dropping it leaves the act ambiguous, and the engine records that.
+#[derive(Debug)]
+pub struct UnderWay {
+    call: Call,
+    contracts: Arc<Contracts>,
+    spent: Spent,
+}
+
+/// How many requests of strangers are recorded in a span of time.
+#[derive(Default)]
+pub struct Strangers {
+    span: Mutex<(u64, u32)>,
+}
+
+impl Strangers {
+    /// Whether one more may be recorded in this span.
+    fn takes(&self, now: Moment) -> bool {
+        let number = now.0 / STRANGERS_SPAN_MS;
+        let mut span = self.span.lock();
+        if span.0 != number {
+            *span = (number, 0);
+        }
+        span.1 += 1;
+        span.1 <= STRANGERS_MAX
+    }
+}
+
+const STRANGERS_SPAN_MS: u64 = 10_000;
+const STRANGERS_MAX: u32 = 200;
+
+impl UnderWay {
+    /// Its parts, for whoever waits longer than a request does.
+    pub fn into_parts(self) -> (Call, Arc<Contracts>, Spent) {
+        (self.call, self.contracts, self.spent)
+    }
+}
+
+/// Why a call is refused before it is ruled on.
+struct Early {
+    code: Code,
+    sentence: String,
+    remedy: Option<&'static str>,
+}
+
+impl Early {
+    fn contract(sentence: String) -> Self {
+        Self { code: Code::Contract, sentence, remedy: Some("the operator accepts a contract that covers it") }
+    }
+}
+
+impl From<NoCall> for Early {
+    fn from(no_call: NoCall) -> Self {
+        let code = match no_call {
+            NoCall::TooMuch => Code::Bounds,
+            NoCall::Parameters { .. } | NoCall::Digest(_) | NoCall::Name => Code::Contract,
+        };
+        Self { code, sentence: no_call.to_string(), remedy: None }
+    }
+}
+
+impl Core {
+    /// Rules on a call for upstream number `index`. `frame` is the one that the server would get.
+    ///
+    /// # Errors
+    /// The answer that the client gets instead. Nothing waits for a person here: an ask is answered at once.
+    pub async fn rule(self: &Arc<Self>, up: &Upward<'_>, index: usize, frame: &Frame, headers: &HeaderMap) -> Result<Permitted, Box<Answer>> {
+        let mode = self.mode_of(up.caller, index);
+        let call = match Call::of(&self.upstreams[index].name, frame) {
+            Ok(call) => call,
+            Err(no_call) => return Err(self.refuse_early(up, None, &no_call.into()).await),
+        };
+        let read = self.read(up, index, &call, headers).await;
+        let act = match (read, mode) {
+            (Ok(act), Mode::Enforce | Mode::Observe) => act,
+            (Err(early), Mode::Enforce) => return Err(self.refuse_early(up, Some(&call.tool), &early).await),
+            (Err(early), Mode::Observe) => {
+                // It is recorded what would have been refused, and the call goes on as an act that nobody can read.
+                self.record(up.caller, Some(&call.tool), early.code, format!("only observed: {}", early.sentence)).await;
+                call.unread_act()
+            }
+        };
+        let ruled = self.engine.rule(&up.caller.judged, &act, mode.into()).await;
+        match ruled {
+            Ok(Ruled { permit: Some(permit), .. }) => Ok(Permitted { call, permit }),
+            Ok(Ruled { id, decision, ask, permit: None }) => {
+                let refusal = Refusal::decided(id, decision.outcome, &decision.reasons, ask);
+                Err(Box::new(refusal.answer(&up.frame, self.config.refusal, &self.result_frames)))
+            }
+            Err(unavailable) => {
+                error!(%unavailable, "a call was refused");
+                Err(Box::new(Refusal::ledger().answer(&up.frame, self.config.refusal, &self.result_frames)))
+            }
+        }
+    }
+
+    /// The call went out: what is needed when its result comes.
+    #[must_use]
+    pub fn under_way(&self, index: usize, call: Call, spent: Spent) -> UnderWay {
+        UnderWay { call, contracts: self.contracts(index), spent }
+    }
+
+    /// Nothing was done, and that is known.
+    pub async fn nothing_done(&self, under_way: UnderWay) {
+        if let Err(unavailable) = self.engine.observe(under_way.spent, Seen::default(), Ended::Failed).await {
+            error!(%unavailable, "a failed call could not be recorded");
+        }
+    }
+
+    /// How a call ended that has no usable answer.
+    pub async fn ended_without_answer(&self, under_way: UnderWay, failure: &Failure) {
+        match failure {
+            Failure::NotSent(_) => self.nothing_done(under_way).await,
+            // It did happen, or may have: what came back is not used, and nobody knows what it did.
+            Failure::Lost(_) | Failure::Unusable(_) => drop(under_way),
+        }
+    }
+
+    /// Judges and records what a call brought, and takes out what the chain may not have.
+    pub async fn observe(&self, owner: &Arc<str>, index: usize, under_way: UnderWay, frame: Frame) -> Frame {
+        let mut result = match frame.kind() {
+            Kind::Result => frame.result(),
+            // The words of an error are a text that nobody labelled.
+            Kind::Error | Kind::Request | Kind::Notification => {
+                json!({ "isError": true, "content": [{ "type": "text", "text": frame.error_raw().unwrap_or_default() }] })
+            }
+        };
+        if let Some(id) = created_task(&under_way.call, &result) {
+            self.follow(FollowKey { owner: Arc::clone(owner), index, id }, under_way);
+            return frame;
+        }
+        let UnderWay { call, contracts, spent } = under_way;
+        let person = spent.caller().chain.first().map(ToString::to_string).unwrap_or_default();
+        let (read, withheld) = match self.observe_result(&call, &contracts, spent, &result).await {
+            Ok(observed) => observed,
+            Err(unavailable) => {
+                error!(%unavailable, "a result was not released");
+                return self.instead(call.frame(), &frame, &Refusal::ledger_after());
+            }
+        };
+        if withheld.is_empty() {
+            return frame;
+        }
+        let redaction = read.withhold(&mut result, &withheld, &person);
+        info!(tool = %call.tool, parts = redaction.parts, "a part of a result was withheld");
+        let replaced = match frame.kind() {
+            Kind::Result => frame.splice("/result", &result.to_string(), &self.result_frames).ok(),
+            Kind::Error | Kind::Request | Kind::Notification => Some(Frame::error(frame.id(), -32603, &redaction.notice, None)),
+        };
+        replaced.unwrap_or_else(|| {
+            let refusal = Refusal::early(Code::Bounds, "the result cannot be cut down to what may be released", None);
+            self.instead(call.frame(), &frame, &refusal)
+        })
+    }
+
+    /// Judges and records a result: how it was read, and which items the chain does not get.
+    pub async fn observe_result(
+        &self,
+        call: &Call,
+        contracts: &Contracts,
+        spent: Spent,
+        result: &Value,
+    ) -> Result<(ReadResult, BTreeSet<ResourceId>), Unavailable> {
+        let read = call.target.observe(contracts, result);
+        // A question of the server: nothing was done yet, and the client sends the call again with its answers.
+        let asks = result["resultType"] == INPUT_REQUIRED;
+        let ended = if read.failed || asks { Ended::Failed } else { Ended::Ok };
+        let seen = Seen { items: read.items.clone(), created: read.created.clone() };
+        let released = self.engine.observe(spent, seen, ended).await?;
+        Ok((read, released.withheld))
+    }
+
+    /// Whether refusals stop this caller's calls to upstream number `index`.
+    pub fn mode_of(&self, caller: &Caller, index: usize) -> Mode {
+        let observed = self.config.observed_agents.iter().any(|agent| agent == caller.claims.caller());
+        if observed { Mode::Observe } else { self.upstreams[index].mode }
+    }
+
+    /// Records what never became an act.
+    pub async fn record(&self, caller: &Caller, tool: Option<&ToolId>, code: Code, sentence: String) -> bool {
+        let refused = Refused { code, sentence, caller: Some(caller.judged.clone()), tool: tool.cloned() };
+        let recorded = self.engine.refuse(refused).await;
+        if let Err(unavailable) = &recorded {
+            error!(%unavailable, "a refusal could not be recorded");
+        }
+        recorded.is_ok()
+    }
+
+    /// Records a request of nobody that is known, unless there were too many of late: strangers must not fill the ledger.
+    pub async fn record_stranger(&self, sentence: String) {
+        if !self.strangers.takes(self.engine.now()) {
+            warn!(sentence, "refused, not recorded: there are too many");
+            return;
+        }
+        let refused = Refused { code: Code::Authentication, sentence, caller: None, tool: None };
+        if let Err(unavailable) = self.engine.refuse(refused).await {
+            error!(%unavailable, "a refusal could not be recorded");
+        }
+    }
+
+    async fn refuse_early(&self, up: &Upward<'_>, tool: Option<&ToolId>, early: &Early) -> Box<Answer> {
+        let recorded = self.record(up.caller, tool, early.code, early.sentence.clone()).await;
+        let refusal = if recorded { Refusal::early(early.code, &early.sentence, early.remedy) } else { Refusal::ledger() };
+        Box::new(refusal.answer(&up.frame, self.config.refusal, &self.result_frames))
+    }
+
+    /// Applies the contract.
+    async fn read(self: &Arc<Self>, up: &Upward<'_>, index: usize, call: &Call, headers: &HeaderMap) -> Result<Act, Early> {
+        let contracts = self.contracts(index);
+        let mut act = match &call.target {
+            Target::Tool { name, arguments } => {
+                let Some(tool) = contracts.tool(name) else { return Err(Early::contract(Standing::Unknown.sentence(name).unwrap_or_default())) };
+                let standing = self.standing(up, index, name, headers).await.map_err(|failure| {
+                    warn!(upstream = self.upstreams[index].name, %failure, "the definitions of its tools cannot be read");
+                    Early { code: Code::Contract, sentence: format!("the definition of `{name}` cannot be compared with its contract now"), remedy: Some("send the call again when the server answers") }
+                })?;
+                if let Some(sentence) = standing.sentence(name) {
+                    return Err(Early::contract(sentence));
+                }
+                tool.act(call.tool.clone(), arguments, call.digest())
+            }
+            Target::Resource { uri } => {
+                let Some(resource) = contracts.resource(uri) else { return Err(Early::contract(format!("no contract says what the resource `{}` is", shown(uri)))) };
+                resource.act(call.tool.clone(), uri, call.digest())
+            }
+        }
+        .map_err(|error| Early { code: error.code(), sentence: error.to_string(), remedy: None })?;
+        call.add_the_rest(&mut act, headers)?;
+        Ok(act)
+    }
+
+    /// An answer that stands in for one that may not be released.
+    fn instead(&self, request: &Frame, answer: &Frame, refusal: &Refusal) -> Frame {
+        // The answer has the id under which the client waits; the request may have been renamed.
+        let frame = refusal.frame(request, self.config.refusal, &self.result_frames);
+        match answer.id() {
+            Some(id) if frame.id().is_some() => frame.splice("/id", id, &self.result_frames).unwrap_or(frame),
+            Some(_) | None => frame,
+        }
+    }
+}
+
+impl Target {
+    /// Reads what it brought.
+    pub fn observe(&self, contracts: &Contracts, result: &Value) -> ReadResult {
+        match self {
+            Self::Tool { name, arguments } => match contracts.tool(name) {
+                Some(tool) => tool.observe(arguments, result),
+                // Only observed: no contract says what it is, so it is one item of which nothing is known.
+                None => contracts.observe_resource(name, result),
+            },
+            Self::Resource { uri } => contracts.observe_resource(uri, result),
+        }
+    }
+}
+
+impl From<Mode> for engine::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Enforce => Self::Enforce,
+            Mode::Observe => Self::Observe,
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    const CHARS_MAX: usize = 120;
+    text.chars().filter(|c| !c.is_control()).take(CHARS_MAX).collect()
+}
