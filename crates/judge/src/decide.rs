@@ -12,7 +12,7 @@ use crate::label::{Classification, Label};
 use crate::moment::Moment;
 use crate::name::{AskId, PrincipalId, ResourceId};
 use crate::reach::Reach;
-use crate::state::{Answer, AskState, State};
+use crate::state::{ASKS_MAX, Answer, AskState, State};
 use crate::task::{CHAIN_DEPTH_MAX, Caller};
 use std::collections::BTreeSet;
 
@@ -103,6 +103,17 @@ fn conclude(
                 Answer::Approved { .. } | Answer::Used { .. } => {}
             }
         }
+    }
+    if standing == AskStanding::New && caller.task.as_ref().and_then(|id| state.task(id)).is_some_and(|task| task.asks >= ASKS_MAX) {
+        outcome = Outcome::Deny;
+        standing = AskStanding::None;
+        reasons.push(Reason {
+            ground: Ground::Code(Code::Bounds),
+            outcome: Outcome::Deny,
+            sentence: format!("this task has asked {ASKS_MAX} times already"),
+            remedy: Some("start a new task that names what it is for".to_owned()),
+            approver: None,
+        });
     }
     reasons.sort_by(|a, b| b.outcome.cmp(&a.outcome).then_with(|| a.cmp(b)));
     reasons.dedup();

@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 /// How many different things one flow remembers to have read. Beyond it the task cannot read any more.
 pub const READS_MAX: usize = 50_000;
+/// How many asks one task may make. Somebody who is asked more often than this answers without reading.
+pub const ASKS_MAX: u64 = 1_000;
 /// How long after its end a task, its flow and its asks are still known, in milliseconds.
 pub const TASK_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -120,6 +122,8 @@ pub struct TaskState {
     pub spent: u64,
     /// Calls decided so far.
     pub calls: u64,
+    /// Asks made so far.
+    pub asks: u64,
     /// Derived: who the answer is for.
     pub(crate) address: Reach,
 }
@@ -302,7 +306,7 @@ impl State {
         let address = self.directory.reach_of_all(task.address.iter().map(String::as_str));
         self.tasks
             .entry(task.id.clone())
-            .or_insert_with(|| TaskState { task: task.clone(), ended: false, spent: 0, calls: 0, address });
+            .or_insert_with(|| TaskState { task: task.clone(), ended: false, spent: 0, calls: 0, asks: 0, address });
     }
 
     /// Lets go of tasks that ended long ago, with their flows and asks, so that memory stays bounded by the tasks of a day.
@@ -323,6 +327,7 @@ impl State {
         self.learn_sets(&decided.sets);
         if let Some(state) = decided.caller.task.as_ref().and_then(|id| self.tasks.get_mut(id)) {
             state.calls = state.calls.saturating_add(1);
+            state.asks = state.asks.saturating_add(u64::from(decided.ask.is_some()));
         }
         if let Some(used) = &decided.approved_by
             && let Some(ask) = self.asks.get_mut(used)
@@ -581,7 +586,7 @@ impl State {
             by_number.into_iter().map(|(record, _)| record).collect()
         };
         let tasks: Vec<_> =
-            self.tasks.values().map(|state| (&state.task, state.ended, state.spent, state.calls)).collect();
+            self.tasks.values().map(|state| (&state.task, state.ended, state.spent, state.calls, state.asks)).collect();
         let flows: Vec<_> = self
             .flows
             .iter()

@@ -383,6 +383,16 @@ fn a_no_stays_a_no() {
 }
 
 #[test]
+fn nobody_is_asked_without_end() {
+    let mut scene = scene(json!({}));
+    for round in 0..crate::state::ASKS_MAX {
+        expect(&scene.decides(&act(Effect::Publish, &["forum:eng-help"], &[], &[&round.to_string()])), Outcome::Ask, &["address"]);
+    }
+    let ruling = scene.decides(&act(Effect::Publish, &["forum:eng-help"], &[], &["one more"]));
+    expect(&ruling, Outcome::Deny, &["address", "bounds"]);
+}
+
+#[test]
 fn a_replay_rebuilds_the_state_byte_for_byte() {
     let mut scene = scene(json!({}));
     scene.reads("runbook:acl", RUNBOOK);
