@@ -1,0 +1,317 @@
+//! The command line, as it is typed. What the commands do is in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use judge::effect::Effect;
+use judge::name::{AskId, DecisionId, PrincipalId, TaskId, ToolId};
+
+use crate::config::Span;
+
+/// IAM for AI agents: every tool call decided in context, recorded before the effect, and stopped when it should be.
+#[derive(Debug, Parser)]
+#[command(name = "prudence", version, max_term_width = 110, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+const AFTER_HELP: &str = "\
+To begin:
+  prudence init                 a commented prudence.toml, with keys
+  prudence config check         is it right?
+  prudence serve                the gateway, at http://127.0.0.1:8787/mcp
+  prudence task start --requester bo --agent helper --purpose engineering --lease 15m
+
+Exit codes:
+  0  done
+  1  it could not be done; the reason is on standard error
+  2  the command line is wrong
+  3  the configuration, a policy, a contract or a scenario is wrong; every problem was shown with its place
+  4  something was checked and found wrong: a broken ledger, a scenario with another answer, a changed tool
+  5  refused: this person may not answer, this task may not be started";
+
+/// What holds for every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For every command")]
+pub struct Global {
+    /// The configuration file.
+    #[arg(long, short, global = true, display_order = 100, env = "PRUDENCE_CONFIG", default_value = "prudence.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// For people, or for programs.
+    #[arg(long, short, global = true, display_order = 101, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// For whom the output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people: coloured on a terminal, plain elsewhere.
+    Text,
+    /// For programs: one JSON document, or one a line where there is no end.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented prudence.toml, with keys, into a folder.
+    #[command(after_help = "Nothing that is there is overwritten.\n\nExample:\n  prudence init gate && prudence --config gate/prudence.toml config check")]
+    Init {
+        /// The folder; it is made if it is not there.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Check the configuration, or say what can be in it.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Start, show and end tasks.
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Answer what agents ask.
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// Read, verify and sum up the ledger.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Check and list norms, and the facts that they speak of.
+    #[command(subcommand)]
+    Norm(NormCommand),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  prudence completions bash > ~/.local/share/bash-completion/completions/prudence")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `prudence config …`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Report everything that is wrong, each with its place.
+    Check {
+        /// The file; left out, that of --config.
+        file: Option<PathBuf>,
+    },
+    /// Print the JSON Schema of prudence.toml, for editors.
+    Schema {
+        /// That of a file which `directory` names, instead.
+        #[arg(long)]
+        directory: bool,
+    },
+    /// Print the reference page of all settings, in Markdown.
+    Reference,
+}
+
+/// `prudence task …`.
+#[derive(Debug, Subcommand)]
+pub enum TaskCommand {
+    /// Start a task, and print the token that the agent presents.
+    #[command(after_help = TASK_HELP)]
+    Start(TaskStart),
+    /// The tasks of the last day.
+    List,
+    /// One task: what it may do, and what it has done.
+    Show {
+        /// Which.
+        task: TaskId,
+    },
+    /// End a task before its lease. Its token is worth nothing from then on.
+    End {
+        /// Which.
+        task: TaskId,
+    },
+}
+
+const TASK_HELP: &str = "\
+Examples:
+  prudence task start --requester bo --agent helper --purpose engineering --lease 15m
+  prudence task start --requester bo --agent helper --purpose engineering --lease 1h \\
+      --effects read,send --resources 'runbook:*,mail:*' --address bo,@storage-oncall --calls 50
+  TOKEN=$(prudence task start --requester bo --agent helper --purpose engineering --token-only)";
+
+/// `prudence task start`.
+#[derive(Debug, Args)]
+pub struct TaskStart {
+    /// The person who asks.
+    #[arg(long, value_name = "PERSON")]
+    pub requester: PrincipalId,
+    /// The agent who is asked.
+    #[arg(long, value_name = "AGENT")]
+    pub agent: PrincipalId,
+    /// What for: one word, which the purposes of data are compared with, or a sentence.
+    #[arg(long)]
+    pub purpose: String,
+    /// What the requester said.
+    #[arg(long)]
+    pub words: Option<String>,
+    /// Who the answer is for: people and @groups; left out, the requester alone.
+    #[arg(long, value_name = "WHO", value_delimiter = ',')]
+    pub address: Vec<String>,
+    /// The effects that it names; left out, none in particular.
+    #[arg(long, value_name = "EFFECT", value_delimiter = ',', value_parser = effect)]
+    pub effects: Vec<Effect>,
+    /// The resources that it names, as names and patterns; left out, none in particular.
+    #[arg(long, value_name = "RESOURCE", value_delimiter = ',')]
+    pub resources: Vec<String>,
+    /// How long it runs.
+    #[arg(long, default_value = "15m", value_name = "SPAN")]
+    pub lease: Span,
+    /// Calls at most.
+    #[arg(long, value_name = "NUMBER")]
+    pub calls: Option<u64>,
+    /// Items read at most.
+    #[arg(long, value_name = "NUMBER")]
+    pub items: Option<u64>,
+    /// Distinct recipients at most.
+    #[arg(long, value_name = "NUMBER")]
+    pub recipients: Option<u64>,
+    /// Money at most, in the unit of the contracts.
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: Option<u64>,
+    /// Print the token and nothing else.
+    #[arg(long)]
+    pub token_only: bool,
+}
+
+fn effect(word: &str) -> Result<Effect, String> {
+    Effect::ALL.into_iter().find(|effect| effect.word() == word).ok_or_else(|| {
+        let list = Effect::ALL.map(Effect::word).join(", ");
+        format!("expected one of {list}")
+    })
+}
+
+/// `prudence approvals …`.
+#[derive(Debug, Subcommand)]
+pub enum ApprovalsCommand {
+    /// What waits for an answer.
+    List {
+        /// Also what was answered, used up or has expired.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One ask: the exact call, who would see what, why it is asked, who may answer, until when.
+    Show {
+        /// Which.
+        ask: AskId,
+    },
+    /// Say yes, once, to exactly this call.
+    #[command(after_help = "Nobody in the chain can answer, and an answer is recorded with the name of who gave it.\n\nExample:\n  prudence approvals approve ask-7 --as ann")]
+    Approve {
+        /// Which.
+        ask: AskId,
+        /// Who answers.
+        #[arg(long = "as", value_name = "PERSON")]
+        person: PrincipalId,
+    },
+    /// Say no.
+    Deny {
+        /// Which.
+        ask: AskId,
+        /// Who answers.
+        #[arg(long = "as", value_name = "PERSON")]
+        person: PrincipalId,
+    },
+    /// Print a token with which a person answers over HTTP.
+    Token {
+        /// Who.
+        #[arg(long = "as", value_name = "PERSON")]
+        person: PrincipalId,
+        /// How long it is good for, a day at most.
+        #[arg(long, default_value = "8h", value_name = "SPAN")]
+        lease: Span,
+    },
+}
+
+/// `prudence ledger …`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// What happened, oldest first.
+    #[command(after_help = LEDGER_HELP)]
+    Show(LedgerShow),
+    /// Check every link of the chain.
+    #[command(after_help = "A head that was written down elsewhere vouches for every entry up to it; without one, a chain proves only that it agrees with itself.\n\nExample:\n  prudence ledger verify --head 1042:5f0c…")]
+    Verify {
+        /// A head that was written down earlier, as NUMBER:HASH.
+        #[arg(long, value_name = "NUMBER:HASH")]
+        head: Option<String>,
+    },
+    /// Sum up: what was decided, what would have been asked or denied, and by which norm.
+    Report {
+        /// Only what is younger than this.
+        #[arg(long, value_name = "SPAN")]
+        since: Option<Span>,
+    },
+}
+
+const LEDGER_HELP: &str = "\
+Examples:
+  prudence ledger show --since 1h
+  prudence ledger show --task task-… --follow
+  prudence ledger show --outcome deny --agent helper
+  prudence ledger show --decision DECISION          everything about one decision";
+
+/// `prudence ledger show`.
+#[derive(Debug, Args)]
+pub struct LedgerShow {
+    /// Of this task only.
+    #[arg(long)]
+    pub task: Option<TaskId>,
+    /// Of chains with this agent or person only.
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub agent: Option<PrincipalId>,
+    /// Of this tool only.
+    #[arg(long)]
+    pub tool: Option<ToolId>,
+    /// Only decisions with this answer.
+    #[arg(long, value_enum)]
+    pub outcome: Option<OutcomeWord>,
+    /// Everything about one decision: the call, the facts, the reasons, the answer of a person, the end.
+    #[arg(long)]
+    pub decision: Option<DecisionId>,
+    /// Only what is younger than this.
+    #[arg(long, value_name = "SPAN")]
+    pub since: Option<Span>,
+    /// Go on with what comes.
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutcomeWord {
+    /// Let through.
+    Permit,
+    /// A person was asked.
+    Ask,
+    /// Stopped.
+    Deny,
+}
+
+/// `prudence norm …`.
+#[derive(Debug, Subcommand)]
+pub enum NormCommand {
+    /// Check a folder of norms, and show every error where it stands.
+    Check {
+        /// A folder of `.cedar` files.
+        folder: PathBuf,
+        /// They are permit policies over grants.
+        #[arg(long)]
+        grants: bool,
+    },
+    /// The norms in force: the configured ones, or the shipped ones.
+    List,
+    /// Every fact that a norm can speak of, with its type.
+    Facts,
+    /// Print the Cedar schema that policies are checked against.
+    Schema {
+        /// That of permit policies over grants, instead.
+        #[arg(long)]
+        grants: bool,
+    },
+}
+

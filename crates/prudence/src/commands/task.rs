@@ -1,0 +1,166 @@
+//! `prudence task`: why a chain acts at all. Starting and ending are recorded; a running server sees them at once.
+
+use std::process::ExitCode;
+
+use authority::view::TaskView;
+use engine::{NewTask, StartTaskError};
+use judge::moment::Moment;
+use judge::name::TaskId;
+use judge::task::Budget;
+use serde_json::{Value, json};
+
+use super::{Context, print, print_json};
+use crate::assemble::{self, House, configuration};
+use crate::cli::{Output, TaskCommand, TaskStart};
+use crate::failure::Failure;
+use crate::render::{self, BOLD, DIM, GOOD, Table, WARN, distance, moment, names, pairs, printable};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the task cannot be started, found or ended.
+pub async fn run(context: &Context, command: TaskCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        TaskCommand::Start(start) => begin(context, start).await?,
+        TaskCommand::List => list(context)?,
+        TaskCommand::Show { task } => show(context, &task)?,
+        TaskCommand::End { task } => end(context, &task).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts a task in a house, and issues its token.
+///
+/// # Errors
+/// When it is refused, or cannot be recorded.
+pub async fn start(house: &House, new: NewTask) -> anyhow::Result<(judge::task::Task, String)> {
+    house.configure().await?;
+    let refused = |error: StartTaskError, help: Option<&str>| -> anyhow::Error {
+        Failure::Refused { sentence: error.to_string(), help: help.map(str::to_owned) }.into()
+    };
+    let task = house.engine.start_task(new).await.map_err(|error| match error {
+        StartTaskError::Requester(_) => refused(error, Some("people are `[[people]]` of the configuration")),
+        StartTaskError::Agent(_) => refused(error, Some("agents are `[[agents]]` of the configuration, each with an owner")),
+        StartTaskError::Lease { .. } => refused(error, None),
+        StartTaskError::Unavailable(error) => error.into(),
+    })?;
+    let token = house.issuer.task_token(&task, std::slice::from_ref(&task.agent), house.engine.now())?;
+    Ok((task, token))
+}
+
+async fn begin(context: &Context, start_with: TaskStart) -> anyhow::Result<()> {
+    let house = assemble::open(configuration(&context.config)?)?;
+    let new = NewTask {
+        requester: start_with.requester,
+        agent: start_with.agent,
+        purpose: start_with.purpose,
+        words: start_with.words,
+        address: start_with.address,
+        effects: (!start_with.effects.is_empty()).then(|| start_with.effects.into_iter().collect()),
+        resources: (!start_with.resources.is_empty()).then_some(start_with.resources),
+        budget: Budget { calls: start_with.calls, items: start_with.items, recipients: start_with.recipients, amount: start_with.amount },
+        lease_ms: start_with.lease.ms(),
+    };
+    let (task, token) = start(&house, new).await?;
+    if start_with.token_only {
+        return print(&format!("{token}\n"));
+    }
+    match context.output {
+        Output::Json => print_json(&json!({ "task": task.id, "token": token, "expires": render::rfc3339(task.ends) })),
+        Output::Text => {
+            let mut out = format!("{GOOD}started{GOOD:#} {BOLD}{}{BOLD:#}: {} for {}, until {}\n", task.id, task.agent, task.requester, moment(task.ends));
+            out.push_str(&format!("\n{DIM}the agent presents{DIM:#}\nAuthorization: Bearer {token}\n"));
+            let listen = &house.loaded.settings.server.listen;
+            out.push_str(&format!("\n{DIM}at http://{listen}/mcp; whoever has the token acts in this task until it ends (`prudence task end {}`){DIM:#}\n", task.id));
+            print(&out)
+        }
+    }
+}
+
+fn list(context: &Context) -> anyhow::Result<()> {
+    let (state, now) = super::reading(context)?;
+    let mut tasks: Vec<TaskView> = state.tasks().map(|task| TaskView::of(&state, task, now)).collect();
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.starts));
+    match context.output {
+        Output::Json => print_json(&json!({ "tasks": tasks.iter().map(task_json).collect::<Vec<_>>() })),
+        Output::Text if tasks.is_empty() => print("no task in the last day\n"),
+        Output::Text => {
+            let mut table = Table::new(&["task", "", "agent for", "purpose", "calls", "read", "lease ends"]);
+            for task in &tasks {
+                let running = task.standing == "running";
+                let style = if running { GOOD } else { DIM };
+                let plain = if running { anstyle::Style::new() } else { DIM };
+                table.row(vec![
+                    (task.id.clone(), BOLD),
+                    (task.standing.to_owned(), style),
+                    (format!("{} for {}", task.agent, task.requester), plain),
+                    (printable(&task.purpose), plain),
+                    (task.calls.to_string(), plain),
+                    (task.items.to_string(), plain),
+                    (distance(now, task.ends), plain),
+                ]);
+            }
+            print(&table.render())
+        }
+    }
+}
+
+fn show(context: &Context, id: &TaskId) -> anyhow::Result<()> {
+    let (state, now) = super::reading(context)?;
+    let Some(task) = state.task(id) else { return Err(no_such(id)) };
+    let view = TaskView::of(&state, task, now);
+    if context.output == Output::Json {
+        return print_json(&task_json(&view));
+    }
+    let style = if view.standing == "running" { GOOD } else { WARN };
+    let mut out = format!("{BOLD}{}{BOLD:#}  {style}{}{style:#}\n", view.id, view.standing);
+    let budget = |used: u64, most: Option<u64>| most.map_or_else(|| format!("{used}, no bound"), |most| format!("{used} of {most}"));
+    pairs(
+        &mut out,
+        &[
+            ("agent", view.agent.clone()),
+            ("for", view.requester.clone()),
+            ("purpose", printable(&view.purpose)),
+            ("words", printable(&view.words)),
+            ("answer is for", names(&view.address)),
+            ("effects", view.effects.as_ref().map_or_else(|| "none in particular".to_owned(), |effects| names(effects.iter().map(|effect| effect.word())))),
+            ("resources", view.resources.as_ref().map_or_else(|| "none in particular".to_owned(), names)),
+            ("calls", budget(view.calls, view.budget.calls)),
+            ("items read", budget(view.items, view.budget.items)),
+            ("spent", budget(view.spent, view.budget.amount)),
+            ("started", moment(view.starts)),
+            ("lease ends", format!("{} ({})", moment(view.ends), distance(now, view.ends))),
+        ],
+    );
+    out.push_str(&format!("\n{DIM}prudence ledger show --task {} tells what happened in it{DIM:#}\n", view.id));
+    print(&out)
+}
+
+async fn end(context: &Context, id: &TaskId) -> anyhow::Result<()> {
+    let house = assemble::open(configuration(&context.config)?)?;
+    if !house.engine.view(|state, _| state.task(id).is_some()) {
+        return Err(no_such(id));
+    }
+    let ended = house.engine.end_task(id).await?;
+    match context.output {
+        Output::Json => print_json(&json!({ "task": id, "ended": ended })),
+        Output::Text if ended => print(&format!("{GOOD}ended{GOOD:#} {id}: its token is worth nothing any more\n")),
+        Output::Text => print(&format!("{id} had ended before\n")),
+    }
+}
+
+fn no_such(id: &TaskId) -> anyhow::Error {
+    Failure::Helpless { sentence: format!("there is no task `{id}`"), help: "`prudence task list` shows those of the last day".to_owned() }.into()
+}
+
+fn task_json(view: &TaskView) -> Value {
+    let mut value = serde_json::to_value(view).expect("a view is plain data");
+    for (key, at) in [("starts", view.starts), ("ends", view.ends)] {
+        value[key] = rfc3339(at);
+    }
+    value
+}
+
+fn rfc3339(at: Moment) -> Value {
+    render::rfc3339(at).into()
+}

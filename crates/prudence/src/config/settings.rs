@@ -1,0 +1,489 @@
+//! Every setting, once: name, type, default, bounds and sentence. The parser, the JSON Schema and the reference page are made from this file.
+//!
+//! Plain values as they are written down. What they mean together is checked in `load`; what they become is in `super::assemble`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use judge::directory::{DestinationRecord, DirectoryDocument, FreezeRecord, GrantRecord, ItemRecord, PersonRecord, STANDING, Status};
+use judge::effect::Effect;
+use judge::label::{Classification, Integrity};
+use judge::moment::Moment;
+use judge::name::{GroupId, PrincipalId, ResourceId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::span::Span;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "prudence.toml", extend("$id" = "prudence.toml"))]
+pub struct Settings {
+    /// Another TOML file, beside this one, with people, groups, agents, items, destinations, grants and freezes.
+    pub directory: Option<String>,
+    /// Where Prudence listens, and where it keeps things.
+    pub server: Server,
+    /// The MCP servers behind the gateway, in the order in which their tools are listed.
+    pub upstreams: Vec<Upstream>,
+    /// What decisions are made by.
+    pub policies: Policies,
+    /// Bounds on everything that a peer can make grow.
+    pub limits: Limits,
+    /// Who there is.
+    pub people: Vec<Person>,
+    /// Groups of people; members are people, agents and other groups as `@group`.
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    pub groups: BTreeMap<GroupId, Vec<String>>,
+    /// Registered agents.
+    pub agents: Vec<Agent>,
+    /// Data with its access list and classification.
+    pub items: Vec<Item>,
+    /// Whatever makes data visible: forums, mailboxes, channels.
+    pub destinations: Vec<Destination>,
+    /// What plain access control allows. What nobody granted is denied.
+    pub grants: Vec<Grant>,
+    /// Times in which nothing irreversible and no change happens without a person.
+    pub freezes: Vec<Freeze>,
+}
+
+/// What the file named by `directory` may hold: the part of the settings that says who and what there is.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "directory.toml")]
+pub struct DirectorySettings {
+    /// Who there is.
+    pub people: Vec<Person>,
+    /// Groups of people; members are people, agents and other groups as `@group`.
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    pub groups: BTreeMap<GroupId, Vec<String>>,
+    /// Registered agents.
+    pub agents: Vec<Agent>,
+    /// Data with its access list and classification.
+    pub items: Vec<Item>,
+    /// Whatever makes data visible: forums, mailboxes, channels.
+    pub destinations: Vec<Destination>,
+    /// What plain access control allows. What nobody granted is denied.
+    pub grants: Vec<Grant>,
+    /// Times in which nothing irreversible and no change happens without a person.
+    pub freezes: Vec<Freeze>,
+}
+
+/// Where Prudence listens, and where it keeps things.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address and port for agents (`/mcp`) and for people and programs (`/v1`). Keep it on the loopback address unless something in front of it speaks TLS.
+    pub listen: String,
+    /// The name under which tokens are issued, and for which they must be meant.
+    #[schemars(length(min = 1, max = 256))]
+    pub name: String,
+    /// The ledger: one SQLite file, beside this one unless the path is absolute.
+    pub store: String,
+    /// The Ed25519 key that signs tokens, in PEM.
+    pub signing_key: String,
+    /// The key under which text of what was read is recognised in what is about to leave.
+    pub content_key: String,
+    /// The secret by which a program may start tasks over HTTP.
+    pub operator_secret: String,
+    /// `Host` values let in beside the loopback names, without or with a port.
+    pub hosts: Vec<String>,
+    /// `Origin` values let in beside those whose host is let in.
+    pub origins: Vec<String>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8787".to_owned(),
+            name: "prudence".to_owned(),
+            store: "prudence.db".to_owned(),
+            signing_key: "keys/signing.pem".to_owned(),
+            content_key: "keys/content.key".to_owned(),
+            operator_secret: "keys/operator.secret".to_owned(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+        }
+    }
+}
+
+/// Whether decisions are enforced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// What is not permitted does not happen.
+    #[default]
+    Enforce,
+    /// Everything is decided and recorded, nothing is stopped.
+    Observe,
+}
+
+/// An MCP server behind the gateway: either `url` (streamable HTTP) or `command` (a child process on its standard streams).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// Its name in contracts, approvals and the ledger.
+    #[schemars(length(min = 1, max = 64))]
+    pub name: String,
+    /// What its tools and prompts are prefixed with, as in `forum__post`. Left out: nothing when it is the only upstream, its name otherwise.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// An absolute `http` or `https` URL.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Headers that are added to every request, each with the environment variable that holds its value, as in `{ Authorization = "FORUM_TOKEN" }`.
+    #[serde(default)]
+    pub headers_from_env: BTreeMap<String, String>,
+    /// The program to start.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// Its arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Its environment, beside the few variables that programs need to start at all.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Variables that are handed on from Prudence's own environment, for secrets that do not belong into a file.
+    #[serde(default)]
+    pub env_from: Vec<String>,
+    /// Whether decisions are enforced. `observe` decides and records everything and stops nothing.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The contract file, which says what its tools do. Without one every call is refused.
+    #[serde(default)]
+    pub contract: Option<String>,
+    /// Resource URIs that begin with one of these are its own, besides those that it listed.
+    #[serde(default)]
+    pub uri_prefixes: Vec<String>,
+}
+
+/// How a refused call looks to the client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// A tool result with `isError: true`, which reaches the model in every framework.
+    #[default]
+    ToolResult,
+    /// The JSON-RPC error -32001.
+    JsonRpcError,
+}
+
+/// What decisions are made by.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policies {
+    /// A folder of Cedar files with norms, in place of the shipped ones. `prudence norm list` shows those in force.
+    pub norms: Option<String>,
+    /// A folder of Cedar files with permit policies over grants, in place of the shipped one.
+    pub grants: Option<String>,
+    /// How a refused call looks to the client.
+    pub refusal: Refusal,
+    /// How long a person has to answer an ask, and the agent to use the answer.
+    #[schemars(extend("x-min" = "1m", "x-max" = "7d"))]
+    pub ask_lifetime: Span,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self { norms: None, grants: None, refusal: Refusal::default(), ask_lifetime: Span::minutes(60) }
+    }
+}
+
+/// Bounds on everything that a peer can make grow. Sizes are bytes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// A request body or a line from the client, in bytes.
+    #[schemars(range(min = 4096, max = 67_108_864))]
+    pub body_bytes_max: usize,
+    /// The request line and all headers of a request together, in bytes.
+    #[schemars(range(min = 4096, max = 1_048_576))]
+    pub header_bytes_max: usize,
+    /// Client connections at a time.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub connections_max: usize,
+    /// Sessions that are remembered at a time.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub sessions_max: usize,
+    /// A session without traffic is forgotten after this time.
+    #[schemars(extend("x-min" = "10s", "x-max" = "1d"))]
+    pub session_idle: Span,
+    /// How long the head of a request, or its body, may take to arrive.
+    #[schemars(extend("x-min" = "1s", "x-max" = "10m"))]
+    pub read_time_max: Span,
+    /// A result, event or line from an upstream, in bytes.
+    #[schemars(range(min = 4096, max = 67_108_864))]
+    pub result_bytes_max: usize,
+    /// How long an upstream may take until its answer begins.
+    #[schemars(extend("x-min" = "1s", "x-max" = "1d"))]
+    pub answer_time_max: Span,
+    /// How long running requests may take to end when the gateway shuts down.
+    #[schemars(extend("x-min" = "0s", "x-max" = "10m"))]
+    pub shutdown_time_max: Span,
+    /// How long a list of tools is believed before it is asked for again.
+    #[schemars(extend("x-min" = "1s", "x-max" = "1d"))]
+    pub definitions_age_max: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let of = gateway::Limits::default();
+        Self {
+            body_bytes_max: of.body_bytes_max,
+            header_bytes_max: of.header_bytes_max,
+            connections_max: of.connections_max,
+            sessions_max: of.sessions_max,
+            session_idle: Span::of(of.session_idle),
+            read_time_max: Span::of(of.read_time_max),
+            result_bytes_max: of.result_bytes_max,
+            answer_time_max: Span::of(of.answer_time_max),
+            shutdown_time_max: Span::of(of.shutdown_time_max),
+            definitions_age_max: Span::of(of.definitions_age_max),
+        }
+    }
+}
+
+/// A person.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// Who.
+    #[schemars(with = "String", length(min = 1, max = 512))]
+    pub id: PrincipalId,
+    /// Mail addresses and other handles by which tools name this person.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// The level up to which they are cleared for everything; left out, only for what names them among its readers.
+    #[serde(default)]
+    #[schemars(with = "Option<ClassificationWord>")]
+    pub clearance: Option<Classification>,
+    /// The categories they are cleared for.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub categories: BTreeSet<std::sync::Arc<str>>,
+    /// Whether they still belong to the organisation. Who has left is in no audience.
+    #[serde(default)]
+    #[schemars(with = "StatusWord")]
+    pub status: Status,
+}
+
+/// An agent, with somebody who answers for it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Which.
+    #[schemars(with = "String", length(min = 1, max = 512))]
+    pub id: PrincipalId,
+    /// The person who answers for it.
+    #[schemars(with = "String", length(min = 1, max = 512))]
+    pub owner: PrincipalId,
+    /// What it is for.
+    #[serde(default)]
+    pub purpose: String,
+    /// Whether decisions about its calls are enforced. `observe` decides and records everything and stops nothing.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// Data with its access list and classification, as the system of record has it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// Which: `kind:rest`, or a pattern ending in `*`.
+    #[schemars(with = "String", length(min = 1, max = 512))]
+    pub id: ResourceId,
+    /// Who may have it: people, `@groups`, `public`, `external:DOMAIN`, destinations. Left out: unknown, which fails closed.
+    #[serde(default)]
+    pub readers: Option<Vec<String>>,
+    /// How sensitive it is.
+    #[serde(default)]
+    #[schemars(with = "ClassificationWord")]
+    pub classification: Classification,
+    /// Kinds of sensitive data in it.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub categories: BTreeSet<std::sync::Arc<str>>,
+    /// What it may be used for; a task's purpose is compared with these words. Left out: anything.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub purposes: Option<BTreeSet<std::sync::Arc<str>>>,
+    /// How far it is trusted.
+    #[serde(default)]
+    #[schemars(with = "IntegrityWord")]
+    pub integrity: Integrity,
+    /// Who decides about it.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub owner: Option<PrincipalId>,
+}
+
+/// Whatever an act makes data visible to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// Which: `kind:rest`, or a pattern ending in `*`.
+    #[schemars(with = "String", length(min = 1, max = 512))]
+    pub id: ResourceId,
+    /// Who sees what is put there: people, `@groups`, `public`, `external:DOMAIN`, other destinations.
+    pub audience: Vec<String>,
+    /// Who decides about it.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub owner: Option<PrincipalId>,
+    /// Whether it is an established relation.
+    #[serde(default)]
+    pub known: bool,
+}
+
+/// What plain access control allows.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// A person, an agent, a `@group`, or `public` for everyone.
+    pub to: String,
+    /// The effects.
+    #[schemars(with = "Vec<EffectWord>")]
+    pub may: BTreeSet<Effect>,
+    /// Resources: names, or patterns ending in `*`.
+    pub on: Vec<String>,
+    /// Which permit policy carries it (`context.grants` holds this word).
+    #[serde(default = "standing")]
+    pub kind: String,
+}
+
+fn standing() -> String {
+    STANDING.to_owned()
+}
+
+/// A time in which nothing irreversible and no change happens without a person.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Freeze {
+    /// Resources: names, or patterns ending in `*`.
+    pub on: Vec<String>,
+    /// From this moment (RFC 3339, in quotes).
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub from: jiff::Timestamp,
+    /// Until this moment (RFC 3339, in quotes).
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub until: jiff::Timestamp,
+}
+
+// The words of the judge's closed lists. A test holds them against the judge's own.
+
+/// How sensitive data is, from low to high.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, missing_docs, reason = "only its schema is used")]
+pub enum ClassificationWord {
+    Public,
+    Internal,
+    Confidential,
+    Restricted,
+}
+
+/// How far data is trusted.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, missing_docs, reason = "only its schema is used")]
+pub enum IntegrityWord {
+    Untrusted,
+    Trusted,
+}
+
+/// Whether a person still belongs to the organisation.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, missing_docs, reason = "only its schema is used")]
+pub enum StatusWord {
+    Active,
+    Left,
+}
+
+/// What a tool call does, ordered by consequence.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[allow(dead_code, missing_docs, reason = "only its schema is used")]
+pub enum EffectWord {
+    Read,
+    Compute,
+    Write,
+    Send,
+    Publish,
+    Widen,
+    Destroy,
+    Spend,
+    Execute,
+    Delegate,
+}
+
+impl Settings {
+    /// Moves the people, items and grants of an included file in here.
+    pub fn include(&mut self, directory: DirectorySettings) {
+        self.people.extend(directory.people);
+        self.groups.extend(directory.groups);
+        self.agents.extend(directory.agents);
+        self.items.extend(directory.items);
+        self.destinations.extend(directory.destinations);
+        self.grants.extend(directory.grants);
+        self.freezes.extend(directory.freezes);
+    }
+
+    /// The directory as the judge reads it.
+    pub fn document(&self) -> DirectoryDocument {
+        DirectoryDocument {
+            people: self.people.iter().map(Person::record).collect(),
+            groups: self.groups.clone(),
+            agents: self.agents.iter().map(Agent::record).collect(),
+            items: self.items.iter().map(Item::record).collect(),
+            destinations: self.destinations.iter().map(Destination::record).collect(),
+            grants: self.grants.iter().map(Grant::record).collect(),
+            freezes: self.freezes.iter().map(Freeze::record).collect(),
+        }
+    }
+}
+
+impl Person {
+    fn record(&self) -> PersonRecord {
+        let Self { id, addresses, clearance, categories, status } = self.clone();
+        PersonRecord { id, addresses, clearance, categories, status }
+    }
+}
+
+impl Agent {
+    fn record(&self) -> judge::directory::AgentRecord {
+        let Self { id, owner, purpose, mode: _ } = self.clone();
+        judge::directory::AgentRecord { id, owner, purpose }
+    }
+}
+
+impl Item {
+    fn record(&self) -> ItemRecord {
+        let Self { id, readers, classification, categories, purposes, integrity, owner } = self.clone();
+        ItemRecord { id, readers, classification, categories, purposes, integrity, owner }
+    }
+}
+
+impl Destination {
+    fn record(&self) -> DestinationRecord {
+        let Self { id, audience, owner, known } = self.clone();
+        DestinationRecord { id, audience, owner, known }
+    }
+}
+
+impl Grant {
+    fn record(&self) -> GrantRecord {
+        let Self { to, may, on, kind } = self.clone();
+        GrantRecord { to, may, on, kind }
+    }
+}
+
+impl Freeze {
+    fn record(&self) -> FreezeRecord {
+        FreezeRecord { on: self.on.clone(), from: moment(self.from), until: moment(self.until) }
+    }
+}
+
+/// Milliseconds since 1970; what was before is 1970.
+fn moment(timestamp: jiff::Timestamp) -> Moment {
+    Moment(u64::try_from(timestamp.as_millisecond()).unwrap_or(0))
+}

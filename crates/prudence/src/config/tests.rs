@@ -1,0 +1,226 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::*;
+use crate::commands::TEMPLATE;
+
+/// Everything that is wrong with a configuration of these files, as people are shown it; nothing when it is right.
+fn problems(files: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("own folder");
+        std::fs::write(path, text).expect("own file");
+    }
+    let shown = match load(&folder.path().join("prudence.toml")) {
+        Ok(_) => String::new(),
+        Err(problems) => problems.render(false),
+    };
+    shown.replace(&folder.path().display().to_string(), "…")
+}
+
+#[test]
+fn what_init_writes_is_right() {
+    assert_eq!(problems(&[("prudence.toml", TEMPLATE)]), "");
+}
+
+#[test]
+fn an_empty_file_is_a_configuration_in_which_nobody_may_do_anything() {
+    assert_eq!(problems(&[("prudence.toml", "")]), "");
+}
+
+#[test]
+fn unknown_settings_and_wrong_values_are_reported_all_at_once_with_their_place() {
+    let text = r#"
+[server]
+lisen = "127.0.0.1:1"
+store = 7
+
+[limits]
+body_bytes_max = 12
+session_idle = "soon"
+answer_time_max = "400d"
+
+[[upstreams]]
+name = "files"
+mode = "observer"
+
+[[agents]]
+id = "helper"
+
+[[grants]]
+to = "bo"
+may = ["raed"]
+on = "*"
+
+[[freezes]]
+on = ["*"]
+from = "tomorrow"
+until = 2026-12-20T18:00:00Z
+"#;
+    insta::assert_snapshot!(problems(&[("prudence.toml", text)]));
+}
+
+#[test]
+fn what_does_not_hold_together_is_reported_where_it_was_written() {
+    let text = r#"
+[[people]]
+id = "bo"
+[[people]]
+id = "bo"
+
+[groups]
+a = ["@b"]
+b = ["@a"]
+c = ["bob"]
+
+[[agents]]
+id = "helper"
+owner = "bu"
+
+[[items]]
+id = "file:*.txt"
+readers = ["@c", "@d"]
+
+[[grants]]
+to = "bo"
+may = ["read"]
+on = ["*"]
+
+[[grants]]
+to = "helpr"
+may = ["read"]
+on = ["a*b"]
+
+[[upstreams]]
+name = "forum"
+prefix = "forum_"
+url = "forum.example"
+command = "forum"
+
+[[upstreams]]
+name = "forum"
+url = "ftp://forum.example"
+args = ["x"]
+contract = "contracts/forum.toml"
+
+[policies]
+norms = "norms"
+"#;
+    insta::assert_snapshot!(problems(&[("prudence.toml", text)]));
+}
+
+#[test]
+fn errors_of_an_included_directory_are_shown_in_that_file() {
+    let main = "directory = \"directory.toml\"\n[[grants]]\nto = \"bo\"\nmay = [\"read\"]\non = [\"*\"]\n";
+    let directory = "[[people]]\nid = \"bo\"\n\n[[grants]]\nto = \"nobody\"\nmay = [\"read\"]\non = [\"*\"]\n";
+    insta::assert_snapshot!(problems(&[("prudence.toml", main), ("directory.toml", directory)]));
+}
+
+#[test]
+fn a_missing_directory_and_a_folder_without_policies_are_reported_at_the_setting() {
+    insta::assert_snapshot!(problems(&[("prudence.toml", "directory = \"gone.toml\"\n")]));
+}
+
+#[test]
+fn what_is_not_toml_is_shown_with_its_place() {
+    insta::assert_snapshot!(problems(&[("prudence.toml", "[server\nlisten = 1\n")]));
+}
+
+#[test]
+fn a_norm_that_does_not_validate_is_shown_with_its_span() {
+    let norm = "@id(\"x\")\n@norm(\"x\")\n@outcome(\"deny\")\n@reason(\"no\")\nforbid (principal, action, resource)\nwhen { context.shown.uncleard > 0 };\n";
+    insta::assert_snapshot!(problems(&[("prudence.toml", "[policies]\nnorms = \"norms\"\n"), ("norms/x.cedar", norm)]));
+}
+
+#[test]
+fn every_word_of_the_schema_is_one_that_the_check_reads() {
+    fn walk(schema: &serde_json::Value, unknown: &mut BTreeSet<String>) {
+        match schema {
+            serde_json::Value::Object(members) => {
+                for (key, value) in members {
+                    if !shape::KEYWORDS.contains(&key.as_str()) {
+                        unknown.insert(key.clone());
+                    }
+                    match key.as_str() {
+                        "properties" | "$defs" => value.as_object().expect("a table").values().for_each(|value| walk(value, unknown)),
+                        "default" | "enum" | "const" => {}
+                        _ => walk(value, unknown),
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| walk(item, unknown)),
+            _ => {}
+        }
+    }
+    let mut unknown = BTreeSet::new();
+    walk(&schema(), &mut unknown);
+    walk(&directory_schema(), &mut unknown);
+    assert_eq!(unknown, BTreeSet::new());
+}
+
+#[test]
+fn every_setting_has_a_sentence() {
+    let mut silent = Vec::new();
+    let schema = schema();
+    for (place, of) in schema["$defs"].as_object().expect("tables").iter().chain([(&"top".to_owned(), &schema)]) {
+        for (name, value) in of["properties"].as_object().into_iter().flatten() {
+            if value["description"].as_str().is_none_or(str::is_empty) {
+                silent.push(format!("{place}.{name}"));
+            }
+        }
+    }
+    assert_eq!(silent, Vec::<String>::new());
+}
+
+#[test]
+fn the_words_of_closed_lists_are_the_judges_own() {
+    use judge::directory::Status;
+    use judge::effect::Effect;
+    use judge::label::{Classification, Integrity};
+    fn words<T: schemars::JsonSchema>() -> Vec<String> {
+        let schema = schemars::schema_for!(T).to_value();
+        shape::words(&schema).expect("a closed list").into_iter().map(str::to_owned).collect()
+    }
+    fn all_read<T: serde::de::DeserializeOwned>(words: &[String]) -> bool {
+        words.iter().all(|word| serde_json::from_value::<T>(word.as_str().into()).is_ok())
+    }
+    let effects = words::<settings::EffectWord>();
+    assert_eq!(effects, Effect::ALL.map(|effect| effect.word().to_owned()));
+    let classifications = words::<settings::ClassificationWord>();
+    assert!(classifications.len() == 4 && all_read::<Classification>(&classifications));
+    let integrities = words::<settings::IntegrityWord>();
+    assert!(integrities.len() == 2 && all_read::<Integrity>(&integrities));
+    let statuses = words::<settings::StatusWord>();
+    assert!(statuses.len() == 2 && all_read::<Status>(&statuses));
+}
+
+#[test]
+fn what_a_list_of_files_may_hold_is_what_the_file_may_hold() {
+    let (whole, part) = (schema(), directory_schema());
+    for (name, value) in part["properties"].as_object().expect("settings") {
+        assert_eq!(&whole["properties"][name], value, "{name}");
+    }
+    assert_eq!(whole["$defs"]["Grant"], part["$defs"]["Grant"]);
+}
+
+#[test]
+fn the_reference_page_is_the_settings() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let page = reference(&schema());
+    if std::env::var_os("PRUDENCE_UPDATE").is_some() {
+        std::fs::write(&path, &page).expect("own file");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, page, "docs/configuration.md is old: run this test with PRUDENCE_UPDATE=1");
+}
+
+#[test]
+fn spans_are_read_as_they_are_shown() {
+    for text in ["15m", "1h 30m", "7d", "2s", "250ms", "0s", "1d 1h 1m 1s 1ms"] {
+        assert_eq!(text.parse::<Span>().expect("a span").to_string(), text);
+    }
+    for text in ["", "15", "m", "15 m", "-1m", "1y", "99999999999999999999s", "400000d", "1m2"] {
+        assert!(text.parse::<Span>().is_err(), "{text}");
+    }
+}
