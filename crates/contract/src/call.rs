@@ -149,9 +149,7 @@ impl Tool {
         let texts = self.picked("resource", &self.resources, scope, RESOURCES_MAX)?;
         texts
             .iter()
-            .map(|text| {
-                ResourceId::parse(text).map_err(|why| CallError::Name { tool: self.name.clone(), what: "resource", why })
-            })
+            .map(|text| ResourceId::parse(text).map_err(|why| CallError::Name { tool: self.name.clone(), what: "resource", why }))
             .collect()
     }
 
@@ -220,7 +218,9 @@ impl Resource {
         if !self.is_accepted() {
             return Err(CallError::Draft { tool: tool.to_string() });
         }
-        let id = self.id_of(uri).ok_or_else(|| refuse("the URI does not fit the contract's pattern, or climbs with `..`".to_owned()))?;
+        let id = self
+            .id_of(uri)
+            .ok_or_else(|| refuse("the URI does not fit the contract's pattern, or climbs with `..`".to_owned()))?;
         Ok(Act {
             effects: BTreeSet::from([Effect::Read]),
             resources: vec![id],
@@ -286,7 +286,11 @@ pub(crate) fn minor_units(text: &str, decimals: u32) -> Option<u64> {
     }
     let scale = |power: usize| 10_u64.checked_pow(u32::try_from(power).ok()?);
     let whole = whole.parse::<u64>().ok()?.checked_mul(scale(decimals as usize)?)?;
-    let part = if fraction.is_empty() { 0 } else { fraction.parse::<u64>().ok()?.checked_mul(scale(decimals as usize - fraction.len())?)? };
+    let part = if fraction.is_empty() {
+        0
+    } else {
+        fraction.parse::<u64>().ok()?.checked_mul(scale(decimals as usize - fraction.len())?)?
+    };
     whole.checked_add(part)
 }
 

@@ -77,8 +77,7 @@ pub(crate) fn check(contracts: &Contracts, definition: &Value) -> Standing {
 /// and the annotations.
 #[must_use]
 pub fn definition_digest(tool: &Value) -> Digest {
-    let parts: Map<String, Value> =
-        PARTS.iter().filter_map(|part| Some(((*part).to_owned(), tool.get(part)?.clone()))).collect();
+    let parts: Map<String, Value> = PARTS.iter().filter_map(|part| Some(((*part).to_owned(), tool.get(part)?.clone()))).collect();
     Digest::of(&canonical(&Value::Object(parts)))
 }
 

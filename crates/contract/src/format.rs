@@ -139,18 +139,38 @@ impl Reader<'_> {
             self.error(&place, span.clone(), "`send` and `publish` need `recipients` or `resource`".to_owned(), help);
         }
         if effects.contains(&Effect::Publish) && resources.is_empty() {
-            let help = Some("the resource of `publish` is the destination, such as a channel: its audience is looked up by it".to_owned());
+            let help = Some(
+                "the resource of `publish` is the destination, such as a channel: its audience is looked up by it".to_owned(),
+            );
             self.error(&place, span.clone(), "`publish` needs `resource`".to_owned(), help);
         }
         if effects.contains(&Effect::Widen) && change.is_none() {
-            let help = Some("for example `change = { add_readers = \"$.readers\" }`, or `change = { audience = { is = \"public\" } }`".to_owned());
+            let help = Some(
+                "for example `change = { add_readers = \"$.readers\" }`, or `change = { audience = { is = \"public\" } }`"
+                    .to_owned(),
+            );
             self.error(&place, span.clone(), "`widen` needs `change`: who may newly see or do something".to_owned(), help);
         }
         if effects.contains(&Effect::Spend) && amount.is_none() {
-            let help = Some("for example `amount = { at = \"$.amount\", decimals = 2 }`, or `amount = { is = \"500\" }`".to_owned());
+            let help =
+                Some("for example `amount = { at = \"$.amount\", decimals = 2 }`, or `amount = { is = \"500\" }`".to_owned());
             self.error(&place, span, "`spend` needs `amount`".to_owned(), help);
         }
-        Some(Tool { name: name?, effects, arguments, resources, recipients, values, amount, change, result, pin, parts, accepted_at, accepted_by })
+        Some(Tool {
+            name: name?,
+            effects,
+            arguments,
+            resources,
+            recipients,
+            values,
+            amount,
+            change,
+            result,
+            pin,
+            parts,
+            accepted_at,
+            accepted_by,
+        })
     }
 
     fn resource(&mut self, mut table: Table<'_>) -> Option<Resource> {
@@ -270,11 +290,16 @@ impl Reader<'_> {
         let id = match table.take("id") {
             Some(value) => self.source(&id_place, value, Base::Near, true),
             None => {
-                self.error(&id_place, span, "it is missing: by its id the directory finds the label of the item".to_owned(), None);
+                self.error(
+                    &id_place,
+                    span,
+                    "it is missing: by its id the directory finds the label of the item".to_owned(),
+                    None,
+                );
                 None
             }
         };
-        let container = table.take("container").and_then(|value| self.source(&container_place, value, Base::Result, false));
+        let container = table.take("container").and_then(|value| self.source(&container_place, value, Base::Near, false));
         let label = self.label(&mut table);
         let claims = self.claims(&mut table);
         self.finish(table);
@@ -335,7 +360,11 @@ impl Reader<'_> {
 
     fn pin(&mut self, table: &mut Table<'_>) -> Option<Digest> {
         let (place, value) = (table.at("pin"), table.take("pin")?);
-        let digest = value.get_ref().as_str().and_then(|text| text.strip_prefix("sha256:")).and_then(|hex| Digest::try_from(hex.to_owned()).ok());
+        let digest = value
+            .get_ref()
+            .as_str()
+            .and_then(|text| text.strip_prefix("sha256:"))
+            .and_then(|hex| Digest::try_from(hex.to_owned()).ok());
         if digest.is_none() {
             self.error(&place, value.span(), "expected `sha256:` and 64 hexadecimal digits".to_owned(), None);
         }
@@ -344,8 +373,11 @@ impl Reader<'_> {
 
     fn parts(&mut self, table: &mut Table<'_>) -> BTreeMap<String, String> {
         let place = table.at("pinned_parts");
-        let Some(mut entry) = table.take("pinned_parts").and_then(|value| self.table(&place, value)) else { return BTreeMap::new() };
-        let parts = crate::definition::PARTS.iter().filter_map(|part| Some(((*part).to_owned(), self.text(&mut entry, part)?))).collect();
+        let Some(mut entry) = table.take("pinned_parts").and_then(|value| self.table(&place, value)) else {
+            return BTreeMap::new();
+        };
+        let parts =
+            crate::definition::PARTS.iter().filter_map(|part| Some(((*part).to_owned(), self.text(&mut entry, part)?))).collect();
         self.finish(entry);
         parts
     }
@@ -402,7 +434,12 @@ impl Reader<'_> {
             }
             (Some(_), _) | (None, _) => {
                 let help = Some("for example `\"$.page\"`, `{ at = \"$.page\", as = \"page:{}\" }`, `{ as = \"repo:{$.owner}/{$.name}\" }` or `{ is = \"outbox\" }`".to_owned());
-                self.error(&place, span, "expected one of `at`, `argument`, `result` and `is`, or a template with paths".to_owned(), help);
+                self.error(
+                    &place,
+                    span,
+                    "expected one of `at`, `argument`, `result` and `is`, or a template with paths".to_owned(),
+                    help,
+                );
                 return None;
             }
         };
@@ -417,8 +454,14 @@ impl Reader<'_> {
         match JsonPath::parse(text) {
             Ok(path) => Some(path),
             Err(error) => {
-                let help = Some("a path begins with `$`, for example `$.to[*]` (RFC 9535); a constant is `{ is = \"…\" }`".to_owned());
-                self.error(place, span, format!("`{text}` is no JSONPath: {} (character {})", error.message(), error.position() + 1), help);
+                let help =
+                    Some("a path begins with `$`, for example `$.to[*]` (RFC 9535); a constant is `{ is = \"…\" }`".to_owned());
+                self.error(
+                    place,
+                    span,
+                    format!("`{text}` is no JSONPath: {} (character {})", error.message(), error.position() + 1),
+                    help,
+                );
                 None
             }
         }

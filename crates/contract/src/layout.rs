@@ -35,7 +35,11 @@ impl std::fmt::Debug for ReadResult {
     /// Text of items is secret until it is labelled.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ids: Vec<&ResourceId> = self.items.iter().map(|item| &item.id).collect();
-        f.debug_struct("ReadResult").field("items", &ids).field("created", &self.created).field("failed", &self.failed).finish_non_exhaustive()
+        f.debug_struct("ReadResult")
+            .field("items", &ids)
+            .field("created", &self.created)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,6 +51,8 @@ pub(crate) struct Layout {
     pub(crate) blocks: Vec<Block>,
     /// The item that owns what no selection covers; it may not be in the list of items, when nothing is left over.
     pub(crate) rest: usize,
+    /// Items that are the same part as another one: owner, and place in the list of items.
+    pub(crate) also: Vec<(usize, usize)>,
 }
 
 /// Where the data of a result stands.
@@ -99,7 +105,8 @@ impl Tool {
             reader.select(contract, &document, scope);
         }
         let failed = result.get("isError").and_then(Value::as_bool).unwrap_or(false);
-        let created = if failed { Vec::new() } else { self.result.created.iter().flat_map(|source| names(source, scope)).collect() };
+        let created =
+            if failed { Vec::new() } else { self.result.created.iter().flat_map(|source| names(source, scope)).collect() };
         let otherwise = if reader.is_broken { None } else { self.result.label.clone() };
         reader.finish(result, kind, &document, &self.result.rest, otherwise, created, failed)
     }
@@ -130,13 +137,16 @@ fn item_of_resource(id: ResourceId, resource: &Resource) -> ObservedItem {
 /// What the parts of a result are called that no contract speaks of.
 pub(crate) fn rest_name(tool: &str) -> ResourceId {
     let name: String = format!("result:{tool}").chars().filter(|c| !c.is_control()).take(120).collect();
-    ResourceId::parse(&name).expect("it begins with `result:`, has no control character, and 120 characters are at most 480 bytes")
+    ResourceId::parse(&name)
+        .expect("it begins with `result:`, has no control character, and 120 characters are at most 480 bytes")
 }
 
 #[derive(Default)]
 struct Reader {
     root: Node,
     items: Vec<ObservedItem>,
+    /// More names of a selected part: a call for several files may answer with one text, which is as sensitive as each of them.
+    also: Vec<(usize, ResourceId)>,
     /// A part was selected that no item can be made of: the contract's word for the rest is not trusted with it.
     is_broken: bool,
 }
@@ -145,8 +155,10 @@ impl Reader {
     fn select(&mut self, contract: &ItemContract, document: &Value, scope: Scope<'_>) {
         for found in contract.at.query_located(document).iter() {
             let scope = Scope { near: found.node(), ..scope };
-            let id = names(&contract.id, scope).into_iter().next();
-            let is_too_much = self.items.len() >= ITEMS_MAX || found.location().len() > RESULT_DEPTH_MAX;
+            let mut ids = names(&contract.id, scope).into_iter();
+            let id = ids.next();
+            let is_too_much =
+                self.items.len() + self.also.len() + ids.len() >= ITEMS_MAX || found.location().len() > RESULT_DEPTH_MAX;
             let (Some(id), false) = (id, is_too_much) else {
                 self.is_broken = true;
                 continue;
@@ -157,6 +169,7 @@ impl Reader {
                 continue;
             }
             node.owner = Some(self.items.len());
+            self.also.extend(ids.map(|id| (self.items.len(), id)));
             self.items.push(ObservedItem {
                 id,
                 text: String::new(),
@@ -204,7 +217,12 @@ impl Reader {
         if let Some(text) = texts.next().filter(|text| !text.is_empty()) {
             self.items.push(ObservedItem { id: rest_id.clone(), text, container: None, otherwise, claimed: None });
         }
-        ReadResult { items: self.items, created, failed, layout: Layout { document: kind, root: self.root, blocks, rest } }
+        let mut also = Vec::new();
+        for (owner, id) in self.also {
+            also.push((owner, self.items.len()));
+            self.items.push(ObservedItem { id, ..self.items[owner].clone() });
+        }
+        ReadResult { items: self.items, created, failed, layout: Layout { document: kind, root: self.root, blocks, rest, also } }
     }
 }
 
@@ -274,7 +292,9 @@ impl Texts {
             let text = text_of_block(block);
             let is_copy = match kind {
                 Document::Block(own) if own == index => true,
-                Document::Structured | Document::Block(_) => text.and_then(strict::document).is_some_and(|copy| copy == *document),
+                Document::Structured | Document::Block(_) => {
+                    text.and_then(strict::document).is_some_and(|copy| copy == *document)
+                }
                 Document::Words | Document::Contents => false,
             };
             let owner = match text {
@@ -322,15 +342,16 @@ fn owner_of_text(value: &Value, node: Option<&Node>, around: usize, text: &str) 
             .iter()
             .enumerate()
             .find_map(|(index, entry)| owner_of_text(entry, node.and_then(|node| node.entries.get(&index)), owner, text)),
-        Value::Object(members) => {
-            members.iter().find_map(|(name, value)| owner_of_text(value, node.and_then(|node| node.members.get(name)), owner, text))
-        }
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(name, value)| owner_of_text(value, node.and_then(|node| node.members.get(name)), owner, text)),
     }
 }
 
 /// Names such as `created_at` are the server's vocabulary, and in every result; anything else in their place is data.
 pub(crate) fn is_field_name(name: &str) -> bool {
-    name.len() <= FIELD_NAME_BYTES_MAX && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'/'))
+    name.len() <= FIELD_NAME_BYTES_MAX
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'/'))
 }
 
 /// The names that a source yields; what is no name is left out.
@@ -344,7 +365,11 @@ fn claimed(claims: &Claims, scope: Scope<'_>) -> Option<LabelSpec> {
         return None;
     }
     let classification = words(claims.classification.as_ref(), scope).map(|words| {
-        words.iter().map(|word| classification_of(word).unwrap_or(Classification::Restricted)).max().unwrap_or(Classification::Restricted)
+        words
+            .iter()
+            .map(|word| classification_of(word).unwrap_or(Classification::Restricted))
+            .max()
+            .unwrap_or(Classification::Restricted)
     });
     let integrity = words(claims.integrity.as_ref(), scope).map(|words| {
         let all_trusted = !words.is_empty() && words.iter().all(|word| &**word == "trusted");

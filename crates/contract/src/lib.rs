@@ -6,8 +6,10 @@
 //!
 //! Where to start: [`Contracts::parse`], then [`Tool::act`] on the way out, and [`Tool::observe`] and [`ReadResult::withhold`] on the way back.
 
+mod accept;
 mod call;
 mod definition;
+mod draft;
 mod format;
 mod layout;
 mod source;
@@ -16,8 +18,10 @@ mod strict;
 mod tests;
 mod withhold;
 
+pub use accept::{AcceptError, Acceptance, accept};
 pub use call::{ARGUMENT_DEPTH_MAX, ARGUMENT_LEAVES_MAX, CallError, RECIPIENTS_MAX};
 pub use definition::{Standing, definition_digest, diff};
+pub use draft::draft;
 pub use format::{CONTRACT_BYTES_MAX, ContractError};
 pub use layout::ReadResult;
 pub use withhold::Redaction;

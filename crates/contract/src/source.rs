@@ -38,9 +38,15 @@ pub(crate) enum Piece {
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
     Constant(String),
-    Path { base: Base, path: JsonPath, written: String },
+    Path {
+        base: Base,
+        path: JsonPath,
+        written: String,
+    },
     /// Only the template's own paths.
-    Template { base: Base },
+    Template {
+        base: Base,
+    },
 }
 
 /// Where a text, or several, come from.
@@ -127,7 +133,14 @@ impl Source {
     }
 
     /// A list stands for its entries: servers take both `"bo"` and `["bo"]`.
-    fn texts_of(&self, node: &Value, root: &Value, written: &str, texts: &mut Vec<String>, may_be_list: bool) -> Result<(), PickError> {
+    fn texts_of(
+        &self,
+        node: &Value,
+        root: &Value,
+        written: &str,
+        texts: &mut Vec<String>,
+        may_be_list: bool,
+    ) -> Result<(), PickError> {
         let refuse = |found| Err(PickError::NotText { path: written.to_owned(), found });
         match node {
             Value::Null => Ok(()),
@@ -139,7 +152,9 @@ impl Source {
                 texts.extend(self.filled(&number.to_string(), root)?);
                 Ok(())
             }
-            Value::Array(entries) if may_be_list => entries.iter().try_for_each(|entry| self.texts_of(entry, root, written, texts, false)),
+            Value::Array(entries) if may_be_list => {
+                entries.iter().try_for_each(|entry| self.texts_of(entry, root, written, texts, false))
+            }
             Value::Array(_) => refuse("a list in a list"),
             Value::Bool(_) => refuse("true or false"),
             Value::Object(_) => refuse("an object"),

@@ -1,6 +1,6 @@
 //! Taking exactly the withheld parts out of a result, wherever they stand in it, and leaving a notice that a model can read.
 
-use crate::layout::{Block, Document, Node, ReadResult, emptied};
+use crate::layout::{Block, Document, Layout, Node, ReadResult, emptied};
 use judge::name::ResourceId;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -33,8 +33,15 @@ impl ReadResult {
             1 => format!("1 part withheld: {person} is not cleared for it"),
             more => format!("{more} parts withheld: {person} is not cleared for them"),
         };
-        let cut = Cut { read: self, is_withheld };
-        let is_empty = cut.is_withheld.iter().all(|withheld| *withheld);
+        let Layout { rest, also, .. } = &self.layout;
+        let mut owners = vec![false; rest + 1];
+        let own = is_withheld.len() - also.len();
+        owners[..own].copy_from_slice(&is_withheld[..own]);
+        for (owner, item) in also {
+            owners[*owner] |= is_withheld[*item];
+        }
+        let is_empty = owners[..own].iter().all(|withheld| *withheld);
+        let cut = Cut { read: self, is_withheld: owners };
         cut.envelope(result);
         if self.layout.document == Document::Contents {
             cut.contents(result, &notice);
@@ -47,6 +54,7 @@ impl ReadResult {
 
 struct Cut<'r> {
     read: &'r ReadResult,
+    /// By owner.
     is_withheld: Vec<bool>,
 }
 
@@ -62,7 +70,9 @@ impl Cut<'_> {
     /// Members beside the data belong to nobody in particular: only what the protocol itself needs stays.
     fn envelope(&self, result: &mut Value) {
         let Some(members) = result.as_object_mut() else { return };
-        members.retain(|name, _| matches!(name.as_str(), "content" | "contents" | "structuredContent" | "isError" | "resultType" | "_meta"));
+        members.retain(|name, _| {
+            matches!(name.as_str(), "content" | "contents" | "structuredContent" | "isError" | "resultType" | "_meta")
+        });
         if let Some(meta) = members.get_mut("_meta").and_then(Value::as_object_mut) {
             meta.retain(|name, _| name == "io.modelcontextprotocol/related-task");
         }
@@ -142,7 +152,9 @@ impl Cut<'_> {
                 let left: Vec<Value> = entries
                     .into_iter()
                     .enumerate()
-                    .filter_map(|(index, entry)| self.pruned(entry, node.and_then(|node| node.entries.get(&index)), owner, is_whole))
+                    .filter_map(|(index, entry)| {
+                        self.pruned(entry, node.and_then(|node| node.entries.get(&index)), owner, is_whole)
+                    })
                     .collect();
                 (!is_withheld || !left.is_empty()).then_some(Value::Array(left))
             }

@@ -1,0 +1,544 @@
+//! Running: the judge in a small world of its own, with a ledger in memory and the time of the file.
+//!
+//! Whatever the judge answers here comes from its public functions alone, in the order in which every caller has to use them: decide,
+//! record, carry out, observe, record. At the end the ledger is read back and must give the same state.
+
+use crate::not_yet;
+use crate::report::{Found, Report, StepReport, Verdict};
+use crate::step::{ActStep, Scenario, Step, What};
+use crate::world::{self, START};
+use judge::act::{Act, Change, Observation, ObservedItem, Value};
+use judge::content::ContentKey;
+use judge::decide::{AskStanding, decide, may_answer};
+use judge::decision::{Outcome, Reason};
+use judge::digest::Digest;
+use judge::directory::{Directory, DirectoryDocument, PrincipalTable};
+use judge::effect::Effect;
+use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record};
+use judge::moment::Moment;
+use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId, ToolId};
+use judge::observe::observe;
+use judge::policy::{Policies, PolicyError, PolicySources};
+use judge::state::State;
+use judge::task::Caller;
+use ledger::{Bounds, MemoryLedger, Seq, Source as _, Store as _};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long an ask can be answered, in milliseconds; never longer than its task.
+const ASK_MS: u64 = 60 * 60 * 1000;
+/// How often a step is tried whose answer is not compared.
+const NOT_YET_TIMES_MAX: u64 = 100;
+/// Entries of the ledger that are read back at once.
+const REPLAY_ENTRIES: usize = 1_024;
+/// Bytes of the ledger that are read back at once.
+const REPLAY_BYTES: usize = 8 << 20;
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The policies in force.
+    pub norms: PolicySources,
+    /// Grants alone: what ordinary access control would let through.
+    pub baseline: bool,
+}
+
+impl Default for Options {
+    /// The shipped norms.
+    fn default() -> Self {
+        Self { norms: PolicySources::shipped(), baseline: false }
+    }
+}
+
+/// Why a scenario could not be run to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The policies are no policies.
+    #[error("{} of the policies cannot be used, the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    Policies(Vec<PolicyError>),
+    /// A step makes a world that cannot be: a group that contains itself.
+    #[error("step {step} leaves a world that cannot be: {message}")]
+    World {
+        /// Which step; 0 is the beginning.
+        step: usize,
+        /// What cannot be.
+        message: String,
+    },
+    /// The ledger in memory refused an entry, or did not give it back.
+    #[error("the ledger in memory: {0}")]
+    Ledger(String),
+    /// Reading the ledger back gave another state: a fault of the judge, whatever the steps say.
+    #[error("the ledger, read back, gives another state than the run had")]
+    Replay,
+}
+
+/// Runs a scenario and compares every step.
+///
+/// # Errors
+/// [`RunError`] when it could not be run to its end; a difference is no error but a part of the report.
+pub fn run(scenario: &Scenario, options: &Options) -> Result<Report, RunError> {
+    let mut policies = options.norms.clone();
+    if options.baseline {
+        policies.norms.clear();
+    }
+    Policies::compile(&policies).map_err(RunError::Policies)?;
+    // A thread of its own, because waiting for a ledger is forbidden on those of an asynchronous caller.
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| Run::new(scenario, policies, options.baseline)?.to_the_end());
+        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A scenario in motion.
+struct Run<'a> {
+    scenario: &'a Scenario,
+    baseline: bool,
+    policies: PolicySources,
+    directory: DirectoryDocument,
+    state: State,
+    ledger: MemoryLedger,
+    head: Seq,
+    now: Moment,
+    decisions: u64,
+    texts: Texts,
+    done: Vec<Done>,
+    /// Tasks, and acts by their digest, that rest on a step which is not there yet; with that step.
+    open_tasks: BTreeMap<TaskId, usize>,
+    open_acts: BTreeMap<Digest, usize>,
+}
+
+/// What a later step may refer to.
+#[derive(Default)]
+struct Done {
+    not_yet: bool,
+    ask: Option<AskId>,
+    decision: Option<DecisionId>,
+    act: Option<Digest>,
+}
+
+/// What stands where: contents as they were written last, and posts in destinations.
+#[derive(Default)]
+struct Texts {
+    written: BTreeMap<ResourceId, String>,
+    posts: BTreeMap<ResourceId, Vec<ResourceId>>,
+    gone: BTreeSet<ResourceId>,
+}
+
+/// One try of an act.
+struct Tried {
+    id: DecisionId,
+    ask: Option<AskId>,
+    outcome: Outcome,
+    reasons: Vec<Reason>,
+    withheld: BTreeSet<String>,
+    obligations: BTreeSet<String>,
+    is_new_ask: bool,
+}
+
+fn key() -> ContentKey {
+    ContentKey::new(*b"scenario/content")
+}
+
+impl<'a> Run<'a> {
+    fn new(scenario: &'a Scenario, policies: PolicySources, baseline: bool) -> Result<Self, RunError> {
+        let mut run = Self {
+            scenario,
+            baseline,
+            policies,
+            directory: scenario.directory.clone(),
+            state: State::new(key()),
+            ledger: MemoryLedger::new(Bounds::default()),
+            head: Seq(0),
+            now: START,
+            decisions: 0,
+            texts: Texts::default(),
+            done: Vec::new(),
+            open_tasks: BTreeMap::new(),
+            open_acts: BTreeMap::new(),
+        };
+        run.configure(0)?;
+        for task in &scenario.tasks {
+            run.record(Event::TaskStarted(Box::new(task.clone())))?;
+        }
+        Ok(run)
+    }
+
+    fn to_the_end(mut self) -> Result<Report, RunError> {
+        let mut steps = Vec::new();
+        for step in &self.scenario.steps {
+            // A repeated step may have gone on past the moment of the next one; time does not go back.
+            self.now = self.now.max(START.after_ms(step.at_ms));
+            let mut done = Done::default();
+            let (found, reasons, verdict) = self.step(step, &mut done)?;
+            done.not_yet = matches!(verdict, Verdict::NotYet(_));
+            self.done.push(done);
+            steps.push(StepReport {
+                number: step.number,
+                at_ms: step.at_ms,
+                what: step.what.to_string(),
+                expected: step.expected.clone(),
+                found,
+                reasons,
+                verdict,
+            });
+        }
+        self.replays()?;
+        let Scenario { id, about, notes, .. } = self.scenario;
+        Ok(Report { scenario: id.clone(), about: about.clone(), baseline: self.baseline, notes: notes.clone(), steps })
+    }
+
+    fn step(&mut self, step: &Step, done: &mut Done) -> Result<(Option<Found>, Vec<String>, Verdict), RunError> {
+        let not_yet = |what: &str| Ok((None, Vec::new(), Verdict::NotYet(what.to_owned())));
+        match &step.what {
+            What::Event(event) => {
+                world::happens(&mut self.directory, event);
+                self.configure(step.number)?;
+                Ok((None, Vec::new(), Verdict::Unjudged))
+            }
+            What::Act(act) => self.act(step, act, done),
+            What::Answer { by, step: asked, yes } => self.answer(step, by, *asked, *yes),
+            What::Delegate { task, .. } => {
+                self.open_tasks.insert(task.clone(), step.number);
+                not_yet("child tasks")
+            }
+            What::Kill { task } => {
+                self.open_tasks.insert(task.clone(), step.number);
+                not_yet("the kill of a task")
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        step: &Step,
+        by: &PrincipalId,
+        asked: usize,
+        yes: bool,
+    ) -> Result<(Option<Found>, Vec<String>, Verdict), RunError> {
+        if self.baseline {
+            return Ok((None, Vec::new(), Verdict::Unjudged));
+        }
+        let about = &self.done[asked - 1];
+        if about.not_yet {
+            self.open_acts.extend(about.act.map(|act| (act, asked)));
+            return Ok((None, Vec::new(), Verdict::NotYet(format!("it rests on step {asked}"))));
+        }
+        let Some(ask) = about.ask.clone() else {
+            return Ok((None, Vec::new(), Verdict::Failed(vec![format!("step {asked} asked nobody")])));
+        };
+        let (decision, reasons) = match may_answer(&self.state, &ask, by, self.now) {
+            Ok(()) => {
+                self.record(Event::Answered { ask, by: by.clone(), yes })?;
+                (Outcome::Permit, Vec::new())
+            }
+            Err(refused) => (Outcome::Deny, vec![refused.to_string()]),
+        };
+        let found = Found {
+            decision,
+            norms: BTreeSet::new(),
+            withheld: BTreeSet::new(),
+            obligations: BTreeSet::new(),
+            asked: false,
+            times: 1,
+            permits: u64::from(decision == Outcome::Permit),
+        };
+        let verdict = verdict(step, &found);
+        Ok((Some(found), reasons, verdict))
+    }
+
+    fn act(&mut self, step: &Step, act: &ActStep, done: &mut Done) -> Result<(Option<Found>, Vec<String>, Verdict), RunError> {
+        let digest = digest_of(act);
+        done.act = Some(digest);
+        if let Some(earlier) = self.rests_on(act, digest).filter(|_| !self.baseline) {
+            self.follow(step, act)?;
+            return Ok((None, Vec::new(), Verdict::NotYet(format!("it rests on step {earlier}"))));
+        }
+        let missing = match self.baseline {
+            true => None,
+            false => not_yet::of_act(act, &step.expected, &self.state.norm_ids(), self.has_lapsed_agent(act)),
+        };
+        if act.other_key && missing.is_some() {
+            return Ok((None, Vec::new(), Verdict::NotYet(missing.unwrap_or_default())));
+        }
+        // What cannot be compared yet is tried, to show what is found, and carried out only where the file says that it goes through.
+        let carries_out = missing.is_none() || step.expected.decision == Outcome::Permit;
+        let times = if missing.is_some() { act.times.min(NOT_YET_TIMES_MAX) } else { act.times };
+        let (mut permits, mut asked) = (0, false);
+        let mut last = None;
+        for turn in 0..times {
+            self.now = self.now.max(START.after_ms(step.at_ms).after_ms(act.every_ms.saturating_mul(turn)));
+            let tried = self.try_once(step.number, act, digest, carries_out)?;
+            permits += u64::from(tried.outcome == Outcome::Permit);
+            asked |= tried.is_new_ask;
+            last = Some(tried);
+        }
+        let Some(last) = last else { return Ok((None, Vec::new(), Verdict::Failed(vec!["it was never tried".to_owned()]))) };
+        if missing.is_some() && last.outcome != Outcome::Permit {
+            self.follow(step, act)?;
+        }
+        done.ask.clone_from(&last.ask);
+        done.decision = Some(last.id);
+        let found = Found {
+            decision: last.outcome,
+            norms: last.reasons.iter().map(|reason| reason.ground.word().to_owned()).collect(),
+            withheld: last.withheld,
+            obligations: last.obligations,
+            asked,
+            times,
+            permits,
+        };
+        let reasons = last.reasons.iter().map(|reason| format!("{}: {}", reason.ground.word(), reason.sentence)).collect();
+        let verdict = match missing {
+            _ if self.baseline => Verdict::Unjudged,
+            Some(what) => Verdict::NotYet(what),
+            None => verdict(step, &found),
+        };
+        Ok((Some(found), reasons, verdict))
+    }
+
+    /// The step that is not there yet and that this act rests on.
+    fn rests_on(&self, act: &ActStep, digest: Digest) -> Option<usize> {
+        let task = act.caller.task.as_ref().and_then(|task| self.open_tasks.get(task));
+        task.or_else(|| self.open_acts.get(&digest)).copied()
+    }
+
+    /// Where the answer is not there yet, the world goes on as the file says, so that later steps mean what they say.
+    fn follow(&mut self, step: &Step, act: &ActStep) -> Result<(), RunError> {
+        match &act.change {
+            Some(change) if step.expected.decision == Outcome::Permit => self.change(step.number, &act.on, change),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn has_lapsed_agent(&self, act: &ActStep) -> bool {
+        act.caller
+            .chain
+            .iter()
+            .any(|link| self.scenario.leases_ms.get(link).is_some_and(|&lease_ms| self.now >= START.after_ms(lease_ms)))
+    }
+
+    fn try_once(&mut self, number: usize, step: &ActStep, digest: Digest, carries_out: bool) -> Result<Tried, RunError> {
+        let act = self.judged(step, digest);
+        let ruling = decide(&self.state, &step.caller, &act, self.now);
+        self.decisions += 1;
+        let id = DecisionId::parse(&format!("d{}", self.decisions)).expect("a short word without control characters");
+        let is_new_ask = ruling.ask == AskStanding::New;
+        let ask = match &ruling.ask {
+            AskStanding::New => {
+                Some(AskId::parse(&format!("a{}", self.decisions)).expect("a short word without control characters"))
+            }
+            AskStanding::Waiting(ask) => Some(ask.clone()),
+            AskStanding::Approved(_) | AskStanding::None => None,
+        };
+        let decided = Decided {
+            id: id.clone(),
+            caller: step.caller.clone(),
+            act: ActRecord::new(&act, Some(&ruling.audience)),
+            decision: ruling.decision.clone(),
+            ask: ask.clone().filter(|_| is_new_ask).map(|id| Asked { id, expires: self.ask_expires(&step.caller) }),
+            approved_by: match &ruling.ask {
+                AskStanding::Approved(ask) => Some(ask.clone()),
+                AskStanding::New | AskStanding::Waiting(_) | AskStanding::None => None,
+            },
+            node: String::new(),
+            enforced: true,
+            made: ruling.made.as_ref().map(LabelRecord::from),
+            sets: self.state.new_sets(ruling.made.iter().filter_map(|label| label.readers.as_ref()).chain([&ruling.audience])),
+        };
+        self.record(Event::Decided(Box::new(decided)))?;
+        let decision = ruling.decision;
+        let mut tried = Tried {
+            id,
+            ask,
+            outcome: decision.outcome,
+            reasons: decision.reasons,
+            withheld: BTreeSet::new(),
+            obligations: decision.obligations.iter().map(|obligation| obligation.word().to_owned()).collect(),
+            is_new_ask,
+        };
+        match tried.outcome {
+            Outcome::Permit => self.carry_out(number, step, &mut tried, carries_out)?,
+            Outcome::Deny => tried.withheld = decision.withheld.iter().map(ToString::to_string).collect(),
+            Outcome::Ask => {}
+        }
+        Ok(tried)
+    }
+
+    /// To fetch is to tell: whatever stands in the address of what is read reaches its host, unless the directory knows the place.
+    fn told(&self, step: &ActStep) -> Option<String> {
+        let address = step.values.get("url").filter(|_| step.effect == Effect::Read)?;
+        let is_established = step.on.iter().all(|on| self.state.directory().is_established(on.as_str()));
+        let host = url::Url::parse(address).ok()?.host_str()?.to_owned();
+        (step.on.is_empty() || !is_established).then(|| format!("external:{host}"))
+    }
+
+    fn ask_expires(&self, caller: &Caller) -> Moment {
+        let lifetime = self.now.after_ms(ASK_MS);
+        let task = caller.task.as_ref().and_then(|id| self.state.task(id));
+        task.map_or(lifetime, |state| lifetime.min(state.task.ends))
+    }
+
+    /// The act as a contract would have read it.
+    fn judged(&self, step: &ActStep, digest: Digest) -> Act {
+        Act {
+            tool: ToolId::parse(&format!("scenario__{}", step.effect.word())).expect("a short word without control characters"),
+            effects: BTreeSet::from([step.effect]),
+            resources: step.on.clone(),
+            recipients: step.to.iter().cloned().chain(self.told(step)).collect(),
+            content: step.content.iter().cloned().collect(),
+            values: step.values.iter().map(|(kind, text)| Value { kind: kind.as_str().into(), text: text.clone() }).collect(),
+            amount: step.amount,
+            change: step.change.clone(),
+            because: step.because.and_then(|earlier| self.done.get(earlier - 1)?.decision.clone()),
+            digest,
+        }
+    }
+
+    /// What the tool would do, and what the chain then gets to see.
+    fn carry_out(&mut self, number: usize, step: &ActStep, tried: &mut Tried, really: bool) -> Result<(), RunError> {
+        let (mut items, mut created) = (Vec::new(), Vec::new());
+        if really {
+            match step.effect {
+                Effect::Read => items = step.on.iter().flat_map(|resource| self.yields(resource)).collect(),
+                Effect::Write | Effect::Send | Effect::Publish => created = self.leaves(number, step),
+                Effect::Destroy => self.texts.gone.extend(step.on.iter().cloned()),
+                Effect::Widen | Effect::Compute | Effect::Spend | Effect::Execute | Effect::Delegate => {}
+            }
+        }
+        let observation = Observation { caller: step.caller.clone(), decision: tried.id.clone(), items, created };
+        let seen = observe(&self.state, &observation, true);
+        if !seen.withheld.is_empty() {
+            tried.withheld = observation
+                .items
+                .iter()
+                .filter(|item| seen.withheld.contains(&item.id))
+                .map(|item| item.container.as_ref().unwrap_or(&item.id).to_string())
+                .collect();
+            tried.reasons.extend(seen.reasons.iter().cloned());
+            if observation.items.iter().all(|item| seen.withheld.contains(&item.id)) {
+                tried.outcome = Outcome::Deny;
+            }
+        }
+        self.record(Event::Observed(Box::new(Observed {
+            decision: observation.decision,
+            task: observation.caller.task,
+            ended: if really { Ended::Ok } else { Ended::Failed },
+            items: seen.items,
+            created: observation.created,
+            sets: seen.sets,
+        })))?;
+        match &step.change {
+            Some(change) if really => self.change(number, &step.on, change),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What reading a resource yields: the item, or the posts of a destination.
+    fn yields(&self, resource: &ResourceId) -> Vec<ObservedItem> {
+        let item = |id: &ResourceId, container: Option<&ResourceId>| ObservedItem {
+            id: id.clone(),
+            text: self.texts.written.get(id).or_else(|| self.scenario.contents.best(id.as_str())).cloned().unwrap_or_default(),
+            container: container.cloned(),
+            otherwise: None,
+            claimed: None,
+        };
+        if self.texts.gone.contains(resource) {
+            return Vec::new();
+        }
+        let posts = self.texts.posts.get(resource).into_iter().flatten().map(|post| item(post, Some(resource)));
+        let is_place_only = self.is_destination(resource) && self.scenario.contents.best(resource.as_str()).is_none();
+        let itself = (!is_place_only).then(|| item(resource, None));
+        itself.into_iter().chain(posts).collect()
+    }
+
+    /// What an act leaves behind, where it can be read later: items, and posts in destinations.
+    fn leaves(&mut self, number: usize, step: &ActStep) -> Vec<ResourceId> {
+        let text = step.content.clone().unwrap_or_default();
+        let places = match step.effect {
+            Effect::Send => {
+                step.to.iter().filter_map(|to| ResourceId::parse(to).ok()).filter(|to| self.is_destination(to)).collect()
+            }
+            _ => step.on.clone(),
+        };
+        let mut created = Vec::new();
+        for place in places {
+            let id = if self.is_destination(&place) {
+                let posts = self.texts.posts.entry(place.clone()).or_default();
+                let Ok(post) = ResourceId::parse(&format!("{place}/post-{number}-{}", posts.len() + 1)) else { continue };
+                posts.push(post.clone());
+                post
+            } else {
+                place
+            };
+            self.texts.gone.remove(&id);
+            self.texts.written.insert(id.clone(), text.clone());
+            created.push(id);
+        }
+        created
+    }
+
+    fn is_destination(&self, resource: &ResourceId) -> bool {
+        self.directory.destinations.iter().any(|destination| destination.id == *resource)
+    }
+
+    fn change(&mut self, number: usize, on: &[ResourceId], change: &Change) -> Result<(), RunError> {
+        world::changes(&mut self.directory, on, change);
+        self.configure(number)
+    }
+
+    fn configure(&mut self, step: usize) -> Result<(), RunError> {
+        let bundle = Bundle { directory: self.directory.clone(), policies: self.policies.clone(), content_key: String::new() };
+        // The policies were checked at the beginning.
+        Directory::resolve(&bundle.directory, &mut PrincipalTable::default()).map_err(|errors| RunError::World {
+            step,
+            message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        })?;
+        self.record(Event::Configured(Box::new(bundle)))
+    }
+
+    /// Durable first, then applied: the order in which every owner of a state has to do it.
+    fn record(&mut self, event: Event) -> Result<(), RunError> {
+        let record = Record::new(self.now, event);
+        let body = serde_json::to_vec(&record).map_err(|error| RunError::Ledger(error.to_string()))?;
+        let receipt = self.ledger.append(self.head, vec![body]).wait().map_err(|error| RunError::Ledger(error.to_string()))?;
+        self.head = receipt.last;
+        self.state.apply(&record);
+        Ok(())
+    }
+
+    /// Reads the ledger back into a new state, which must be the same.
+    fn replays(&self) -> Result<(), RunError> {
+        let wrong = |error: &dyn std::fmt::Display| RunError::Ledger(error.to_string());
+        let mut replayed = State::new(key());
+        let mut from = Seq(0).plus(1);
+        loop {
+            let entries = self.ledger.read(from, REPLAY_ENTRIES, REPLAY_BYTES).map_err(|error| wrong(&error))?;
+            let Some(last) = entries.last() else { break };
+            from = last.seq.plus(1);
+            for entry in &entries {
+                let record: Record = serde_json::from_slice(&entry.body).map_err(|error| wrong(&error))?;
+                replayed.apply(&record);
+            }
+        }
+        if replayed.digest() == self.state.digest() { Ok(()) } else { Err(RunError::Replay) }
+    }
+}
+
+fn verdict(step: &Step, found: &Found) -> Verdict {
+    let differences = step.expected.differences(found);
+    match not_yet::of_found(&step.expected, found) {
+        Some(what) if differences.is_empty() || found.permits > step.expected.at_most.unwrap_or(u64::MAX) => {
+            Verdict::NotYet(what)
+        }
+        Some(_) | None if differences.is_empty() => Verdict::Passed,
+        Some(_) | None => Verdict::Failed(differences),
+    }
+}
+
+/// What an approval binds to: the canonical JSON (RFC 8785) of the call.
+fn digest_of(act: &ActStep) -> Digest {
+    let call = serde_json::json!({
+        "do": act.effect, "on": act.on, "to": act.to, "content": act.content, "values": act.values, "amount": act.amount,
+        "change": act.change,
+    });
+    Digest::of(&serde_json_canonicalizer::to_vec(&call).expect("a call is plain data with text keys"))
+}
