@@ -571,25 +571,32 @@ impl Checker<'_> {
     }
 
     fn event(&mut self, line: u64, event: &format::Event, directory: &DirectoryDocument) -> Option<WorldEvent> {
-        let (format::Event::Join(of) | format::Event::Leave(of)) = event else {
-            let format::Event::Left(person) = event else { return None };
-            let id: PrincipalId = self.name(line, person)?;
-            if !directory.people.iter().any(|record| record.id == id) {
-                self.wrong(line, format!("`{person}` is no person of this world"));
+        match event {
+            format::Event::Join(of) => {
+                self.membership(line, of, directory);
+                Some(WorldEvent::Join { member: of.member.clone(), group: of.group.clone() })
             }
-            return Some(WorldEvent::Left(id));
-        };
+            format::Event::Leave(of) => {
+                self.membership(line, of, directory);
+                Some(WorldEvent::Leave { member: of.member.clone(), group: of.group.clone() })
+            }
+            format::Event::Left(person) => {
+                let id: PrincipalId = self.name(line, person)?;
+                if !directory.people.iter().any(|record| record.id == id) {
+                    self.wrong(line, format!("`{person}` is no person of this world"));
+                }
+                Some(WorldEvent::Left(id))
+            }
+        }
+    }
+
+    fn membership(&mut self, line: u64, of: &format::Membership, directory: &DirectoryDocument) {
         if !world::is_known_name(directory, &of.member) {
             self.wrong(line, format!("`{}` is no person, agent or @group of this world", of.member));
         }
         if !world::has_members(directory, &of.group) {
             self.wrong(line, format!("`{}` is no group or destination of this world", of.group));
         }
-        let (member, group) = (of.member.clone(), of.group.clone());
-        Some(match event {
-            format::Event::Join(_) => WorldEvent::Join { member, group },
-            format::Event::Leave(_) | format::Event::Left(_) => WorldEvent::Leave { member, group },
-        })
     }
 
     /// The number of an earlier step: `3` or `step 3`.

@@ -80,7 +80,6 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<Report, RunError> {
     if options.baseline {
         policies.norms.clear();
     }
-    Policies::compile(&policies).map_err(RunError::Policies)?;
     // A thread of its own, because waiting for a ledger is forbidden on those of an asynchronous caller.
     std::thread::scope(|scope| {
         let running = scope.spawn(|| Run::new(scenario, policies, options.baseline)?.to_the_end());
@@ -156,6 +155,9 @@ impl<'a> Run<'a> {
             open_acts: BTreeMap::new(),
         };
         run.configure(0)?;
+        if run.state.policies().is_none() {
+            return Err(RunError::Policies(Policies::compile(&run.policies).err().unwrap_or_default()));
+        }
         for task in &scenario.tasks {
             run.record(Event::TaskStarted(Box::new(task.clone())))?;
         }
@@ -487,7 +489,7 @@ impl<'a> Run<'a> {
 
     fn configure(&mut self, step: usize) -> Result<(), RunError> {
         let bundle = Bundle { directory: self.directory.clone(), policies: self.policies.clone(), content_key: String::new() };
-        // The policies were checked at the beginning.
+        // Policies that are none show at the beginning, as a state without policies.
         Directory::resolve(&bundle.directory, &mut PrincipalTable::default()).map_err(|errors| RunError::World {
             step,
             message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
