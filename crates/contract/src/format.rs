@@ -19,8 +19,10 @@ use toml::de::{DeTable, DeValue};
 pub const CONTRACT_BYTES_MAX: usize = 4 << 20;
 /// How many errors are told at once.
 const ERRORS_MAX: usize = 100;
-/// The longest path or template, in bytes: both are compiled by recursive descent.
+/// The longest path, in bytes.
 const PATH_BYTES_MAX: usize = 1_000;
+/// The most brackets and negations of a path: it is compiled by recursive descent, and must not exhaust the stack.
+const PATH_BRACKETS_MAX: usize = 40;
 /// The most digits of a minor unit.
 const DECIMALS_MAX: i64 = 9;
 
@@ -449,6 +451,10 @@ impl Reader<'_> {
     fn path(&mut self, place: &str, text: &str, span: Range<usize>) -> Option<JsonPath> {
         if text.len() > PATH_BYTES_MAX {
             self.error(place, span, format!("a path has at most {PATH_BYTES_MAX} bytes"), None);
+            return None;
+        }
+        if text.bytes().filter(|byte| matches!(byte, b'(' | b'[' | b'!')).count() > PATH_BRACKETS_MAX {
+            self.error(place, span, format!("a path has at most {PATH_BRACKETS_MAX} brackets"), None);
             return None;
         }
         match JsonPath::parse(text) {

@@ -10,11 +10,14 @@ use judge::label::{Classification, Integrity};
 use judge::name::ResourceId;
 use serde_json::{Map, Value};
 use serde_json_path::NormalizedPath;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The longest name of a member that is taken for a field's name, in bytes. Longer or odder ones are data.
-const FIELD_NAME_BYTES_MAX: usize = 40;
+const FIELD_NAME_BYTES_MAX: usize = 32;
+/// Digits from which on a name of a member looks like an account, a key or an id, which is data.
+const FIELD_NAME_DIGITS_MAX: usize = 3;
 /// Members of `_meta` with this prefix are the protocol's (MCP, basic, `_meta`), and no model reads them.
 const PROTOCOL_META: &str = "io.modelcontextprotocol/";
 /// How deep an item may lie in a result; what is deeper belongs to the item around it.
@@ -99,16 +102,19 @@ impl Tool {
     #[must_use]
     pub fn observe(&self, arguments: &Value, result: &Value) -> ReadResult {
         let (kind, document) = document_of(result);
-        let scope = Scope { near: &document, arguments, result: &document };
+        let document: &Value = &document;
+        let scope = Scope { near: document, arguments, result: document };
         let mut reader = Reader::default();
         for contract in &self.result.items {
-            reader.select(contract, &document, scope);
+            reader.select(contract, document, scope);
         }
+        // Prose where the contract expects data is not what its word for the rest was meant for.
+        reader.is_broken |= kind == Document::Words && reader.items.is_empty() && !self.result.items.is_empty();
         let failed = result.get("isError").and_then(Value::as_bool).unwrap_or(false);
         let created =
             if failed { Vec::new() } else { self.result.created.iter().flat_map(|source| names(source, scope)).collect() };
         let otherwise = if reader.is_broken { None } else { self.result.label.clone() };
-        reader.finish(result, kind, &document, &self.result.rest, otherwise, created, failed)
+        reader.finish(result, kind, document, &self.result.rest, otherwise, created, failed)
     }
 }
 
@@ -116,7 +122,7 @@ impl Contracts {
     /// Reads a `ReadResourceResult` of `uri`. Parts with another URI are what the contracts say of that URI.
     #[must_use]
     pub fn observe_resource(&self, uri: &str, result: &Value) -> ReadResult {
-        let contents = result.get("contents").cloned().unwrap_or_default();
+        let contents = result.get("contents").unwrap_or(&Value::Null);
         let mut reader = Reader::default();
         for (index, part) in contents.as_array().into_iter().flatten().enumerate().take(ITEMS_MAX) {
             let of = part.get("uri").and_then(Value::as_str).unwrap_or(uri);
@@ -126,7 +132,7 @@ impl Contracts {
             reader.items.push(item_of_resource(id, resource));
         }
         let rest = rest_name(&format!("{}__resources/read", self.upstream));
-        reader.finish(result, Document::Contents, &contents, &rest, None, Vec::new(), false)
+        reader.finish(result, Document::Contents, contents, &rest, None, Vec::new(), false)
     }
 }
 
@@ -227,15 +233,15 @@ impl Reader {
 }
 
 /// The data of a result, and where it stands. Without structured content it is JSON in a text block, or else the text.
-fn document_of(result: &Value) -> (Document, Value) {
+fn document_of(result: &Value) -> (Document, Cow<'_, Value>) {
     if let Some(structured) = result.get("structuredContent").filter(|value| !value.is_null()) {
-        return (Document::Structured, structured.clone());
+        return (Document::Structured, Cow::Borrowed(structured));
     }
     let texts: Vec<(usize, &str)> = text_blocks(result).collect();
-    let json = texts.iter().find_map(|(index, text)| Some((Document::Block(*index), strict::document(text)?)));
+    let json = texts.iter().find_map(|(index, text)| Some((Document::Block(*index), Cow::Owned(strict::document(text)?))));
     json.unwrap_or_else(|| {
         let words: Vec<&str> = texts.into_iter().map(|(_, text)| text).collect();
-        (Document::Words, Value::String(words.join("\n")))
+        (Document::Words, Cow::Owned(Value::String(words.join("\n"))))
     })
 }
 
@@ -350,8 +356,10 @@ fn owner_of_text(value: &Value, node: Option<&Node>, around: usize, text: &str) 
 
 /// Names such as `created_at` are the server's vocabulary, and in every result; anything else in their place is data.
 pub(crate) fn is_field_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'/');
     name.len() <= FIELD_NAME_BYTES_MAX
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$' | b'/'))
+        && name.bytes().all(is_plain)
+        && name.bytes().filter(u8::is_ascii_digit).count() <= FIELD_NAME_DIGITS_MAX
 }
 
 /// The names that a source yields; what is no name is left out.

@@ -302,6 +302,27 @@ fn an_item_without_an_id_makes_the_rest_unknown() {
     assert_eq!(read.items[1].otherwise, None, "what the contract says of the rest was not meant for a post");
 }
 
+/// A server that leaves the shape that the contract expects does not get a looser label by it.
+#[test]
+fn prose_in_place_of_the_data_is_unknown() {
+    let contracts = contracts("effects = [\"read\"]", THREAD);
+    for text in [SECRET.to_owned(), format!("{{\"posts\": [{{\"post\": \"{SECRET}\"}}], \"posts\": []}}")] {
+        let read = tool(&contracts).observe(&json!({}), &json!({"content": [{"type": "text", "text": text}]}));
+        assert_eq!(ids(read.items.iter().map(|item| &item.id)), ["result:u__t"]);
+        assert_eq!(read.items[0].otherwise, None, "{text}");
+    }
+}
+
+#[test]
+fn a_name_of_a_member_that_looks_like_data_is_data() {
+    let contracts = contracts("effects = [\"read\"]", "");
+    for name in ["AKIAIOSFODNN7EXAMPLE4711", "DE02 1203 0000", SECRET, "a.name.of.somebody.that.is.rather.long"] {
+        let read = tool(&contracts).observe(&json!({}), &json!({"structuredContent": {name: true}}));
+        assert!(read.items.iter().any(|item| item.text == name), "{name}");
+    }
+    assert!(tool(&contracts).observe(&json!({}), &json!({"structuredContent": {"is_done": true}})).items.is_empty());
+}
+
 #[test]
 fn prose_beside_the_data_is_not_labelled_more_loosely_than_the_data() {
     let contracts = contracts("effects = [\"read\"]", THREAD);
@@ -768,4 +789,108 @@ fn accept_the_shipped_contracts_again() {
         let accepted = accept(&text, &definitions, Acceptance { at: "2026-03-01", by, only: None }).expect("it is well formed");
         std::fs::write(&path, accepted).expect("it can be written");
     }
+}
+
+// ---- for every value
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(5, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map(".{0,6}", inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+        match value {
+            Value::String(text) => found.push(text),
+            Value::Array(entries) => entries.iter().for_each(|entry| texts(entry, found)),
+            Value::Object(members) => members.iter().for_each(|(name, value)| {
+                found.push(name);
+                texts(value, found);
+            }),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_of_any_arguments_is_content(arguments in prop::collection::btree_map(".{0,6}", json_value(), 0..5)) {
+            let contracts = contracts("effects = [\"compute\"]", "");
+            let arguments = Value::Object(arguments.into_iter().collect());
+            let act = act(&contracts, arguments.clone()).expect("nothing is required");
+            let mut expected = Vec::new();
+            texts(&arguments, &mut expected);
+            for text in expected {
+                prop_assert!(act.content.iter().any(|part| part == text), "{text:?}");
+            }
+        }
+
+        #[test]
+        fn of_any_result_every_text_is_in_an_item(document in json_value(), beside in json_value(), prose in ".{0,30}") {
+            let contracts = contracts("effects = [\"read\"]", THREAD);
+            let result = json!({"structuredContent": document, "content": [{"type": "text", "text": prose}, {"type": "resource", "resource": beside}]});
+            let read = tool(&contracts).observe(&Value::Null, &result);
+            let mut expected = vec![prose.as_str()];
+            texts(&document, &mut expected);
+            texts(&beside, &mut expected);
+            for text in expected.into_iter().filter(|text| !text.is_empty() && !crate::layout::is_field_name(text)) {
+                let is_there = |item: &judge::act::ObservedItem| item.text.contains(text);
+                // A text block that is JSON of the document is read as the document.
+                prop_assert!(read.items.iter().any(is_there) || serde_json::from_str::<Value>(text).ok().as_ref() == Some(&document), "{text:?}");
+            }
+        }
+
+        #[test]
+        fn withheld_items_are_gone_and_others_stay(sizes in prop::collection::vec(0_usize..4, 1..6), withheld in any::<u8>(), as_text in any::<bool>()) {
+            let contracts = contracts("effects = [\"read\"]", THREAD);
+            let post = |(n, size): (usize, &usize)| json!({"post": format!("post:{n}"), "text": format!("words-of-{n}."), "deep": vec![json!({"x": format!("deep-of-{n}.")}); *size]});
+            let posts: Vec<Value> = sizes.iter().enumerate().map(post).collect();
+            let document = json!({"forum": "forum:f", "posts": posts});
+            let mut result = if as_text { json!({"content": [{"type": "text", "text": document.to_string()}]}) } else { both(&document) };
+            let read = tool(&contracts).observe(&Value::Null, &result);
+            let is_out = |n: usize| withheld & (1 << n) != 0;
+            let out: BTreeSet<ResourceId> = (0..sizes.len()).filter(|n| is_out(*n)).map(|n| ResourceId::parse(&format!("post:{n}")).expect("a name")).collect();
+            let redaction = read.withhold(&mut result, &out, "bo");
+            prop_assert_eq!(redaction.parts, out.len());
+            let left = result.to_string();
+            for (n, size) in sizes.iter().enumerate() {
+                for (words, is_in) in [(format!("words-of-{n}."), true), (format!("deep-of-{n}."), *size > 0)] {
+                    prop_assert_eq!(left.contains(&words), is_in && !is_out(n), "{} in {}", words, left);
+                }
+            }
+        }
+
+        #[test]
+        fn no_file_and_no_tool_list_makes_it_panic(text in "(\\[\\[tool\\]\\]\n)?(name = \".{0,5}\"\n|effects = .{0,12}\n|resource = .{0,20}\n|.{0,20}\n){0,5}", tools in prop::collection::vec(json_value(), 0..3), name in ".{0,9}", schema in json_value()) {
+            let _ = Contracts::parse("u", &text);
+            let tools: Vec<Value> = tools.into_iter().chain([json!({"name": name, "description": name, "inputSchema": {"properties": schema}})]).collect();
+            let drafted = draft(&name, &tools, &tools);
+            prop_assert!(Contracts::parse("u", &drafted).is_ok(), "{drafted}");
+        }
+    }
+}
+
+/// Both languages of the file are read by recursive descent.
+#[test]
+fn deep_brackets_are_an_error_and_no_crash() {
+    let with = |path: &str| format!("[[tool]]\nname = \"t\"\neffects = [\"read\"]\nresource = '{path}'\n");
+    let filter = |depth: usize| with(&format!("$[?{}@.a{}]", "(".repeat(depth), ")".repeat(depth)));
+    assert!(Contracts::parse("u", &filter(30)).is_ok());
+    assert!(errors(&filter(490))[0].contains("at most 40 brackets"));
+    assert!(errors(&with(&format!("$.{}", "a".repeat(1_000))))[0].contains("at most 1000 bytes"));
+    assert!(!errors(&format!("x = {}", "[".repeat(50_000))).is_empty());
+    assert!(!errors(&format!("x = {}", "{x=".repeat(50_000))).is_empty());
 }
