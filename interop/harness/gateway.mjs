@@ -2,17 +2,18 @@
 // Callers get a URL and headers and refuse to know which one it is.
 
 import { forward } from "./forward.mjs";
+import { startPrudence } from "./prudence.mjs";
 
 /**
  * @typedef {{url: string} | {command: string, args: string[]}} Target
  * @typedef {{url: string, headers: Record<string, string>, refusalText: string, stop: () => Promise<void>}} Running
  * @param {{bin?: string, fault?: string}} choice
  * @param {Target[]} targets named `one`, `two`, … in this order
- * @param {{refusedTool?: string}} rules
+ * @param {{refusedTool?: string, mode?: "enforce" | "observe"}} rules
  * @returns {Promise<Running>}
  */
 export async function startGateway(choice, targets, rules = {}) {
-  return choice.bin ? startReal(choice.bin, targets, rules) : startStandIn(choice.fault, targets[0], rules);
+  return choice.bin ? startPrudence(choice.bin, targets, rules) : startStandIn(choice.fault, targets[0], rules);
 }
 
 /** What a gateway in front of several servers puts before the names of the nth one's tools. */
@@ -35,8 +36,4 @@ async function startStandIn(fault, target, { refusedTool }) {
     refusal: refusedTool && { tool: refusedTool, text: REFUSAL.standIn },
   });
   return { url: proxy.url, headers: { authorization: credential }, refusalText: REFUSAL.standIn, stop: proxy.close };
-}
-
-async function startReal() {
-  throw new Error("the real gateway is not wired up yet");
 }

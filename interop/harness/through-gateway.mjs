@@ -10,7 +10,8 @@ import * as places from "./places.mjs";
 
 const CLIENT_MS_MAX = 25_000;
 
-const gateway = await startGateway(JSON.parse(process.env.INTEROP_GATEWAY), [{ url: process.argv.at(-1) }]);
+// The suite's servers judge every request that reaches them, so nobody but the client may ask for the tools: no contracts, observing.
+const gateway = await startGateway(JSON.parse(process.env.INTEROP_GATEWAY), [{ url: process.argv.at(-1) }], { mode: "observe" });
 // The suite's client has no way to be given a credential.
 const front = await forward({ target: gateway.url, headers: gateway.headers });
 const client = await runToEnd(places.python, [places.suiteClient, front.url], { msMax: CLIENT_MS_MAX });

@@ -1,0 +1,152 @@
+// The real gateway, started the way a person would: `init`, a configuration, contracts that are accepted, `serve`, `task start`.
+// It refuses to know what the checks are; it knows Prudence's command line and files.
+
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+
+import { freePort, runToEnd, startServer } from "./children.mjs";
+
+const COMMAND_MS_MAX = 20_000;
+/** server-everything adds tools a moment after the client is there. */
+const TOOLS_SETTLE_MS = 600;
+const NAMES = ["one", "two"];
+/** Everything here is public and trusted, every tool computes: the harness is about what must pass, not about what is stopped. */
+const LABEL = '{ readers = ["public"], classification = "public", integrity = "trusted" }';
+const EFFECTS = ["read", "compute", "write"];
+/** The one tool that is to be refused destroys, which is granted and which the task does not name. */
+const REFUSED_EFFECT = "destroy";
+const REFUSAL_TEXT = "the task did not name this kind of effect";
+
+/**
+ * `mode`: `enforce` with a contract for every tool of each target, or `observe` with none: for servers that count who connects.
+ * @param {{refusedTool?: string, mode?: "enforce" | "observe"}} rules
+ */
+export async function startPrudence(bin, targets, { refusedTool, mode = "enforce" }) {
+  const gate = await prepare(bin, targets, { refusedTool, mode });
+  try {
+    const server = await startServer(bin, ["--config", gate.config, "serve", "--listen", `127.0.0.1:${gate.port}`], { port: gate.port, cwd: gate.folder });
+    const token = await startTask(gate);
+    const stop = async () => {
+      await server.stop();
+      await gate.remove();
+    };
+    return { url: `http://localhost:${gate.port}/mcp`, headers: { authorization: `Bearer ${token}` }, refusalText: REFUSAL_TEXT, stop };
+  } catch (error) {
+    await gate.remove();
+    throw error;
+  }
+}
+
+/** A command line that a client starts itself: the gateway around one server on standard streams. */
+export async function wrapWithPrudence(bin, target) {
+  const gate = await prepare(bin, [target], { mode: "enforce" });
+  const token = await startTask(gate);
+  const args = ["--config", gate.config, "wrap", "--task-token", token, "--upstream", NAMES[0], "--", target.command, ...target.args];
+  return { command: bin, args, stop: gate.remove };
+}
+
+async function prepare(bin, targets, { refusedTool, mode }) {
+  const folder = await mkdtemp(join(tmpdir(), "interop-gate-"));
+  const gate = {
+    bin,
+    folder,
+    config: join(folder, "prudence.toml"),
+    port: await freePort(),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+  try {
+    await prudence(gate, ["init", folder]);
+    await mkdir(join(folder, "contracts"), { recursive: true });
+    await writeFile(gate.config, configuration(gate.port, targets, mode));
+    if (mode === "enforce") {
+      for (const [index, target] of targets.entries()) {
+        const tools = await toolsOf(target);
+        await writeFile(join(folder, "contracts", `${NAMES[index]}.toml`), contract(tools, refusedTool));
+        await prudence(gate, ["--config", gate.config, "contract", "accept", NAMES[index]]);
+      }
+    }
+    await prudence(gate, ["--config", gate.config, "config", "check"]);
+    return gate;
+  } catch (error) {
+    await gate.remove();
+    throw error;
+  }
+}
+
+function configuration(port, targets, mode) {
+  const upstreams = targets.map((target, index) => {
+    const reached = target.url
+      ? `url = ${quoted(target.url)}`
+      : `command = ${quoted(target.command)}\nargs = [${target.args.map(quoted).join(", ")}]`;
+    const contract = mode === "enforce" ? `contract = ${quoted(`contracts/${NAMES[index]}.toml`)}\n` : "";
+    return `[[upstreams]]\nname = "${NAMES[index]}"\n${reached}\nmode = "${mode}"\n${contract}`;
+  });
+  const may = [...EFFECTS, REFUSED_EFFECT].map(quoted).join(", ");
+  return `[server]
+listen = "127.0.0.1:${port}"
+
+[[people]]
+id = "bo"
+
+[[agents]]
+id = "helper"
+owner = "bo"
+
+[[grants]]
+to = "bo"
+may = [${may}]
+on = ["*"]
+
+[[grants]]
+to = "helper"
+may = [${may}]
+on = ["*"]
+
+${upstreams.join("\n")}`;
+}
+
+function contract(tools, refusedTool) {
+  const parts = tools.map(({ name, inputSchema }) => {
+    const effect = name === refusedTool ? REFUSED_EFFECT : "compute";
+    const names = Object.keys(inputSchema.properties ?? {}).map(quoted).join(", ");
+    return `[[tool]]\nname = ${quoted(name)}\neffects = ["${effect}"]\narguments = [${names}]\nresult = { label = ${LABEL} }\n`;
+  });
+  const resources = ["demo", "test"].map((scheme) => `[[resource]]\nuri = "${scheme}://{}"\nitem = "${scheme}:{}"\nlabel = ${LABEL}\n`);
+  return [...parts, ...resources].join("\n");
+}
+
+async function toolsOf(target) {
+  const client = new Client(
+    { name: "interop-contract", version: "1.0.0" },
+    { capabilities: { sampling: {}, elicitation: { form: {}, url: {} }, roots: { listChanged: true } } },
+  );
+  client.setRequestHandler("roots/list", async () => ({ roots: [] }));
+  const transport = target.url
+    ? new StreamableHTTPClientTransport(new URL(target.url))
+    : new StdioClientTransport({ command: target.command, args: target.args, stderr: "ignore" });
+  await client.connect(transport, { timeout: COMMAND_MS_MAX });
+  await new Promise((wake) => setTimeout(wake, TOOLS_SETTLE_MS));
+  const { tools } = await client.listTools();
+  await client.close();
+  return tools;
+}
+
+async function startTask(gate) {
+  const args = ["--requester", "bo", "--agent", "helper", "--purpose", "interop", "--lease", "1h", "--address", "bo"];
+  const names = ["--effects", EFFECTS.join(","), "--resources", "*", "--token-only"];
+  return (await prudence(gate, ["--config", gate.config, "task", "start", ...args, ...names])).trim();
+}
+
+async function prudence(gate, args) {
+  const { code, stdout, stderr, late } = await runToEnd(gate.bin, args, { msMax: COMMAND_MS_MAX, cwd: gate.folder });
+  if (code !== 0 || late) throw new Error(`\`prudence ${args.filter((arg) => !arg.startsWith("/")).join(" ")}\` ended with ${late ? "silence" : code}: ${(stderr || stdout).slice(0, 2_000)}`);
+  return stdout;
+}
+
+function quoted(text) {
+  return JSON.stringify(text);
+}
