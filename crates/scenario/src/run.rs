@@ -82,7 +82,7 @@ pub fn run(scenario: &Scenario, options: &Options) -> Result<Report, RunError> {
     }
     // A thread of its own, because waiting for a ledger is forbidden on those of an asynchronous caller.
     std::thread::scope(|scope| {
-        let running = scope.spawn(|| Run::new(scenario, policies, options.baseline)?.to_the_end());
+        let running = scope.spawn(|| Run::new(scenario, policies, options.baseline)?.plays());
         running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -164,7 +164,7 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    fn to_the_end(mut self) -> Result<Report, RunError> {
+    fn plays(mut self) -> Result<Report, RunError> {
         let mut steps = Vec::new();
         for step in &self.scenario.steps {
             // A repeated step may have gone on past the moment of the next one; time does not go back.

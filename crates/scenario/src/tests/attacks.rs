@@ -217,15 +217,15 @@ fn purposes_are_joined_and_have_to_cover_the_task() {
 
 #[test]
 fn a_note_launders_nothing_through_however_many_hands() {
-    holds(&after_reading(&format!(
-        r#"  - {{at: 1s, as: [bo, helper], task: t1, do: write, on: ["note:1"], content: "june will be interesting"}}
-  - {{at: 5m, as: [bo, helper], task: t2, do: read, on: ["note:1"]}}
-  - {{at: 5m, as: [bo, helper], task: t2, do: write, on: ["note:2"], content: "a busy month"}}
-  - {{at: 6m, as: [ann], do: read, on: ["note:2"], expect: deny}}
-  - {{at: 6m, as: [kim], do: read, on: ["note:2"], expect: deny}}
-  - {{at: 6m, as: [dee], do: read, on: ["note:1", "note:2"], expect: permit}}
-  - {{at: 7m, as: [bo, helper], task: t2, do: publish, on: ["channel:all"], content: "a busy month", expect: {{decision: ask, norms: [readers]}}}}"#
-    )));
+    holds(&after_reading(
+        r#"  - {at: 1s, as: [bo, helper], task: t1, do: write, on: ["note:1"], content: "june will be interesting"}
+  - {at: 5m, as: [bo, helper], task: t2, do: read, on: ["note:1"]}
+  - {at: 5m, as: [bo, helper], task: t2, do: write, on: ["note:2"], content: "a busy month"}
+  - {at: 6m, as: [ann], do: read, on: ["note:2"], expect: deny}
+  - {at: 6m, as: [kim], do: read, on: ["note:2"], expect: deny}
+  - {at: 6m, as: [dee], do: read, on: ["note:1", "note:2"], expect: permit}
+  - {at: 7m, as: [bo, helper], task: t2, do: publish, on: ["channel:all"], content: "a busy month", expect: {decision: ask, norms: [readers]}}"#,
+    ));
 }
 
 #[test]
