@@ -2,19 +2,26 @@
 //!
 //! It knows items by number only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::normal::normalise;
+use super::normal::{Normal, normalise};
 use super::print::{HEAD_CHARS, Role};
-use super::token::{Side, tokens};
-use super::view::{self, View};
-use super::{ContentKey, DEPTH_MAX, ORDERED_PARTS_MAX, Sketch, VIEW_BYTES_MAX};
+use super::token::{Side, is_prose, tokens};
+use super::view::{self, Runs, View};
+use super::{COPY_CHARS_MIN, ContentKey, DEPTH_MAX, ORDERED_PARTS_MAX, Sketch, VIEW_BYTES_MAX};
 
-/// Bytes of a long part that are searched at either side of a seam: room for 24 characters at ten bytes each, so that a copy cut in
-/// two long parts *and* wrapped in layers that take more than that is not certain to be found.
+/// Normalised characters of a part that can be in a copy of 24 together with one of another part. A part with more is searched on
+/// its own, and a seam only needs its ends.
+const SEAM_CHARS: usize = COPY_CHARS_MIN - 1;
+/// Normalised characters at either side of a seam in which a short sensitive value is looked for.
+const SEAM_TOKEN_CHARS: usize = 64;
+/// Normalised characters at either side of a seam of which one is no letter where such a value lies across it.
+const SEAM_VALUE_CHARS: usize = 16;
+/// Bytes at either side of a seam that are decoded: room for 24 characters at ten bytes each, so that a copy cut in two long parts
+/// *and* wrapped in layers that take more than that is not certain to be found.
 const SEAM_BYTES: usize = 256;
 
 /// What was found of an item.
@@ -91,8 +98,8 @@ pub struct Index {
     copies: Table,
     tokens: Table,
     wholes: BTreeMap<(u8, u64), Vec<u32>>,
-    /// Heads of the wholes, with their lengths: most characters of a text begin none of them.
-    heads: BTreeMap<u16, BTreeSet<u8>>,
+    /// Heads of the wholes, with their lengths as bits: most characters of a text begin none of them.
+    heads: HashMap<u16, u32>,
     partial: bool,
 }
 
@@ -115,7 +122,7 @@ impl Index {
         self.tokens.add(item, &sketch.tokens);
         if let Some(whole) = sketch.whole {
             insert(self.wholes.entry((whole.chars, whole.hash)).or_default(), item);
-            self.heads.entry(whole.head).or_default().insert(whole.chars);
+            *self.heads.entry(whole.head).or_default() |= 1 << (whole.chars % u32::BITS as u8);
         }
         self.partial |= sketch.partial;
     }
@@ -139,54 +146,87 @@ impl Index {
         if self.is_empty() {
             return found;
         }
-        let mut search = Search { index: self, key, found: &mut found, bytes_left: VIEW_BYTES_MAX };
-        for part in parts {
-            search.text(part, (0, View::Plain));
-        }
-        for seam in seams(parts) {
-            search.text(&seam, (0, View::Plain));
-        }
+        let mut search = Search { index: self, key, found: &mut found, bytes_left: VIEW_BYTES_MAX, joined: Normal::default(), places: Vec::new(), prints: Vec::new() };
+        let normals: Vec<Normal> = parts.iter().map(|part| search.text(part, (0, View::Plain))).collect();
+        let parts: Vec<Part> = parts.iter().zip(&normals).filter(|(text, _)| !text.is_empty()).map(|(text, normal)| Part::new(text, normal)).collect();
+        each_row(&parts, |part| part.normal.dense.len() > SEAM_CHARS, &mut |row| search.seam(row));
+        each_row(&parts, |part| part.text.len() > 2 * SEAM_BYTES, &mut |row| search.encoded_seam(row));
         found
     }
 }
 
-/// The texts that arise where parts are put one behind the other: each order of a few parts, forwards and backwards of many. Of a long
-/// part only the ends matter, because it was searched on its own.
-fn seams(parts: &[&str]) -> BTreeSet<String> {
-    let mut seams = BTreeSet::new();
-    let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
-    if parts.len() < 2 {
-        return seams;
+/// A part of what is about to leave, and what a seam needs to know of it.
+struct Part<'a> {
+    text: &'a str,
+    normal: &'a Normal,
+    /// Whether its beginning and its end have more than letters: digits, an address, something named.
+    has_values: [bool; 2],
+    has_escapes: bool,
+    runs: Runs,
+}
+
+impl<'a> Part<'a> {
+    fn new(text: &'a str, normal: &'a Normal) -> Self {
+        let ends = [false, true];
+        Self {
+            text,
+            normal,
+            has_values: ends.map(|last| !normal.edge(SEAM_VALUE_CHARS, last).0.iter().all(|byte| is_prose(*byte))),
+            has_escapes: ends.iter().any(|last| view::has_escapes(view::edge(text, SEAM_BYTES, *last))),
+            runs: Runs::of(text),
+        }
     }
-    let mut orders: Vec<Vec<usize>> = vec![vec![]];
+}
+
+/// Calls `then` with each row of parts that a copy may lie across: every order of a few parts, forwards and backwards of many. A long
+/// part ends a row: no copy reaches over it that is not found in it. No row is a piece of another.
+fn each_row<'p, 'a>(parts: &'p [Part<'a>], is_long: fn(&Part<'_>) -> bool, then: &mut impl FnMut(&[&'p Part<'a>])) {
     if parts.len() <= ORDERED_PARTS_MAX {
-        for _ in 0..parts.len() {
-            orders = orders.iter().flat_map(|order| (0..parts.len()).filter(|next| !order.contains(next)).map(|next| [order.as_slice(), &[next]].concat())).collect();
-        }
-    } else {
-        orders = vec![(0..parts.len()).collect(), (0..parts.len()).rev().collect()];
+        let mut row = Vec::with_capacity(ORDERED_PARTS_MAX);
+        return rows_behind(parts, &mut row, is_long, then);
     }
-    for order in orders {
-        let mut seam = String::new();
-        let mut joined = 0;
-        for part in order.iter().map(|at| parts[*at]) {
-            if part.len() <= 2 * SEAM_BYTES {
-                seam.push_str(part);
-                joined += 1;
-                continue;
-            }
-            seam.push_str(view::edge(part, SEAM_BYTES, false));
-            if joined > 0 {
-                seams.insert(std::mem::take(&mut seam));
-            }
-            seam = view::edge(part, SEAM_BYTES, true).to_owned();
-            joined = 1;
+    for order in [parts.iter().collect::<Vec<_>>(), parts.iter().rev().collect()] {
+        let mut rest = order.as_slice();
+        while let Some(end) = rest.iter().skip(1).position(|part| is_long(part)) {
+            then(&rest[..=end + 1]);
+            rest = &rest[end + 1..];
         }
-        if joined > 1 {
-            seams.insert(seam);
+        if rest.len() > 1 {
+            then(rest);
         }
     }
-    seams
+}
+
+/// All rows that begin so.
+fn rows_behind<'p, 'a>(parts: &'p [Part<'a>], row: &mut Vec<&'p Part<'a>>, is_long: fn(&Part<'_>) -> bool, then: &mut impl FnMut(&[&'p Part<'a>])) {
+    let is_ended = row.len() > 1 && is_long(row[row.len() - 1]);
+    if row.len() > 1 && (row.len() == parts.len() || (is_ended && is_long(row[0]))) {
+        then(row);
+    }
+    if is_ended {
+        return;
+    }
+    for next in parts {
+        if !row.iter().any(|part| std::ptr::eq(*part, next)) {
+            row.push(next);
+            rows_behind(parts, row, is_long, then);
+            row.pop();
+        }
+    }
+}
+
+/// The ends of the parts of a row, one behind the other.
+fn join(row: &[&Part<'_>], chars: usize, seam: &mut Normal) {
+    seam.dense.clear();
+    seam.gaps.clear();
+    for (place, part) in row.iter().enumerate() {
+        match place {
+            _ if part.normal.dense.len() <= chars => seam.join(part.normal.edge(chars, false)),
+            0 => seam.join(part.normal.edge(chars, true)),
+            _ if place + 1 == row.len() => seam.join(part.normal.edge(chars, false)),
+            _ => seam.join(part.normal.edge(usize::MAX, false)),
+        }
+    }
 }
 
 struct Search<'a> {
@@ -194,20 +234,33 @@ struct Search<'a> {
     key: &'a ContentKey,
     found: &'a mut Found,
     bytes_left: usize,
+    /// Kept for its memory, like those below.
+    joined: Normal,
+    places: Vec<u32>,
+    prints: Vec<u64>,
 }
 
 impl Search<'_> {
-    fn text(&mut self, text: &str, way: Way) {
-        if text.len() > self.bytes_left {
-            self.found.truncated = true;
-        }
+    /// Searches a text as it stands and with its layers taken off.
+    fn text(&mut self, text: &str, way: Way) -> Normal {
+        let text = self.take(text);
+        let normal = normalise(text);
+        self.copies(&normal, way);
+        self.tokens(&normal, way);
+        self.wholes(&normal, way);
+        self.layers(text, way);
+        normal
+    }
+
+    /// As much of a text as may still be looked at.
+    fn take<'t>(&mut self, text: &'t str) -> &'t str {
+        self.found.truncated |= text.len() > self.bytes_left;
         let text = view::edge(text, self.bytes_left, false);
         self.bytes_left -= text.len();
-        if text.is_empty() {
-            return;
-        }
-        self.plain(text, way);
-        let (depth, outermost) = way;
+        text
+    }
+
+    fn layers(&mut self, text: &str, (depth, outermost): Way) {
         if depth == DEPTH_MAX {
             return;
         }
@@ -218,26 +271,72 @@ impl Search<'_> {
         }
     }
 
-    fn plain(&mut self, text: &str, way: Way) {
-        let Self { index, key, found, .. } = self;
-        let normal = normalise(text);
-        key.0.fingerprints(&normal.dense, |print| {
-            index.copies.get(print, |items| hit(found, Kind::Copy, print, way, items));
+    /// Searches what lies across a row of parts; what lies in one of them was found there.
+    fn seam(&mut self, row: &[&Part<'_>]) {
+        const WAY: Way = (0, View::Plain);
+        let mut seam = std::mem::take(&mut self.joined);
+        join(row, SEAM_CHARS, &mut seam);
+        self.bytes_left = self.bytes_left.saturating_sub(seam.dense.len());
+        self.copies(&seam, WAY);
+        self.wholes(&seam, WAY);
+        if row[0].has_values[1] || row[row.len() - 1].has_values[0] || row[1..row.len() - 1].iter().any(|part| part.has_values != [false; 2]) {
+            join(row, SEAM_TOKEN_CHARS, &mut seam);
+            self.tokens(&seam, WAY);
+        }
+        self.joined = seam;
+    }
+
+    /// The same behind layers, where a row looks as if there were one.
+    fn encoded_seam(&mut self, row: &[&Part<'_>]) {
+        let mut runs = row[0].runs;
+        let is_run = row[1..].iter().any(|part| {
+            let (is_long, joined) = runs.then(part.runs);
+            runs = joined;
+            is_long
         });
+        if is_run || row.iter().any(|part| part.has_escapes) {
+            let text: String = row.iter().enumerate().map(|(place, part)| match place {
+                _ if part.text.len() <= 2 * SEAM_BYTES => part.text,
+                0 => view::edge(part.text, SEAM_BYTES, true),
+                _ => view::edge(part.text, SEAM_BYTES, false),
+            }).collect();
+            let text = self.take(&text).to_owned();
+            self.layers(&text, (0, View::Plain));
+        }
+    }
+
+    fn copies(&mut self, normal: &Normal, way: Way) {
+        let Self { index, key, found, places, prints, .. } = self;
+        prints.clear();
+        key.0.fingerprints(&normal.dense, places, prints);
+        for print in prints {
+            index.copies.get(*print, |items| hit(found, Kind::Copy, *print, way, items));
+        }
+    }
+
+    fn tokens(&mut self, normal: &Normal, way: Way) {
+        let Self { index, key, found, .. } = self;
         if index.tokens.used > 0 {
-            tokens(Side::Outgoing, &normal.spaced, |token| {
-                let print = key.0.hash_bytes(Role::Token, token);
+            tokens(Side::Outgoing, normal.words(), |token| {
+                let print = key.0.hash(Role::Token, token);
                 index.tokens.get(print, |items| hit(found, Kind::Token, print, way, items));
             });
         }
+    }
+
+    fn wholes(&mut self, normal: &Normal, way: Way) {
+        let Self { index, key, found, .. } = self;
         if index.heads.is_empty() {
             return;
         }
         for (at, head) in normal.dense.windows(HEAD_CHARS).enumerate() {
-            for chars in index.heads.get(&key.0.head(head)).into_iter().flatten() {
-                let Some(candidate) = normal.dense.get(at..at + usize::from(*chars)) else { continue };
-                let hash = key.0.hash_whole(candidate);
-                if let Some(items) = index.wholes.get(&(*chars, hash)) {
+            let mut lengths = index.heads.get(&key.0.head(head.first_chunk().expect("a window is a head"))).copied().unwrap_or(0);
+            while lengths != 0 {
+                let chars = lengths.trailing_zeros();
+                lengths &= lengths - 1;
+                let Some(candidate) = normal.dense.get(at..at + chars as usize) else { continue };
+                let hash = key.0.hash(Role::Whole, candidate);
+                if let Some(items) = index.wholes.get(&(chars as u8, hash)) {
                     hit(found, Kind::Whole, hash, way, items);
                 }
             }
@@ -274,11 +373,15 @@ const TABLE_SLOTS_MIN: usize = 64;
 
 impl Table {
     fn add(&mut self, item: u32, prints: &[u64]) {
+        if prints.is_empty() {
+            return;
+        }
         // Items are numbered by the caller within a task; the top bit is ours.
         let item = item & !SHARED;
-        let needed = (self.used + prints.len()) * 4 / 3 + 1;
-        if needed > self.prints.len() && !prints.is_empty() {
-            self.grow(needed.next_power_of_two().max(TABLE_SLOTS_MIN));
+        // At most four of five slots are used, and a fifth more than is needed is made at a time: 15 to 19 bytes for a fingerprint.
+        let needed = (self.used + prints.len()) * 5 / 4 + 1;
+        if needed > self.prints.len() {
+            self.grow((needed + self.prints.len() / 4).max(TABLE_SLOTS_MIN));
         }
         for print in prints {
             let slot = self.slot(*print);
@@ -289,15 +392,14 @@ impl Table {
             } else if self.items[slot] & SHARED != 0 {
                 insert(&mut self.shared[(self.items[slot] & !SHARED) as usize], item);
             } else if self.items[slot] != item {
-                let mut both = vec![self.items[slot].min(item), self.items[slot].max(item)];
-                both.shrink_to_fit();
+                let both = vec![self.items[slot].min(item), self.items[slot].max(item)];
                 self.items[slot] = SHARED | u32::try_from(self.shared.len()).unwrap_or(u32::MAX);
                 self.shared.push(both);
             }
         }
     }
 
-    fn get(&self, print: u64, mut then: impl FnMut(&[u32])) {
+    fn get(&self, print: u64, then: impl FnOnce(&[u32])) {
         if self.used == 0 {
             return;
         }
@@ -314,10 +416,13 @@ impl Table {
     /// Where a fingerprint is, or would be. INVARIANT: a table that is not without slots has an empty one.
     fn slot(&self, print: u64) -> usize {
         let print = print.max(1);
-        let mask = self.prints.len() - 1;
-        let mut slot = (print >> (64 - self.prints.len().trailing_zeros())) as usize;
+        let slots = self.prints.len();
+        let mut slot = ((u128::from(print) * slots as u128) >> 64) as usize;
         while self.prints[slot] != EMPTY && self.prints[slot] != print {
-            slot = (slot + 1) & mask;
+            slot += 1;
+            if slot == slots {
+                slot = 0;
+            }
         }
         slot
     }
@@ -336,4 +441,3 @@ impl Table {
         12 * self.prints.len() + self.shared.iter().map(|items| size_of::<Vec<u32>>() + 4 * items.capacity()).sum::<usize>()
     }
 }
-

@@ -3,10 +3,11 @@
 //! A state must not become a second copy of everything that was read, so an item leaves only a [`Sketch`]: fingerprints under a key.
 //! What is about to leave is taken apart in all ways in which it may be written, and looked up in the [`Index`] of a task.
 //!
-//! **The guarantee.** Every verbatim copy of [`COPY_CHARS_MIN`] normalised characters is found: plain, or behind up to [`DEPTH_MAX`] layers
+//! **The guarantee.** Every verbatim copy of [`COPY_CHARS_MIN`] normalised characters (white space, marks and invisible ones do not count) is found: plain, or behind up to [`DEPTH_MAX`] layers
 //! of base64, hexadecimal, percent-encoding, JSON escapes or HTML references, or split over arguments. Where a bound stops the
 //! search before that is certain, [`Found::truncated`] says so, and the caller fails closed. What is *not* found: paraphrase, translation,
-//! encryption, a homemade code, letters that only look alike, base64 with single spaces put into it, HTML names beyond a small table, UTF-16 in rare scripts.
+//! encryption, a homemade code, letters that only look alike, base64 with single spaces put into it, HTML names beyond a small table, UTF-16 in rare scripts,
+//! a copy that takes fewer than 16 bytes (ligatures do) encoded as one and then split over arguments.
 //!
 //! It refuses to know: labels, people, policies, and the text itself once it was sketched. It keeps no time and no randomness, and cannot fail.
 
@@ -19,7 +20,6 @@ mod tests;
 mod token;
 mod view;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::digest::Digest;
@@ -133,28 +133,31 @@ pub fn sketch(key: &ContentKey, text: &str) -> Sketch {
     let normal = normalise(text);
     let mut sketch = Sketch { partial: text.len() < whole_text.len(), ..Sketch::default() };
     if (WHOLE_CHARS_MIN..COPY_CHARS_MIN).contains(&normal.dense.len()) {
-        let (head, hash) = (key.0.head(&normal.dense), key.0.hash_whole(&normal.dense));
+        let (head, hash) = (key.0.head(normal.dense.first_chunk().expect("a whole has a head")), key.0.hash(Role::Whole, &normal.dense));
         sketch.whole = Some(Whole { chars: u8::try_from(normal.dense.len()).unwrap_or(u8::MAX), head, hash });
     }
-    let mut seen = BTreeSet::new();
-    let mut add = |normal: &Normal, sketch: &mut Sketch| {
-        key.0.fingerprints(&normal.dense, |print| sketch.copies.push(print));
-        tokens(Side::Item, &normal.spaced, |token| {
-            if seen.len() < ITEM_TOKENS_MAX {
-                seen.insert(key.0.hash_bytes(Role::Token, token));
-            } else {
-                sketch.partial = true;
-            }
-        });
+    let mut add = |normal: &Normal| {
+        key.0.fingerprints(&normal.dense, &mut Vec::new(), &mut sketch.copies);
+        tokens(Side::Item, normal.words(), |token| sketch.tokens.push(key.0.hash(Role::Token, token)));
     };
-    add(&normal, &mut sketch);
+    add(&normal);
     if let Some(decoded) = view::decoded_runs(text) {
-        add(&normalise(&decoded), &mut sketch);
+        add(&normalise(&decoded));
     }
-    sketch.tokens = seen.into_iter().collect();
-    sketch.copies.sort_unstable();
-    sketch.copies.dedup();
+    sort(&mut sketch.copies);
+    sort(&mut sketch.tokens);
+    if sketch.tokens.len() > ITEM_TOKENS_MAX {
+        sketch.tokens.truncate(ITEM_TOKENS_MAX);
+        sketch.partial = true;
+    }
     sketch
+}
+
+/// In order of value, each once: neither order nor number says where something stood.
+fn sort(numbers: &mut Vec<u64>) {
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.shrink_to_fit();
 }
 
 /// Numbers as base64 of their little-endian bytes: three times smaller in JSON than a list.

@@ -23,11 +23,13 @@ pub(super) const HEAD_CHARS: usize = 6;
 // their smallest then agree on the gram (mod-sampling), which needs the length of both to agree modulo the window.
 const _: () = assert!((GRAM_CHARS - CHOOSER_CHARS) % WINDOW_GRAMS == 0);
 
+/// A sub-gram, packed.
+const CHOOSER_MASK: u64 = (1 << (8 * CHOOSER_CHARS)) - 1;
+
 /// The numbers that a key stands for.
 #[derive(Clone)]
 pub(super) struct Schedule {
     sip: (u64, u64),
-    lanes: [u64; GRAM_CHARS],
     chooser: u64,
     pub id: u32,
 }
@@ -35,6 +37,7 @@ pub(super) struct Schedule {
 /// What a hash is of: the same characters in another role have another hash.
 #[derive(Clone, Copy)]
 pub(super) enum Role {
+    Copy = 0,
     Token = 1,
     Whole = 2,
 }
@@ -45,97 +48,78 @@ impl Schedule {
             let digest = Sha256::new().chain_update(b"prudence content v1 ").chain_update(name).chain_update([index]).chain_update(key).finalize();
             u64::from_le_bytes(std::array::from_fn(|at| digest[at]))
         };
-        let lane = |index: usize| number(b"lane", u8::try_from(index).unwrap_or(u8::MAX));
         Self {
             sip: (number(b"sip", 0), number(b"sip", 1)),
-            lanes: std::array::from_fn(lane),
             chooser: number(b"chooser", 0) | 1,
             id: u32::try_from(number(b"id", 0) >> 32).unwrap_or_default(),
         }
     }
 
-    fn sip(&self, role: u8, words: &[u64]) -> u64 {
-        let mut hasher = SipHasher::new_with_keys(self.sip.0, self.sip.1 ^ u64::from(role));
-        for word in words {
-            hasher.write(&word.to_le_bytes());
-        }
-        hasher.finish()
-    }
-
-    /// The hash of some characters in a role.
-    pub fn hash_bytes(&self, role: Role, bytes: &[u8]) -> u64 {
+    /// The hash of some normalised characters in a role.
+    pub fn hash(&self, role: Role, chars: &[u8]) -> u64 {
         let mut hasher = SipHasher::new_with_keys(self.sip.0, self.sip.1 ^ role as u64);
-        hasher.write(bytes);
+        hasher.write(chars);
         hasher.finish()
-    }
-
-    /// The hash of all of a short text.
-    pub fn hash_whole(&self, chars: &[u32]) -> u64 {
-        let mut bytes = [0; COPY_CHARS_MIN * 4];
-        for (slot, c) in bytes.chunks_exact_mut(4).zip(chars) {
-            slot.copy_from_slice(&c.to_le_bytes());
-        }
-        self.hash_bytes(Role::Whole, &bytes[..chars.len().min(COPY_CHARS_MIN) * 4])
     }
 
     /// A weak hash of the first characters of a short text, so that most places need no strong one.
-    pub fn head(&self, chars: &[u32]) -> u16 {
-        let sum = self.mixed(&chars[..chars.len().min(HEAD_CHARS)]);
-        u16::try_from((sum ^ (sum >> 29)).wrapping_mul(self.lanes[GRAM_CHARS - 1] | 1) >> 48).unwrap_or_default()
+    pub fn head(&self, chars: &[u8; HEAD_CHARS]) -> u16 {
+        let packed = chars.iter().fold(0u64, |packed, c| packed << 8 | u64::from(*c));
+        (packed.wrapping_mul(self.chooser) >> 48) as u16
     }
 
-    /// Inner product with secret numbers: an almost universal hash (Lemire and Kaser, 2014). Hidden by SipHash before it leaves.
-    #[inline]
-    fn mixed(&self, chars: &[u32]) -> u64 {
-        let mut sum = 0u64;
-        for (c, lane) in chars.iter().zip(&self.lanes) {
-            sum = sum.wrapping_add(u64::from(*c).wrapping_mul(*lane));
-        }
-        sum
-    }
-
-    /// Calls `found` with the fingerprint of each chosen gram.
+    /// The fingerprints of all chosen grams, in the order of the text; neighbours are never the same gram.
     ///
     /// Any 24 characters in a row contain one that is chosen by them alone, wherever they stand: that is the guarantee. Winnowing
     /// (Schleimer, Wilkerson, Aiken 2003) with mod-sampling (Groot Koerkamp, Pibiri 2024) as the choice: 5 of 21 grams are
-    /// kept instead of 1 of 3, with the same guarantee.
-    pub fn fingerprints(&self, chars: &[u32], mut found: impl FnMut(u64)) {
-        if chars.len() < COPY_CHARS_MIN {
-            return;
-        }
-        let base = self.chooser;
-        let out = base.wrapping_pow(CHOOSER_CHARS as u32);
-        // The order of sub-grams, in a ring that always holds those of the window.
-        let mut ring = [u64::MAX; 32];
-        let mut rolling = chars[..CHOOSER_CHARS - 1].iter().fold(0u64, |sum, c| sum.wrapping_mul(base).wrapping_add(u64::from(*c)));
-        let (mut least, mut least_at) = (u64::MAX, 0);
-        let mut last_chosen = usize::MAX;
-        for end in CHOOSER_CHARS - 1..chars.len() {
-            let at = end + 1 - CHOOSER_CHARS;
-            rolling = rolling.wrapping_mul(base).wrapping_add(u64::from(chars[end]));
-            if at > 0 {
-                rolling = rolling.wrapping_sub(u64::from(chars[at - 1]).wrapping_mul(out));
-            }
-            let order = (rolling ^ (rolling >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            ring[at % 32] = order;
-            if order < least {
-                (least, least_at) = (order, at);
-            }
-            let Some(start) = (at + 1).checked_sub(CHOOSERS) else { continue };
-            if least_at < start {
-                (least, least_at) = (u64::MAX, start);
-                for candidate in start..=at {
-                    let order = ring[candidate % 32];
-                    if order < least {
-                        (least, least_at) = (order, candidate);
-                    }
+    /// kept instead of 1 of 3, with the same guarantee. Chosen first and hashed afterwards: either loop is without a branch that
+    /// a processor would have to guess.
+    pub fn fingerprints(&self, chars: &[u8], places: &mut Vec<u32>, prints: &mut Vec<u64>) {
+        self.choose(chars, places);
+        prints.extend(places.iter().map(|place| {
+            let gram: &[u8; GRAM_CHARS] = chars[*place as usize..].first_chunk().expect("a gram is chosen within its window");
+            self.hash(Role::Copy, gram)
+        }));
+    }
+
+    /// Where the chosen grams begin.
+    ///
+    /// The least sub-gram of each window, by the method of van Herk (1992): in blocks as long as a window, whose least is that of
+    /// the end of one block or of the beginning of the next.
+    fn choose(&self, chars: &[u8], places: &mut Vec<u32>) {
+        places.clear();
+        let Some(windows) = (chars.len() + 1).checked_sub(COPY_CHARS_MIN).filter(|windows| *windows > 0) else { return };
+        places.reserve(windows / 3);
+        let mut chosen = u32::MAX;
+        let mut packed = chars[..CHOOSER_CHARS - 1].iter().fold(0u64, |packed, c| packed << 8 | u64::from(*c));
+        // The least of each end of the block before, and where.
+        let mut ends = [(u64::MAX, 0u32); CHOOSERS];
+        let mut block = [0u64; CHOOSERS];
+        let mut first = 0u32;
+        for fresh in chars[CHOOSER_CHARS - 1..].chunks(CHOOSERS) {
+            let (mut least, mut least_at) = (u64::MAX, 0u32);
+            for ((at, c), order) in (0u32..).zip(fresh).zip(&mut block) {
+                packed = (packed << 8 | u64::from(*c)) & CHOOSER_MASK;
+                // Less than `u64::MAX`, which stands for nothing.
+                *order = packed.wrapping_mul(self.chooser) >> 1;
+                // Of equals the first one counts, in this loop and in the next: else the choice would depend on the place.
+                (least, least_at) = if *order < least { (*order, at) } else { (least, least_at) };
+                // From here on in units of the block before, where the window begins: at its offset `start`.
+                let start = at + 1;
+                let (end, end_at) = ends.get(start as usize).copied().unwrap_or((u64::MAX, 0));
+                let offset = if end <= least { end_at - start } else { least_at + CHOOSERS as u32 - start };
+                let place = (first + start).wrapping_sub(CHOOSERS as u32) .wrapping_add(offset % WINDOW_GRAMS as u32);
+                if place != chosen && first + start >= CHOOSERS as u32 {
+                    chosen = place;
+                    places.push(place);
                 }
             }
-            let chosen = start + (least_at - start) % WINDOW_GRAMS;
-            if chosen != last_chosen {
-                last_chosen = chosen;
-                found(self.sip(0, &[self.mixed(&chars[chosen..chosen + GRAM_CHARS])]));
+            let mut end = (u64::MAX, 0);
+            for at in (0..fresh.len()).rev() {
+                end = if block[at] <= end.0 { (block[at], at as u32) } else { end };
+                ends[at] = end;
             }
+            first += CHOOSERS as u32;
         }
     }
 }

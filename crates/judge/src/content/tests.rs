@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
 
 use super::*;
 
@@ -43,12 +44,13 @@ enum Disguise {
     Decomposed,
     Composed,
     ZeroWidth,
+    Marked,
     FullWidth,
 }
 
-const DISGUISES: [Disguise; 9] = [
+const DISGUISES: [Disguise; 10] = [
     Disguise::None, Disguise::Upper, Disguise::Lower, Disguise::Spaced, Disguise::Wrapped, Disguise::Decomposed, Disguise::Composed,
-    Disguise::ZeroWidth, Disguise::FullWidth,
+    Disguise::ZeroWidth, Disguise::Marked, Disguise::FullWidth,
 ];
 
 fn disguise(how: Disguise, text: &str) -> String {
@@ -61,6 +63,7 @@ fn disguise(how: Disguise, text: &str) -> String {
         Disguise::Decomposed => text.nfd().collect(),
         Disguise::Composed => text.nfkc().collect(),
         Disguise::ZeroWidth => text.chars().flat_map(|c| [c, '\u{200B}']).collect(),
+        Disguise::Marked => text.chars().flat_map(|c| [c, '\u{323}', '\u{301}']).collect(),
         Disguise::FullWidth => text.chars().map(|c| if ('!'..='~').contains(&c) { char::from_u32(u32::from(c) + 0xFEE0).unwrap() } else { c }).collect(),
     }
 }
@@ -130,7 +133,7 @@ fn stretch(text: &str, start: prop::sample::Index) -> Option<String> {
     let mut stretch = String::new();
     for c in text[from..].chars() {
         stretch.push(c);
-        if stretch.nfkc().filter(|c| !c.is_whitespace() && !c.is_control()).count() >= COPY_CHARS_MIN {
+        if stretch.nfkc().filter(|c| !c.is_whitespace() && !c.is_control() && canonical_combining_class(*c) == 0).count() >= COPY_CHARS_MIN {
             return Some(stretch);
         }
     }
@@ -172,6 +175,14 @@ proptest! {
         prop_assert!(is_found(&item, &parts), "{code:?} {parts:?}");
     }
 
+    /// The fast normal form is the defined one, however gaps and what is dropped lie between each other.
+    #[test]
+    fn the_fast_normal_form_is_the_defined_one(text in "([a-zA-Z \n]|[é\u{301}\u{323}\u{200B}\u{FF9E}\u{344}½ﷺ´\u{FFFD}한ǖΐ]|\\PC){0,40}") {
+        let normal = normalise(&text);
+        prop_assert_eq!(&normal.dense, &defined(&text).chars().map(normal::byte_of).collect::<Vec<_>>());
+        prop_assert_eq!(normal.words().flatten().count(), normal.dense.len());
+    }
+
     /// A naive twin that keeps both texts says the same about plain text, but for copies of 20 to 23 characters, which are luck.
     #[test]
     fn a_naive_comparison_agrees(item in "[abAB ]{0,80}", outgoing in "[abAB ]{0,80}") {
@@ -198,15 +209,19 @@ proptest! {
     }
 }
 
+/// The normal form by its definition, without a fast way.
+fn defined(text: &str) -> String {
+    text.chars().flat_map(normal::folded).collect()
+}
+
 #[test]
 fn the_normal_form_of_every_character_survives_case_and_itself() {
-    let dense = |text: &str| normalise(text).dense;
     for c in (0..=0x10FFFF).filter_map(char::from_u32) {
-        let form = dense(&c.to_string());
-        let again: String = form.iter().filter_map(|c| char::from_u32(*c)).collect();
-        assert_eq!(dense(&again), form, "{c:?} again");
-        assert_eq!(dense(&c.to_uppercase().to_string()), form, "{c:?} in upper case");
-        assert_eq!(dense(&c.to_lowercase().to_string()), form, "{c:?} in lower case");
+        let form = defined(&c.to_string());
+        assert_eq!(defined(&form), form, "{c:?} again");
+        assert_eq!(defined(&c.to_uppercase().to_string()), form, "{c:?} in upper case");
+        assert_eq!(defined(&c.to_lowercase().to_string()), form, "{c:?} in lower case");
+        assert_eq!(normalise(&c.to_string()).dense, form.chars().map(normal::byte_of).collect::<Vec<_>>(), "{c:?}, its bytes");
     }
 }
 
@@ -231,7 +246,7 @@ fn unrelated_texts_with_common_phrases_share_nothing() {
 #[test]
 fn dates_times_years_prices_and_plain_words_are_no_tokens() {
     for common in [
-        "2026", "12:30", "2026-03-14", "14.03.2026", "03/14/2026", "2026-03-14T10:15:00Z", "20260314", "$1,250.00", "1.250.000", "12345.67", "EUR 99",
+        "2026", "12:30", "2026-03-14", "14.03.2026", "03/14/2026", "2026-03-14T10:15Z", "20260314", "$1,250.00", "1.250.000", "12345.67", "EUR 99",
         "17 people", "v1.2.3", "2025-2026", "Q3-2026", "ISO27001", "1 234 567", "confidentiality", "well-known", "10-11 March",
     ] {
         let item = format!("In the long report about everything we read {common} and then went on to other things entirely.");
@@ -350,8 +365,8 @@ fn an_item_that_is_too_long_makes_every_search_truncated() {
 #[test]
 fn a_sketch_is_frozen_by_key_and_text() {
     let text = "Account DE89 3704 0044 0532 0130 00 of Ana Silva is closed.";
-    insta::assert_snapshot!(serde_json::to_string(&sketch(&key(), text)).unwrap(), @r#"{"copies":"NUvENu9kixX8fX0nN/+hLtrfPoD81LSKKurx0AJxuaCzzM6+D6WJo0rAEhK1NbvYobEDXJffJ/M","tokens":"0gjykFeM/oDN0G0sErwKlQ"}"#);
-    insta::assert_snapshot!(serde_json::to_string(&sketch(&key(), "Budget: 4.2 M")).unwrap(), @r#"{"whole":{"chars":11,"head":10873,"hash":5977197071224248178}}"#);
+    insta::assert_snapshot!(serde_json::to_string(&sketch(&key(), text)).unwrap(), @r#"{"copies":"hAtNzJlu8hW3rvAF8o/xGYvooogtt7R6zLR28gy9k4GYdmT3s9Nyh1PvrAmho3ibYthzLfneAqk","tokens":"0gjykFeM/oDN0G0sErwKlQ"}"#);
+    insta::assert_snapshot!(serde_json::to_string(&sketch(&key(), "Budget: 4.2 M")).unwrap(), @r#"{"whole":{"chars":11,"head":61020,"hash":727390319690747088}}"#);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!
 //! It knows shapes, not keys, items or meanings.
 
-use super::normal::OTHER;
+use super::normal::is_other;
 
 /// Digits that a number needs to be worth remembering.
 const NUMBER_DIGITS_MIN: usize = 6;
@@ -30,15 +30,33 @@ pub(super) enum Side {
     Outgoing,
 }
 
-/// Calls `found` with each token of a text (its form with one space per gap), folded to what is compared.
-pub(super) fn tokens(side: Side, spaced: &[u8], mut found: impl FnMut(&[u8])) {
+/// Whether a byte stands in words that hold no value: letters, and the punctuation of prose.
+pub(super) fn is_prose(byte: u8) -> bool {
+    PROSE[usize::from(byte)]
+}
+
+const PROSE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let is = byte as u8;
+        table[byte] = is.is_ascii_lowercase() || is_other(is) || matches!(is, b',' | b'.' | b'\'' | b'"');
+        byte += 1;
+    }
+    table
+};
+
+/// Calls `found` with each token of a normalised text, given word by word, folded to what is compared.
+pub(super) fn tokens<'a>(side: Side, words: impl Iterator<Item = &'a [u8]>, mut found: impl FnMut(&[u8])) {
     let mut chain = Chain::default();
     let mut named = false;
-    for word in spaced.split(|byte| *byte == b' ') {
+    for word in words {
         // Most words are letters alone and end here.
-        let plain = word.iter().all(|byte| byte.is_ascii_lowercase() || *byte == OTHER || matches!(byte, b',' | b'.' | b'\'' | b'"'));
+        let plain = word.iter().all(|byte| is_prose(*byte));
         if plain && !named && word.len() < SECRET_CHARS_MIN {
-            chain.push(side, word, &mut found);
+            if !chain.groups.is_empty() {
+                chain.push(side, word, &mut found);
+            }
             named = is_secret_name(word);
             continue;
         }
@@ -80,13 +98,19 @@ fn is_joined(byte: u8) -> bool {
 
 /// Without the punctuation around it.
 fn trim(word: &[u8]) -> &[u8] {
-    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == OTHER;
+    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || is_other(*byte);
     let (Some(start), Some(end)) = (word.iter().position(inner), word.iter().rposition(inner)) else { return &[] };
     &word[start..=end]
 }
 
+/// Whether the letters of a word end in a name of [`SECRET_NAMES`], whatever stands between them: `api_key:`, `db.password=`.
 fn is_secret_name(word: &[u8]) -> bool {
     if word.len() < 3 || word.len() > 40 {
+        return false;
+    }
+    let mut letters = word.iter().rev().filter(|byte| byte.is_ascii_lowercase());
+    // The last two letters of the names: most words end here.
+    if !matches!((letters.next(), letters.next()), (Some(b'd'), Some(b'r' | b'w')) | (Some(b'e'), Some(b's' | b'd')) | (Some(b't' | b'y'), Some(b'e')) | (Some(b'n'), Some(b'e' | b'i'))) {
         return false;
     }
     let letters: Vec<u8> = word.iter().copied().filter(u8::is_ascii_lowercase).collect();
@@ -205,7 +229,7 @@ struct Chain {
 
 impl Chain {
     fn push(&mut self, side: Side, word: &[u8], found: &mut impl FnMut(&[u8])) {
-        if !word.iter().any(u8::is_ascii_digit) && !(word.len() == 4 && !self.groups.is_empty()) {
+        if !(word.len() == 4 && !self.groups.is_empty()) && !word.iter().any(u8::is_ascii_digit) {
             return self.flush(side, found);
         }
         let inner = trim(word);
@@ -224,6 +248,9 @@ impl Chain {
     }
 
     fn flush(&mut self, side: Side, found: &mut impl FnMut(&[u8])) {
+        if self.groups.is_empty() {
+            return;
+        }
         let mut token = Vec::new();
         for first in 0..self.groups.len() {
             token.clear();

@@ -42,20 +42,104 @@ pub(super) fn unwrap_one(text: &str) -> impl Iterator<Item = (View, String)> {
     layers.into_iter().filter_map(|(view, layer)| Some((view, layer(text)?)))
 }
 
+/// Whether a text has a character that begins an escape.
+pub(super) fn has_escapes(text: &str) -> bool {
+    text.bytes().any(|byte| matches!(byte, b'\\' | b'%' | b'+' | b'&'))
+}
+
+/// Bytes that a copy of 24 characters has at least before it is encoded (only ligatures and fractions have more characters than
+/// bytes: the rest is reserve): what is encoded as one and split over arguments joins to a run of that many.
+const SPLIT_BYTES_MIN: usize = 16;
+
+/// How a run of digits of hexadecimal and of base64 goes on over the ends of a text, in digits.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Runs {
+    hex: Run,
+    base64: Run,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Run {
+    head: usize,
+    tail: usize,
+    /// Whether it is one from end to end.
+    through: bool,
+}
+
+impl Run {
+    fn of(text: &str, is_digit: impl Fn(u8) -> bool, goes_on: impl Fn(u8) -> bool) -> Self {
+        let count = |bytes: &mut dyn Iterator<Item = u8>| {
+            let (mut digits, mut through) = (0, true);
+            for byte in bytes {
+                if is_digit(byte) {
+                    digits += 1;
+                } else if !goes_on(byte) {
+                    through = false;
+                    break;
+                }
+            }
+            (digits, through)
+        };
+        let ((head, through), (tail, _)) = (count(&mut text.bytes()), count(&mut text.bytes().rev()));
+        Self { head, tail, through }
+    }
+
+    fn then(self, next: Self) -> Self {
+        Self {
+            head: if self.through { self.head + next.head } else { self.head },
+            tail: if next.through { self.tail + next.tail } else { next.tail },
+            through: self.through && next.through,
+        }
+    }
+}
+
+impl Runs {
+    pub fn of(text: &str) -> Self {
+        Self {
+            hex: Run::of(text, |byte| nibble(byte).is_some(), is_between_hex),
+            base64: Run::of(text, |byte| sextet(byte).is_some(), |byte| matches!(byte, b'\r' | b'\n')),
+        }
+    }
+
+    /// Joined with what comes behind: whether the two make a run that may be an encoded copy, and the runs of both.
+    pub fn then(self, next: Self) -> (bool, Self) {
+        let is_long = self.hex.tail + next.hex.head >= 2 * SPLIT_BYTES_MIN || self.base64.tail + next.base64.head >= SPLIT_BYTES_MIN * 4 / 3;
+        (is_long, Self { hex: self.hex.then(next.hex), base64: self.base64.then(next.base64) })
+    }
+}
+
+/// Digits of a word that may itself be encoded, in an item.
+const WORD_MIN: usize = 24;
+
+fn in_word(byte: u8) -> bool {
+    sextet(byte).is_some() || byte == b'='
+}
+
+/// Whether a text has a word of [`WORD_MIN`] digits: such a word covers one of each so many places.
+fn has_long_word(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    (WORD_MIN - 1..bytes.len()).step_by(WORD_MIN).any(|place| {
+        let before = bytes[..place].iter().rev().take(WORD_MIN).take_while(|byte| in_word(**byte)).count();
+        let after = bytes[place..].iter().take(WORD_MIN).take_while(|byte| in_word(**byte)).count();
+        after > 0 && before + after >= WORD_MIN
+    })
+}
+
 /// The runs of an item that are themselves encoded, decoded.
 pub(super) fn decoded_runs(text: &str) -> Option<String> {
-    const LONG: usize = 24;
+    if !has_long_word(text) {
+        return None;
+    }
     let encoded = |word: &str| {
         let bytes = word.as_bytes();
-        bytes.len() >= LONG && bytes.iter().all(|byte| sextet(*byte).is_some() || *byte == b'=')
-            && bytes.iter().any(u8::is_ascii_digit) && bytes.iter().any(u8::is_ascii_alphabetic)
+        bytes.len() >= WORD_MIN && bytes.iter().all(|byte| in_word(*byte)) && bytes.iter().any(u8::is_ascii_digit) && bytes.iter().any(u8::is_ascii_alphabetic)
     };
     let mut runs = String::new();
     let boundary = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ':' | ';' | '<' | '>' | '(' | ')');
     let mut open = false;
     for word in text.split(boundary) {
         // The last line of a wrapped run is shorter.
-        if encoded(word) || (open && word.len() >= 2 && word.bytes().all(|byte| sextet(byte).is_some() || byte == b'=')) {
+        if encoded(word) || (open && word.len() >= 2 && word.bytes().all(in_word)) {
             runs.push_str(word);
             open = encoded(word);
         } else if !word.is_empty() && open | !runs.is_empty() {
@@ -75,7 +159,12 @@ pub(super) fn decoded_runs(text: &str) -> Option<String> {
 }
 
 fn nibble(byte: u8) -> Option<u8> {
-    u8::try_from(char::from(byte).to_digit(16)?).ok()
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
 }
 
 fn json(text: &str) -> Option<String> {
@@ -111,6 +200,9 @@ fn json(text: &str) -> Option<String> {
 }
 
 fn percent(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return None;
+    }
     let bytes = text.as_bytes();
     let escape = |at: usize| Some(nibble(*bytes.get(at + 1)?)? << 4 | nibble(*bytes.get(at + 2)?)?);
     bytes.iter().enumerate().any(|(at, byte)| *byte == b'%' && escape(at).is_some()).then(|| {
@@ -184,7 +276,29 @@ fn html(text: &str) -> Option<String> {
     })
 }
 
+/// What may stand between the digits of hexadecimal.
+fn is_between_hex(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'\\' | b':' | b'-' | b',' | b';' | b'%' | b'_' | b'x' | b'X')
+}
+
+/// Whether a text has a run of `min` digits, with what may stand between them.
+fn has_hex(text: &str, min: usize) -> bool {
+    let mut run = 0;
+    text.bytes().any(|byte| {
+        if nibble(byte).is_some() {
+            run += 1;
+        } else if !is_between_hex(byte) {
+            run = 0;
+        }
+        run >= min
+    })
+}
+
 fn hex(text: &str) -> Option<String> {
+    // Two digits make a byte, and fewer bytes than that are no text.
+    if !has_hex(text, 2 * STRETCH_CHARS_MIN) {
+        return None;
+    }
     let mut out = String::new();
     let mut run: Vec<u8> = Vec::new();
     let mut before = 0;
@@ -223,15 +337,47 @@ fn sextet(byte: u8) -> Option<u8> {
     }
 }
 
+/// Whether a short run is a word of some language: small letters, perhaps after a capital. What has a number, an address or a
+/// secret behind it has more kinds of digits; what is long is no word.
+fn is_word(run: &[u8]) -> bool {
+    // As in `has_base64`.
+    run.len() < SPLIT_BYTES_MIN * 4 / 3 && run[1..].iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'+' | b'/'))
+}
+
+/// Whether a text has a run that is worth decoding; may say yes where there is none.
+fn has_base64(text: &str) -> bool {
+    let (mut run, mut is_word) = (0, true);
+    let (mut spaces, mut broken) = (false, false);
+    text.bytes().any(|byte| {
+        if sextet(byte).is_some() {
+            if spaces && !broken {
+                (run, is_word) = (0, true);
+            }
+            (spaces, broken) = (false, false);
+            is_word &= run == 0 || !(byte.is_ascii_uppercase() || byte.is_ascii_digit());
+            run += 1;
+        } else if byte.is_ascii_whitespace() {
+            spaces = true;
+            broken |= matches!(byte, b'\r' | b'\n');
+        } else {
+            (run, is_word) = (0, true);
+        }
+        run >= if is_word { SPLIT_BYTES_MIN * 4 / 3 } else { RUN_MIN }
+    })
+}
+
 fn base64_runs(text: &str) -> Option<String> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &STANDARD,
         GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
+    if !has_base64(text) {
+        return None;
+    }
     let mut out = String::new();
     let mut run: Vec<u8> = Vec::new();
     let mut finish = |run: &mut Vec<u8>| {
-        if run.len() >= RUN_MIN {
+        if run.len() >= RUN_MIN && !is_word(run) {
             for offset in 0..4 {
                 let digits = &run[offset..];
                 let digits = if digits.len() % 4 == 1 { &digits[..digits.len() - 1] } else { digits };
