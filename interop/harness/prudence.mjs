@@ -41,14 +41,6 @@ export async function startPrudence(bin, targets, { refusedTool, mode = "enforce
   }
 }
 
-/** A command line that a client starts itself: the gateway around one server on standard streams. */
-export async function wrapWithPrudence(bin, target) {
-  const gate = await prepare(bin, [target], { mode: "enforce" });
-  const token = await startTask(gate);
-  const args = ["--config", gate.config, "wrap", "--task-token", token, "--upstream", NAMES[0], "--", target.command, ...target.args];
-  return { command: bin, args, stop: gate.remove };
-}
-
 async function prepare(bin, targets, { refusedTool, mode }) {
   const folder = await mkdtemp(join(tmpdir(), "interop-gate-"));
   const gate = {

@@ -123,7 +123,7 @@ def checks(session):
     everything = {
         "server-described": described,
         "call-text": lambda: session.call("echo", {"message": "zwölf \u2028 \U0001f510"}),
-        "call-numbers": lambda: session.call("get-sum", {"a": 0.1, "b": 1e21}),
+        "call-numbers": lambda: session.call("get-sum", {"a": 0.5, "b": 9007199254740990}),
         "call-image": lambda: session.call("get-tiny-image"),
         "call-structured": lambda: session.call("get-structured-content", {"location": "Chicago"}),
         "call-bad-arguments": lambda: session.call("get-sum", {"a": "not a number"}),

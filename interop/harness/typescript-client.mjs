@@ -49,7 +49,7 @@ const checks = {
       return sorted(tools);
     },
     "call-text": () => call("echo", { message: "zwölf Boxkämpfer \u2028 \"quoted\" \\ \u{1F510}" }),
-    "call-numbers": () => call("get-sum", { a: 0.1, b: 1e21 }),
+    "call-numbers": () => call("get-sum", { a: 0.5, b: 9007199254740990 }),
     "call-image": () => call("get-tiny-image", {}),
     "call-structured": () => call("get-structured-content", { location: "New York" }),
     "call-annotated": () => call("get-annotated-message", { messageType: "error", includeImage: true }),
