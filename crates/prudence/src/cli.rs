@@ -59,6 +59,16 @@ pub enum Output {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Play the incident of March 2026: under plain access control, under Prudence, and its benign twin.
+    #[command(after_help = "Needs nothing and leaves nothing behind.\n\nExample:\n  prudence demo --keep      and then try calls of your own")]
+    Demo {
+        /// Leave everything running until interrupted, and say how to try calls of one's own.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Serve the workplace of the demonstration, for a parent process.
+    #[command(hide = true)]
+    DemoWorkplace,
     /// Write a commented prudence.toml, with keys, into a folder.
     #[command(after_help = "Nothing that is there is overwritten.\n\nExample:\n  prudence init gate && prudence --config gate/prudence.toml config check")]
     Init {

@@ -39,6 +39,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Global { config, output } = cli.global;
     let context = Context { config, output };
     match cli.command {
+        Command::Demo { keep } => crate::demo::run(output == Output::Json, keep).await.map(|()| ExitCode::SUCCESS),
+        Command::DemoWorkplace => crate::demo::serve_workplace().await.map(|()| ExitCode::SUCCESS),
         Command::Init { folder } => init::run(&context, &folder),
         Command::Config(command) => config::run(&context, command),
         Command::Task(command) => task::run(&context, command).await,

@@ -1,0 +1,70 @@
+//! What Prudence is told about the workplace: its people, groups, access lists and classifications, as the workplace's own records have them.
+
+use anyhow::{Context as _, Result};
+use judge::directory::{AgentRecord, DestinationRecord, DirectoryDocument, GrantRecord, ItemRecord, PersonRecord, Status};
+use judge::effect::Effect;
+use judge::event::Bundle;
+use judge::label::Integrity;
+use judge::name::{GroupId, PrincipalId, ResourceId};
+use judge::policy::PolicySources;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use workplace::{Directory, Record};
+
+/// The agent of the story.
+pub const AGENT: &str = "helper";
+/// The group of everyone in the workplace.
+const EVERYONE: &str = "@everyone";
+
+/// The configuration for a workplace with this directory and these records.
+pub fn bundle(directory: &Directory, records: &[Record]) -> Result<Bundle> {
+    let mut document = DirectoryDocument::default();
+    for id in directory.people.keys() {
+        document.people.push(PersonRecord {
+            id: principal(id)?,
+            addresses: Vec::new(),
+            clearance: None,
+            categories: BTreeSet::new(),
+            status: Status::Active,
+        });
+    }
+    for (name, members) in &directory.groups {
+        document.groups.insert(GroupId::parse(name)?, members.clone());
+    }
+    document.agents.push(AgentRecord {
+        id: principal(AGENT)?,
+        owner: principal(workplace::script::REQUESTER)?,
+        purpose: "engineering help".to_owned(),
+    });
+    for record in records {
+        let id = ResourceId::parse(&record.id)?;
+        let owner = record.owner.as_deref().map(principal).transpose()?;
+        match record.classification.as_deref() {
+            None => document.destinations.push(DestinationRecord { id, audience: record.readers.clone(), owner, known: true }),
+            Some(level) => document.items.push(ItemRecord {
+                id,
+                readers: Some(record.readers.clone()),
+                classification: serde_json::from_value(level.into()).with_context(|| format!("the classification `{level}`"))?,
+                categories: record.categories.iter().map(|category| Arc::from(category.as_str())).collect(),
+                purposes: None,
+                integrity: Integrity::Untrusted,
+                owner,
+            }),
+        }
+    }
+    // Plain access control, as the workplace has it: every employee and the assistant may use everything the tools offer.
+    let all: BTreeSet<Effect> = Effect::ALL.into();
+    for to in [EVERYONE, AGENT] {
+        document.grants.push(GrantRecord {
+            to: to.to_owned(),
+            may: all.clone(),
+            on: vec!["*".to_owned()],
+            kind: judge::directory::STANDING.to_owned(),
+        });
+    }
+    Ok(Bundle { directory: document, policies: PolicySources::shipped(), content_key: String::new() })
+}
+
+fn principal(id: &str) -> Result<PrincipalId> {
+    PrincipalId::parse(id).with_context(|| format!("`{id}` as a name"))
+}
