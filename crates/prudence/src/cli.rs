@@ -79,6 +79,16 @@ pub enum Command {
     /// Check the configuration, or say what can be in it.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Put the gateway in front of the configured servers.
+    #[command(after_help = SERVE_HELP)]
+    Serve {
+        /// Listen here instead of at the configured address.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: Option<std::net::SocketAddr>,
+    },
+    /// Put the gateway around one server that a client starts itself (stdio to stdio).
+    #[command(after_help = WRAP_HELP)]
+    Wrap(Wrap),
     /// Start, show and end tasks.
     #[command(subcommand)]
     Task(TaskCommand),
@@ -91,12 +101,65 @@ pub enum Command {
     /// Check and list norms, and the facts that they speak of.
     #[command(subcommand)]
     Norm(NormCommand),
+    /// Write, accept and check tool contracts.
+    #[command(subcommand)]
+    Contract(ContractCommand),
+    /// Run scenarios: what happened somewhere, and what must be answered.
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  prudence completions bash > ~/.local/share/bash-completion/completions/prudence")]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+const SERVE_HELP: &str = "\
+Agents connect to http://ADDRESS:PORT/mcp with `Authorization: Bearer TASK-TOKEN` (see `prudence task start`).
+The log goes to standard error: PRUDENCE_LOG=info,gateway=debug chooses what, PRUDENCE_LOG_FORMAT=json how.";
+
+const WRAP_HELP: &str = "\
+The client's configuration names prudence instead of the server, and the server behind `--`:
+
+  prudence wrap --requester bo --agent helper --purpose engineering --upstream files -- npx -y @modelcontextprotocol/server-filesystem .
+
+The task comes from --task-token, from PRUDENCE_TASK_TOKEN, or is started with --requester, --agent and --purpose and ends with the client.
+The contract is that of the configured upstream of the same name, or --contract.";
+
+/// `prudence wrap`.
+#[derive(Debug, Args)]
+pub struct Wrap {
+    /// A task token, instead of a task of its own.
+    #[arg(long, env = "PRUDENCE_TASK_TOKEN", hide_env_values = true, value_name = "TOKEN", conflicts_with_all = ["requester", "agent", "purpose"])]
+    pub task_token: Option<String>,
+    /// The person for whom the agent works.
+    #[arg(long, value_name = "PERSON", requires_all = ["agent", "purpose"])]
+    pub requester: Option<PrincipalId>,
+    /// The agent.
+    #[arg(long, value_name = "AGENT")]
+    pub agent: Option<PrincipalId>,
+    /// What for.
+    #[arg(long)]
+    pub purpose: Option<String>,
+    /// Who the answer is for; left out, the requester alone.
+    #[arg(long, value_name = "WHO", value_delimiter = ',')]
+    pub address: Vec<String>,
+    /// How long the task runs at most.
+    #[arg(long, default_value = "8h", value_name = "SPAN")]
+    pub lease: Span,
+    /// The server's name in contracts and in the ledger.
+    #[arg(long, default_value = "wrapped", value_name = "NAME")]
+    pub upstream: String,
+    /// The server's contract.
+    #[arg(long, value_name = "FILE")]
+    pub contract: Option<PathBuf>,
+    /// Decide and record everything, and stop nothing.
+    #[arg(long)]
+    pub observe: bool,
+    /// The server and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 /// `prudence config …`.
@@ -325,3 +388,53 @@ pub enum NormCommand {
     },
 }
 
+/// `prudence contract …`.
+#[derive(Debug, Subcommand)]
+pub enum ContractCommand {
+    /// Write a contract from a server's list of tools, with every guess marked.
+    #[command(after_help = "Example:\n  prudence contract draft files --out contracts/files.toml")]
+    Draft {
+        /// The configured upstream.
+        upstream: String,
+        /// Write it here, where nothing is yet; left out, to standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Accept what the contract says of these tools, and pin their definitions by digest.
+    Accept {
+        /// The configured upstream.
+        upstream: String,
+        /// Which tools and resources; left out, all that the contract has.
+        names: Vec<String>,
+        /// Who accepts; left out, the user of this machine.
+        #[arg(long, value_name = "WHO", env = "USER", default_value = "operator")]
+        by: String,
+    },
+    /// What changed in the server's tools since they were accepted.
+    Diff {
+        /// The configured upstream.
+        upstream: String,
+    },
+    /// Check contract files, or those of all configured upstreams.
+    Check {
+        /// Which files.
+        files: Vec<PathBuf>,
+    },
+}
+
+/// `prudence scenario …`.
+#[derive(Debug, Subcommand)]
+pub enum ScenarioCommand {
+    /// Run scenario files, and compare every answer with what must be answered.
+    Run {
+        /// Which.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The grants alone: what ordinary access control would have let through.
+        #[arg(long)]
+        baseline: bool,
+        /// A folder of norms, in place of the shipped ones.
+        #[arg(long, value_name = "FOLDER")]
+        norms: Option<PathBuf>,
+    },
+}

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod demo;
 mod failure;
+mod gate;
 mod render;
 
 use std::process::ExitCode;

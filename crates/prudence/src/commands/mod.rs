@@ -2,11 +2,15 @@
 
 mod approvals;
 mod config;
+mod contract;
 pub mod history;
 mod init;
 mod ledger;
 mod norm;
+mod scenario;
+mod serve;
 mod task;
+mod wrap;
 
 #[cfg(test)]
 pub use init::TEMPLATE;
@@ -43,10 +47,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::DemoWorkplace => crate::demo::serve_workplace().await.map(|()| ExitCode::SUCCESS),
         Command::Init { folder } => init::run(&context, &folder),
         Command::Config(command) => config::run(&context, command),
+        Command::Serve { listen } => serve::run(&context, listen).await,
+        Command::Wrap(wrap) => wrap::run(&context, wrap).await,
         Command::Task(command) => task::run(&context, command).await,
         Command::Approvals(command) => approvals::run(&context, command).await,
         Command::Ledger(command) => ledger::run(&context, command),
         Command::Norm(command) => norm::run(&context, command),
+        Command::Contract(command) => contract::run(&context, command).await,
+        Command::Scenario(command) => scenario::run(&context, command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "prudence", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -47,6 +47,18 @@ impl Loaded {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    load_with(path, true)
+}
+
+/// The same, where the contract files that it names need not be there yet.
+///
+/// # Errors
+/// Everything else that is wrong with it.
+pub fn load_before_contracts(path: &Path) -> Result<Loaded, Problems> {
+    load_with(path, false)
+}
+
+fn load_with(path: &Path, contracts: bool) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();
     let main_text = Text::read(path, None, &mut problems);
     let main = main_text.as_ref().and_then(|text| TomlFile::parse(text, &mut problems));
@@ -66,7 +78,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         files.push(directory);
     }
     check_server(&settings, &files[0], &mut problems);
-    check_upstreams(path, &settings, &files[0], &mut problems);
+    check_upstreams(contracts.then_some(path), &settings, &files[0], &mut problems);
     let policies = policies(path, &settings, &files[0], &mut problems);
     let bundle = Bundle { directory: settings.document(), policies, ..Bundle::default() };
     if let Err(errors) = judge::state::check(&bundle) {
@@ -294,7 +306,7 @@ fn check_server(settings: &Settings, file: &TomlFile<'_>, problems: &mut Problem
     }
 }
 
-fn check_upstreams(path: &Path, settings: &Settings, file: &TomlFile<'_>, problems: &mut Problems) {
+fn check_upstreams(contracts_beside: Option<&Path>, settings: &Settings, file: &TomlFile<'_>, problems: &mut Problems) {
     for (at, upstream) in settings.upstreams.iter().enumerate() {
         let number = at.to_string();
         let span = |key: &str| file.span(&["upstreams", &number, key]).or_else(|| file.span(&["upstreams", &number]));
@@ -327,7 +339,7 @@ fn check_upstreams(path: &Path, settings: &Settings, file: &TomlFile<'_>, proble
         if let Some(prefix) = upstream.prefix.as_ref().filter(|prefix| prefix.contains(gateway::NAME_SEPARATOR) || prefix.ends_with('_')) {
             report(format!("prefix `{prefix}` of upstream `{name}` holds `__` or ends with `_`"), "a name like `a__b` could then mean either", "prefix");
         }
-        if let Some(contract) = &upstream.contract {
+        if let (Some(path), Some(contract)) = (contracts_beside, &upstream.contract) {
             let at = beside(path, contract);
             if !at.is_file() {
                 report(

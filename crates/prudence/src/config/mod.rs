@@ -12,8 +12,8 @@ mod span;
 #[cfg(test)]
 mod tests;
 
-pub use load::{Loaded, load, policy_problems, read_policies};
-pub use problem::Problems;
+pub use load::{Loaded, load, load_before_contracts, policy_problems, read_policies};
+pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use span::Span;
 

@@ -2,8 +2,6 @@
 
 mod ask;
 mod event;
-#[cfg(test)]
-mod tests;
 
 pub use ask::ask;
 pub use event::{decision, line, observed};

@@ -1,0 +1,144 @@
+//! `prudence serve`: the gateway, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use contract::Standing;
+use gateway::Gateway;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, print, print_json};
+use crate::assemble::{self, House, configuration};
+use crate::cli::Output;
+use crate::config::settings::{Mode, Upstream};
+use crate::failure::Failure;
+use crate::gate;
+use crate::render::{BAD, BOLD, DIM, GOOD, Table, WARN, count};
+
+/// Runs the command.
+///
+/// # Errors
+/// When something that it needs cannot be opened.
+pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
+    let loaded = configuration(&context.config)?;
+    if loaded.settings.upstreams.is_empty() {
+        return Err(Failure::Helpless {
+            sentence: format!("`{}` has no upstream, so there is nothing to stand in front of", loaded.path.display()),
+            help: "add an `[[upstreams]]` block; `prudence init` shows two".to_owned(),
+        }
+        .into());
+    }
+    let contracts = gate::contracts(&loaded)?;
+    let config = gate::config(&loaded.settings)?;
+    let listen = match listen {
+        Some(listen) => listen,
+        None => loaded.settings.server.listen.parse().context("`server.listen`")?,
+    };
+    let house = assemble::open(loaded)?;
+    house.configure().await?;
+    house.engine.settle().await?;
+    let gateway = Gateway::new(config, house.engine.clone(), contracts, gate::believed(&house.issuer)).map_err(|errors| gate::wrong(&errors))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
+    let shutdown = CancellationToken::new();
+    tokio::spawn(stop_on_signal(shutdown.clone())?);
+    let address = listener.local_addr()?;
+    let serving = gateway.serve_http(listener, shutdown.clone());
+    // The gateway answers while the servers behind it are still being asked what they have.
+    tokio::join!(serving, banner(context, &house, address, &shutdown));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Cancels on the first interrupt or termination; a second one ends the program at once.
+fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if shutdown.is_cancelled() {
+                std::process::exit(130);
+            }
+            shutdown.cancel();
+        }
+    })
+}
+
+/// Says where it is, what is behind it, and where to look next. Nobody has to read it: the gateway serves all the same.
+async fn banner(context: &Context, house: &House, address: SocketAddr, shutdown: &CancellationToken) {
+    let settings = &house.loaded.settings;
+    let shown = match context.output {
+        Output::Json => print_json(&serde_json::json!({ "listening": format!("http://{address}/mcp"), "upstreams": settings.upstreams.len() })),
+        Output::Text => print(&format!("{BOLD}prudence{BOLD:#} listens at {GOOD}http://{address}/mcp{GOOD:#}\n{}", observing(house))),
+    };
+    if shown.is_err() || context.output == Output::Json {
+        return;
+    }
+    let mut table = Table::new(&["upstream", "tools", ""]);
+    for upstream in &settings.upstreams {
+        let standing = tokio::select! {
+            standing = standing(house, upstream) => standing,
+            () = shutdown.cancelled() => return,
+        };
+        let plain = anstyle::Style::new();
+        match standing {
+            Ok((tools, text, good)) => table.row(vec![(upstream.name.clone(), BOLD), (tools.to_string(), plain), (text, if good { GOOD } else { WARN })]),
+            Err(error) => table.row(vec![(upstream.name.clone(), BOLD), ("–".to_owned(), plain), (format!("{error:#}"), BAD)]),
+        }
+    }
+    let _ = print(&format!(
+        "\n{}\n{DIM}prudence task start …        a token for an agent\nprudence approvals list      what waits for a person\nprudence ledger show -f      what happens{DIM:#}\n",
+        table.render()
+    ));
+}
+
+/// Loudly, what is not stopped.
+fn observing(house: &House) -> String {
+    let settings = &house.loaded.settings;
+    let upstreams = settings.upstreams.iter().filter(|upstream| upstream.mode == Mode::Observe).map(|upstream| format!("upstream {}", upstream.name));
+    let agents = settings.agents.iter().filter(|agent| agent.mode == Mode::Observe).map(|agent| format!("agent {}", agent.id));
+    let observed: Vec<String> = upstreams.chain(agents).collect();
+    if observed.is_empty() {
+        return String::new();
+    }
+    format!(
+        "{BAD}ONLY OBSERVING{BAD:#} {}: everything is decided and recorded, {WARN}nothing is stopped{WARN:#} (`prudence ledger report`)\n",
+        observed.join(", ")
+    )
+}
+
+/// How many tools an upstream has, and how they stand to their contract.
+async fn standing(house: &House, upstream: &Upstream) -> anyhow::Result<(usize, String, bool)> {
+    let shown = gate::shown(upstream, &house.loaded.settings.limits).await?;
+    let Some(file) = &upstream.contract else {
+        return Ok((shown.tools.len(), "no contract: every call is refused (`prudence contract draft`)".to_owned(), false));
+    };
+    let mut problems = crate::config::Problems::default();
+    let Some(contracts) = gate::contract(&upstream.name, &house.loaded.beside(file), &mut problems)? else {
+        anyhow::bail!("its contract has {} problems", problems.count())
+    };
+    let (mut accepted, mut draft, mut changed, mut unknown) = (0, 0, 0, 0);
+    for (_, standing) in shown.standings(&contracts) {
+        match standing {
+            Standing::Accepted => accepted += 1,
+            Standing::Draft => draft += 1,
+            Standing::Changed { .. } => changed += 1,
+            Standing::Unknown => unknown += 1,
+        }
+    }
+    let mut parts = vec![format!("{accepted} accepted")];
+    for (number, word) in [(draft, "draft"), (changed, "changed"), (unknown, "without a contract")] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    let refused = draft + changed + unknown;
+    if refused > 0 {
+        parts.push(format!("{} refused (`prudence contract diff {}`)", count(refused, "tool is", "tools are"), upstream.name));
+    }
+    Ok((shown.tools.len(), parts.join(", "), refused == 0))
+}

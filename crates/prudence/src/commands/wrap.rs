@@ -1,0 +1,82 @@
+//! `prudence wrap`: the gateway around one server, between the standard streams of a client and those of the server.
+
+use std::process::ExitCode;
+
+use engine::NewTask;
+use gateway::{Gateway, TransportConfig, UpstreamConfig};
+use judge::task::Budget;
+
+use super::Context;
+use crate::assemble::{self, configuration};
+use crate::cli::Wrap;
+use crate::config::Problems;
+use crate::failure::Failure;
+use crate::gate;
+
+/// Runs the command. Standard output belongs to the protocol.
+///
+/// # Errors
+/// When there is no task, or something that it needs cannot be opened.
+pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
+    let loaded = configuration(&context.config)?;
+    let settings = &loaded.settings;
+    let known = settings.upstreams.iter().find(|upstream| upstream.name == wrap.upstream);
+    let file = wrap.contract.clone().or_else(|| known.and_then(|known| known.contract.as_deref()).map(|file| loaded.beside(file)));
+    let mut problems = Problems::default();
+    let contracts = match &file {
+        Some(file) => gate::contract(&wrap.upstream, file, &mut problems)?,
+        None => None,
+    };
+    if problems.count() > 0 {
+        return Err(Failure::from(problems).into());
+    }
+    let (command, args) = wrap.command.split_first().expect("clap demands one");
+    // The server is started as the client would have started it, with the environment that the client gave to us.
+    let transport = TransportConfig::Stdio { command: command.clone(), args: args.to_vec(), env: std::env::vars().collect() };
+    let mut upstream = UpstreamConfig { prefix: Some(String::new()), ..UpstreamConfig::new(&wrap.upstream, transport) };
+    let observed = wrap.observe || known.is_some_and(|known| known.mode == crate::config::settings::Mode::Observe);
+    if observed {
+        upstream.mode = gateway::Mode::Observe;
+        tracing::warn!("only observing: everything is decided and recorded, nothing is stopped");
+    }
+    upstream.uri_prefixes = known.map(|known| known.uri_prefixes.clone()).unwrap_or_default();
+    let config = gateway::GatewayConfig { upstreams: vec![upstream], ..gate::config(&crate::config::settings::Settings { upstreams: Vec::new(), ..settings.clone() })? };
+    let house = assemble::open(loaded)?;
+    house.configure().await?;
+    let (token, own_task) = token(&house, &wrap).await?;
+    let gateway = Gateway::new(config, house.engine.clone(), contracts.into_iter().collect(), gate::believed(&house.issuer))
+        .map_err(|errors| gate::wrong(&errors))?;
+    let served = gateway.serve_stdio(tokio::io::stdin(), tokio::io::stdout(), &token).await;
+    if let Some(task) = own_task {
+        house.engine.end_task(&task).await?;
+    }
+    served?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The token that was given, or that of a task of our own, which ends with the client.
+async fn token(house: &assemble::House, wrap: &Wrap) -> anyhow::Result<(String, Option<judge::name::TaskId>)> {
+    if let Some(token) = &wrap.task_token {
+        return Ok((token.clone(), None));
+    }
+    let (Some(requester), Some(agent), Some(purpose)) = (&wrap.requester, &wrap.agent, &wrap.purpose) else {
+        return Err(Failure::Helpless {
+            sentence: "there is no task in which the agent works".to_owned(),
+            help: "give --requester, --agent and --purpose, or --task-token (`prudence wrap --help`)".to_owned(),
+        }
+        .into());
+    };
+    let new = NewTask {
+        requester: requester.clone(),
+        agent: agent.clone(),
+        purpose: purpose.clone(),
+        words: None,
+        address: wrap.address.clone(),
+        effects: None,
+        resources: None,
+        budget: Budget::default(),
+        lease_ms: wrap.lease.ms(),
+    };
+    let (task, token) = super::task::start(house, new).await?;
+    Ok((token, Some(task.id)))
+}

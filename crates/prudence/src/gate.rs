@@ -1,0 +1,272 @@
+//! From settings to a gateway: upstreams with their secrets, contracts, limits, and which tokens are believed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use contract::{Contracts, Standing};
+use engine::{Clock, Engine, NewTask, Node, Options};
+use gateway::{Gateway, GatewayConfig, RefusalForm, TokenKeys, TransportConfig, UpstreamConfig};
+use judge::directory::{AgentRecord, DirectoryDocument, PersonRecord, Status};
+use judge::event::Bundle;
+use judge::name::PrincipalId;
+use judge::policy::PolicySources;
+use judge::task::Budget;
+use ledger::MemoryLedger;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+use crate::config::settings::{Limits, Mode, Refusal, Settings, Upstream};
+use crate::config::{Loaded, Problems};
+use crate::failure::Failure;
+use authority::{Issuer, Keys};
+
+/// How long a server may take to list what it has.
+const LIST_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+/// Pages of a list that are read.
+const PAGES_MAX: usize = 100;
+/// Bytes on their way between the gateway and its list's reader.
+const PIPE_BYTES: usize = 64 << 10;
+/// The revision in which a server is asked for its lists.
+const REVISION: &str = "2025-11-25";
+
+/// The gateway's configuration, with the secrets that the settings name.
+///
+/// # Errors
+/// A variable of the environment that is not there.
+pub fn config(settings: &Settings) -> anyhow::Result<GatewayConfig> {
+    let upstreams: Result<Vec<UpstreamConfig>, _> = settings.upstreams.iter().map(upstream).collect();
+    Ok(GatewayConfig {
+        upstreams: upstreams?,
+        refusal: match settings.policies.refusal {
+            Refusal::ToolResult => RefusalForm::ToolResult,
+            Refusal::JsonRpcError => RefusalForm::JsonRpcError,
+        },
+        observed_agents: settings.agents.iter().filter(|agent| agent.mode == Mode::Observe).map(|agent| agent.id.to_string()).collect(),
+        hosts: settings.server.hosts.clone(),
+        origins: settings.server.origins.clone(),
+        limits: limits(&settings.limits),
+    })
+}
+
+/// One upstream of the settings.
+///
+/// # Errors
+/// A variable of the environment that is not there.
+pub fn upstream(settings: &Upstream) -> anyhow::Result<UpstreamConfig> {
+    let name = &settings.name;
+    let variable = |variable: &String| {
+        std::env::var(variable).map_err(|_| Failure::Helpless {
+            sentence: format!("upstream `{name}` needs the environment variable `{variable}`, which is not set"),
+            help: format!("export {variable}=…"),
+        })
+    };
+    let transport = match (&settings.url, &settings.command) {
+        (Some(url), _) => {
+            let headers: Result<Vec<_>, Failure> = settings.headers_from_env.iter().map(|(header, from)| Ok((header.clone(), variable(from)?))).collect();
+            TransportConfig::Http { url: url.clone(), headers: headers? }
+        }
+        (None, command) => {
+            let mut env: Vec<(String, String)> = settings.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            for name in &settings.env_from {
+                env.push((name.clone(), variable(name)?));
+            }
+            TransportConfig::Stdio { command: command.clone().unwrap_or_default(), args: settings.args.clone(), env }
+        }
+    };
+    Ok(UpstreamConfig {
+        name: name.clone(),
+        prefix: settings.prefix.clone(),
+        transport,
+        mode: match settings.mode {
+            Mode::Enforce => gateway::Mode::Enforce,
+            Mode::Observe => gateway::Mode::Observe,
+        },
+        uri_prefixes: settings.uri_prefixes.clone(),
+    })
+}
+
+fn limits(limits: &Limits) -> gateway::Limits {
+    gateway::Limits {
+        body_bytes_max: limits.body_bytes_max,
+        header_bytes_max: limits.header_bytes_max,
+        connections_max: limits.connections_max,
+        sessions_max: limits.sessions_max,
+        session_idle: limits.session_idle.duration(),
+        read_time_max: limits.read_time_max.duration(),
+        result_bytes_max: limits.result_bytes_max,
+        answer_time_max: limits.answer_time_max.duration(),
+        shutdown_time_max: limits.shutdown_time_max.duration(),
+        definitions_age_max: limits.definitions_age_max.duration(),
+        ..gateway::Limits::default()
+    }
+}
+
+/// The tokens that a gateway of this issuer believes.
+pub fn believed(issuer: &Issuer) -> TokenKeys {
+    TokenKeys {
+        keys: issuer.verifying().clone(),
+        issuer: issuer.name().to_owned(),
+        audience: issuer.name().to_owned(),
+        leeway_s: authority::tokens::LEEWAY_S,
+    }
+}
+
+/// The contracts of all upstreams that have one.
+///
+/// # Errors
+/// Everything that is wrong in any of the files.
+pub fn contracts(loaded: &Loaded) -> anyhow::Result<Vec<Contracts>> {
+    let mut problems = Problems::default();
+    let mut contracts = Vec::new();
+    for upstream in &loaded.settings.upstreams {
+        if let Some(file) = &upstream.contract {
+            contracts.extend(contract(&upstream.name, &loaded.beside(file), &mut problems)?);
+        }
+    }
+    if problems.count() == 0 { Ok(contracts) } else { Err(Failure::from(problems).into()) }
+}
+
+/// One contract file; nothing when it has problems, which are noted.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn contract(upstream: &str, path: &Path, problems: &mut Problems) -> anyhow::Result<Option<Contracts>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("`{}`", path.display()))?;
+    match Contracts::parse(upstream, &text) {
+        Ok(contracts) => Ok(Some(contracts)),
+        Err(errors) => {
+            let found = errors
+                .into_iter()
+                .map(|error| crate::config::Problem { message: format!("{}: {}", error.place, error.message), help: error.help, span: Some(error.span) })
+                .collect();
+            problems.add(&path.display().to_string(), &text.into(), found);
+            Ok(None)
+        }
+    }
+}
+
+/// What a server shows: tools, and resources with their templates, each as it sent it.
+pub struct Shown {
+    /// Definitions of tools.
+    pub tools: Vec<Value>,
+    /// Resources and templates.
+    pub resources: Vec<Value>,
+}
+
+impl Shown {
+    /// How each tool stands to its contract, by name.
+    pub fn standings(&self, contracts: &Contracts) -> Vec<(String, Standing)> {
+        self.tools.iter().map(|tool| (tool["name"].as_str().unwrap_or_default().to_owned(), contracts.check(tool))).collect()
+    }
+}
+
+/// Asks a server for its lists, through a gateway of its own that only observes and forgets everything: so that every transport is
+/// the same, and every definition comes as the server sent it.
+///
+/// # Errors
+/// When the server cannot be reached, or does not answer in time.
+pub async fn shown(settings: &Upstream, bounds: &Limits) -> anyhow::Result<Shown> {
+    let mut upstream = upstream(settings)?;
+    upstream.prefix = Some(String::new());
+    upstream.mode = gateway::Mode::Observe;
+    let name = upstream.name.clone();
+    let (engine, issuer, token) = observer().await?;
+    let config = GatewayConfig { upstreams: vec![upstream], limits: limits(bounds), ..GatewayConfig::default() };
+    let gateway = Gateway::new(config, engine, Vec::new(), believed(&issuer)).map_err(|errors| wrong(&errors))?;
+    let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+    let (their_in, their_out) = tokio::io::split(theirs);
+    let serving = tokio::spawn(async move { gateway.serve_stdio(their_in, their_out, &token).await });
+    let asked = tokio::time::timeout(LIST_TIME_MAX, ask(ours)).await;
+    serving.abort();
+    asked.with_context(|| format!("upstream `{name}` did not list its tools within {} s", LIST_TIME_MAX.as_secs()))?.with_context(|| format!("upstream `{name}`"))
+}
+
+/// What is wrong with a gateway's configuration, in one error.
+pub fn wrong(errors: &[gateway::ConfigError]) -> anyhow::Error {
+    anyhow::anyhow!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// An engine that keeps nothing, in which one person's agent runs one task.
+async fn observer() -> anyhow::Result<(Engine, Issuer, String)> {
+    let (person, agent) = (PrincipalId::parse("operator")?, PrincipalId::parse("prudence")?);
+    let directory = DirectoryDocument {
+        people: vec![PersonRecord { id: person.clone(), addresses: Vec::new(), clearance: None, categories: Default::default(), status: Status::Active }],
+        agents: vec![AgentRecord { id: agent.clone(), owner: person.clone(), purpose: String::new() }],
+        ..DirectoryDocument::default()
+    };
+    let keys = Keys::ephemeral()?;
+    let engine = Engine::open(Arc::new(MemoryLedger::default()), keys.content.clone(), Clock::System, Node::alone(), Options::default())?;
+    engine.configure(Bundle { directory, policies: PolicySources::shipped(), ..Bundle::default() }).await?;
+    let task = engine
+        .start_task(NewTask {
+            requester: person,
+            agent: agent.clone(),
+            purpose: "reading lists".to_owned(),
+            words: None,
+            address: Vec::new(),
+            effects: None,
+            resources: None,
+            budget: Budget::default(),
+            lease_ms: 10 * 60 * 1000,
+        })
+        .await?;
+    let issuer = Issuer::new("prudence", &keys);
+    let token = issuer.task_token(&task, &[agent], engine.now())?;
+    Ok((engine, issuer, token))
+}
+
+/// The few requests of a client that only wants lists.
+async fn ask(stream: tokio::io::DuplexStream) -> anyhow::Result<Shown> {
+    let (read, mut write) = tokio::io::split(stream);
+    let mut lines = BufReader::new(read).lines();
+    let mut next = 0_u64;
+    let mut request = async |method: &str, params: Value| -> anyhow::Result<Result<Value, Value>> {
+        next += 1;
+        let id = next;
+        write.write_all(format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).as_bytes()).await?;
+        while let Some(line) = lines.next_line().await? {
+            let mut answer: Value = serde_json::from_str(&line)?;
+            // Anything else is a notification, or a question that nobody is here to answer.
+            if answer["id"] == id && answer.get("method").is_none() {
+                if method == "initialize" {
+                    write.write_all(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n").await?;
+                }
+                return Ok(if answer.get("error").is_some() { Err(answer["error"].take()) } else { Ok(answer["result"].take()) });
+            }
+        }
+        anyhow::bail!("it ended before it answered `{method}`")
+    };
+    let client = json!({ "name": "prudence", "version": env!("CARGO_PKG_VERSION") });
+    let server = request("initialize", json!({ "protocolVersion": REVISION, "capabilities": {}, "clientInfo": client })).await?;
+    let server = server.map_err(|error| anyhow::anyhow!("it refused to begin: {}", error["message"]))?;
+    let mut shown = Shown { tools: Vec::new(), resources: Vec::new() };
+    let lists = [
+        ("tools", "tools/list", "tools"),
+        ("resources", "resources/list", "resources"),
+        ("resources", "resources/templates/list", "resourceTemplates"),
+    ];
+    for (capability, method, member) in lists {
+        if server["capabilities"].get(capability).is_none() {
+            continue;
+        }
+        let mut cursor = Value::Null;
+        for _ in 0..PAGES_MAX {
+            let params = if cursor.is_null() { json!({}) } else { json!({ "cursor": cursor }) };
+            let mut page = match request(method, params).await? {
+                Ok(page) => page,
+                // A server with resources need not have templates.
+                Err(error) if capability == "tools" => anyhow::bail!("it refused `{method}`: {}", error["message"]),
+                Err(_) => break,
+            };
+            if let Value::Array(items) = page[member].take() {
+                if member == "tools" { &mut shown.tools } else { &mut shown.resources }.extend(items);
+            }
+            cursor = page["nextCursor"].take();
+            if cursor.is_null() {
+                break;
+            }
+        }
+    }
+    Ok(shown)
+}

@@ -1,0 +1,100 @@
+//! The built program, as somebody types it: from an empty folder to a task, and to a ledger that holds.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn prudence(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_prudence"))
+        .args(args)
+        .current_dir(folder)
+        .env_remove("PRUDENCE_CONFIG")
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("the program was built")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn done(folder: &Path, args: &[&str]) -> String {
+    let output = prudence(folder, args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    text(&output)
+}
+
+fn begun() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    done(folder.path(), &["init"]);
+    folder
+}
+
+#[test]
+fn from_an_empty_folder_to_a_task_and_a_ledger_that_holds() {
+    let folder = begun();
+    let at = folder.path();
+    assert!(done(at, &["config", "check"]).contains("is right"));
+    let started: serde_json::Value =
+        serde_json::from_str(&done(at, &["-o", "json", "task", "start", "--requester", "bo", "--agent", "helper", "--purpose", "engineering"]))
+            .expect("json");
+    assert_eq!(started["token"].as_str().expect("a token").split('.').count(), 3);
+    let task = started["task"].as_str().expect("an id");
+    assert!(done(at, &["task", "list"]).contains("running"));
+    assert!(done(at, &["task", "show", task]).contains("engineering"));
+    assert_eq!(done(at, &["approvals", "list"]), "nothing waits for an answer\n");
+    assert!(done(at, &["task", "end", task]).contains("ended"));
+    let verified: serde_json::Value = serde_json::from_str(&done(at, &["-o", "json", "ledger", "verify"])).expect("json");
+    assert_eq!(verified["entries"], 3, "configured, started, ended");
+    let head = format!("{}:{}", verified["head"]["seq"], verified["head"]["hash"].as_str().expect("a hash"));
+    done(at, &["ledger", "verify", "--head", &head]);
+    assert_eq!(done(at, &["ledger", "show", "--task", task]).lines().count(), 2);
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let folder = begun();
+    let before = std::fs::read(folder.path().join("keys/signing.pem")).expect("a key");
+    let again = prudence(folder.path(), &["init"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(std::fs::read(folder.path().join("keys/signing.pem")).expect("a key"), before);
+}
+
+#[test]
+fn exit_codes_are_those_that_the_help_names() {
+    let folder = begun();
+    let at = folder.path();
+    let code = |args: &[&str]| prudence(at, args).status.code();
+    assert_eq!(code(&["--help"]), Some(0));
+    assert_eq!(code(&["approvals", "show", "nothing"]), Some(1), "there is no ledger yet");
+    assert_eq!(code(&["tusk"]), Some(2));
+    assert_eq!(code(&["task", "start", "--requester", "nobody", "--agent", "helper", "--purpose", "x"]), Some(5));
+    std::fs::write(at.join("wrong.toml"), "[server]\nlisen = 1\n").expect("own file");
+    assert_eq!(code(&["config", "check", "wrong.toml"]), Some(3));
+    let wrong_head = format!("1:{}", "0".repeat(64));
+    assert_eq!(code(&["ledger", "verify", "--head", &wrong_head]), Some(4));
+}
+
+#[test]
+fn keys_that_others_can_read_are_refused_with_what_helps() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = begun();
+    let key = folder.path().join("keys/signing.pem");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("own file");
+    let refused = prudence(folder.path(), &["config", "check"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("chmod 600"));
+}
+
+#[test]
+fn what_is_piped_has_no_escapes() {
+    let folder = begun();
+    for args in [&["config", "check"][..], &["norm", "list"], &["norm", "facts"], &["--help"]] {
+        assert!(!done(folder.path(), args).contains('\u{1b}'), "{args:?}");
+    }
+}
+
+#[test]
+fn the_help_is_worth_reading() {
+    let folder = begun();
+    insta::assert_snapshot!(done(folder.path(), &["--help"]));
+}
