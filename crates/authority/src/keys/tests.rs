@@ -1,3 +1,5 @@
+//! Key files: for their owner alone, never overwritten, never shown.
+
 use super::*;
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,3 +1,5 @@
+//! Tokens: what they say, for how long, and that neither kind is taken for the other.
+
 use super::*;
 use judge::name::TaskId;
 use judge::task::Budget;
