@@ -2,6 +2,7 @@
 //!
 //! It refuses to know the gateway: what an agent calls and how is decided elsewhere. Here stands who may speak for whom, and for how long.
 
+pub mod api;
 pub mod keys;
 pub mod tokens;
 pub mod view;

@@ -43,6 +43,16 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone())?);
+    if let Some(api) = house.loaded.settings.server.api_listen {
+        let listener = TcpListener::bind(api).await.with_context(|| format!("cannot listen at {api}"))?;
+        let router = authority::api::router(house.engine.clone(), house.issuer.clone(), house.keys.operator.clone());
+        let stop = shutdown.clone();
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await {
+                tracing::error!(%error, "the api ended");
+            }
+        });
+    }
     let address = listener.local_addr()?;
     let serving = gateway.serve_http(listener, shutdown.clone());
     // The gateway answers while the servers behind it are still being asked what they have.

@@ -72,8 +72,11 @@ pub struct DirectorySettings {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Address and port for agents (`/mcp`) and for people and programs (`/v1`). Keep it on the loopback address unless something in front of it speaks TLS.
+    /// Address and port for agents (`/mcp`). Keep it on the loopback address unless something in front of it speaks TLS.
     pub listen: String,
+    /// Address and port for people and programs (`/v1`: approvals, tasks). Left out: there is no such door. Keep it on the loopback address likewise.
+    #[schemars(with = "Option<String>")]
+    pub api_listen: Option<std::net::SocketAddr>,
     /// The name under which tokens are issued, and for which they must be meant.
     #[schemars(length(min = 1, max = 256))]
     pub name: String,
@@ -95,6 +98,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8787".to_owned(),
+            api_listen: None,
             name: "prudence".to_owned(),
             store: "prudence.db".to_owned(),
             signing_key: "keys/signing.pem".to_owned(),
