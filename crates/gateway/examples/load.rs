@@ -54,7 +54,8 @@ struct Part {
 impl Part {
     fn start(args: &[&str]) -> Self {
         let program = std::env::current_exe().expect("this program");
-        let mut process = Command::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts again");
+        let mut process =
+            Command::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts again");
         let mut address = String::new();
         let out = process.stdout.take().expect("its output is ours");
         std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut address).expect("it says its address");
@@ -91,7 +92,12 @@ async fn compare(connections: usize, time: Duration) {
     let folder = tempfile::tempdir().expect("a place for the ledger");
     let gateway = Part::start(&["gateway", &upstream.address, &folder.path().join("ledger").to_string_lossy()]);
     let token = gateway.said.clone();
-    for (name, part, connections) in [("direct", &upstream, 1), ("gateway", &gateway, 1), ("direct", &upstream, connections), ("gateway", &gateway, connections)] {
+    for (name, part, connections) in [
+        ("direct", &upstream, 1),
+        ("gateway", &gateway, 1),
+        ("direct", &upstream, connections),
+        ("gateway", &gateway, connections),
+    ] {
         drive(&part.address, &token, connections, Duration::from_millis(500)).await;
         let (before, started) = (part.cpu_s(), Instant::now());
         let mut latencies = drive(&part.address, &token, connections, time).await;
@@ -129,7 +135,11 @@ async fn drive(address: &str, token: &str, connections: usize, time: Duration) -
                     let started = Instant::now();
                     stream.write_all(request.as_bytes()).await.expect("it reads");
                     let (head, body) = message(&mut stream).await.expect("it answers");
-                    assert!(head.starts_with("HTTP/1.1 200") && body.starts_with(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\""), "{head}{}", String::from_utf8_lossy(&body));
+                    assert!(
+                        head.starts_with("HTTP/1.1 200") && body.starts_with(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\""),
+                        "{head}{}",
+                        String::from_utf8_lossy(&body)
+                    );
                     latencies.push(started.elapsed());
                 }
                 latencies
@@ -196,6 +206,7 @@ fn key() -> SigningKey {
     SigningKey::from_seed("load", &[3; 32]).expect("a seed")
 }
 
+#[expect(clippy::disallowed_methods, reason = "tokens are made outside of the engine")]
 fn token(task: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let claims = Claims {
@@ -216,7 +227,8 @@ fn token(task: &str) -> String {
 /// An engine on a ledger on disk, with the shipped norms, and a task.
 async fn engine(ledger: &str) -> (Engine, String) {
     let ledger = SqliteLedger::open(ledger).expect("a new ledger");
-    let engine = Engine::open(Arc::new(ledger), ContentKey::new([1; 16]), Clock::System, Node::alone(), Options::default()).expect("an empty ledger");
+    let engine = Engine::open(Arc::new(ledger), ContentKey::new([1; 16]), Clock::System, Node::alone(), Options::default())
+        .expect("an empty ledger");
     let directory = json!({
         "people": [{"id": "bo"}],
         "agents": [{"id": "helper", "owner": "bo"}],
@@ -224,7 +236,10 @@ async fn engine(ledger: &str) -> (Engine, String) {
         "grants": [{"to": "bo", "may": ["read"], "on": ["*"]}, {"to": "helper", "may": ["read"], "on": ["*"]}]
     });
     let directory = serde_json::from_value(directory).expect("a directory");
-    engine.configure(Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() }).await.expect("a sound configuration");
+    engine
+        .configure(Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() })
+        .await
+        .expect("a sound configuration");
     let name = |text| PrincipalId::parse(text).expect("a name");
     let new = NewTask {
         requester: name("bo"),

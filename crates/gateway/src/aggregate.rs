@@ -74,7 +74,8 @@ impl Core {
         if headers.contains_key(LAST_EVENT_ID) && resumed.is_none() {
             return Answer::error(StatusCode::BAD_REQUEST, None, -32600, "expected a `last-event-id` that this gateway gave");
         }
-        let wanted: Vec<usize> = self.open_links(scope).filter(|index| resumed.as_ref().is_none_or(|(only, _)| only == index)).collect();
+        let wanted: Vec<usize> =
+            self.open_links(scope).filter(|index| resumed.as_ref().is_none_or(|(only, _)| only == index)).collect();
         let opened = wanted.into_iter().map(|index| {
             let mut headers = headers.clone();
             if let Some((_, id)) = &resumed {
@@ -178,7 +179,12 @@ impl Core {
             }
         }
         let Some(versions) = common.filter(|versions| !versions.is_empty()) else {
-            return Answer::error(StatusCode::BAD_REQUEST, up.frame.id(), -32601, "the servers behind this gateway speak no revision in common");
+            return Answer::error(
+                StatusCode::BAD_REQUEST,
+                up.frame.id(),
+                -32601,
+                "the servers behind this gateway speak no revision in common",
+            );
         };
         let mut result = json!({
             "resultType": "complete",
@@ -195,7 +201,9 @@ impl Core {
     async fn list(self: &Arc<Self>, up: &Upward<'_>, list: List) -> Answer {
         let pages: Vec<(usize, Option<String>)> = match up.frame.at(CURSOR).map(cursor_pages) {
             Some(Some(pages)) => pages.into_iter().map(|(index, cursor)| (index, Some(cursor))).collect(),
-            Some(None) => return Answer::error(StatusCode::OK, up.frame.id(), -32602, "expected a cursor that this gateway gave"),
+            Some(None) => {
+                return Answer::error(StatusCode::OK, up.frame.id(), -32602, "expected a cursor that this gateway gave");
+            }
             None => self.open_links(up.scope).map(|index| (index, None)).collect(),
         };
         let asked = pages.into_iter().filter(|(index, _)| *index < self.upstreams.len()).map(|(index, cursor)| {
@@ -217,7 +225,9 @@ impl Core {
                     let array = frame.at(&format!("/result/{}", list.member())).unwrap_or("[]");
                     let raw: Vec<&RawValue> = serde_json::from_str(array).unwrap_or_default();
                     items.extend(raw.into_iter().map(|item| item.get().to_owned()));
-                    let cursor = frame.at("/result/nextCursor").and_then(|cursor| serde_json::from_str::<Option<String>>(cursor).ok().flatten());
+                    let cursor = frame
+                        .at("/result/nextCursor")
+                        .and_then(|cursor| serde_json::from_str::<Option<String>>(cursor).ok().flatten());
                     next.extend(cursor.map(|cursor| (part.index, cursor)));
                 }
                 // A server without this kind of thing need not know the method.
@@ -232,7 +242,11 @@ impl Core {
             };
         }
         let cursor = if next.is_empty() { String::new() } else { format!(",\"nextCursor\":\"{}\"", cursor_of(&next)) };
-        let caching = if crate::mcp_fields::is_modern(&up.frame) { r#""resultType":"complete","ttlMs":0,"cacheScope":"private","# } else { "" };
+        let caching = if crate::mcp_fields::is_modern(&up.frame) {
+            r#""resultType":"complete","ttlMs":0,"cacheScope":"private","#
+        } else {
+            ""
+        };
         let result = format!("{{{caching}\"{}\":[{}]{cursor}}}", list.member(), items.join(","));
         match Frame::answer(up.frame.id().unwrap_or("0"), &result, &self.result_frames) {
             Ok(frame) => Answer::frame(StatusCode::OK, &frame),
@@ -247,7 +261,9 @@ impl Core {
             match part.answer {
                 Ok(frame) if frame.kind() == Kind::Result => return Answer::frame(StatusCode::OK, &frame),
                 Ok(frame) => answer = answer.or(Some(Answer::frame(StatusCode::OK, &frame))),
-                Err(failure) => answer = answer.or(Some(Answer::failed(&self.upstreams[part.index].name, up.frame.id(), &failure))),
+                Err(failure) => {
+                    answer = answer.or(Some(Answer::failed(&self.upstreams[part.index].name, up.frame.id(), &failure)))
+                }
             }
         }
         answer.unwrap_or_else(|| Answer::error(StatusCode::OK, up.frame.id(), -32601, "method not found"))
@@ -255,7 +271,8 @@ impl Core {
 
     async fn subscribe(self: &Arc<Self>, up: &Upward<'_>) -> Answer {
         const URIS: &str = "/params/notifications/resourceSubscriptions";
-        let uris: Vec<String> = subscribed_uris(&up.frame).map(|uris| uris.into_iter().map(|uri| uri.into_owned()).collect()).unwrap_or_default();
+        let uris: Vec<String> =
+            subscribed_uris(&up.frame).map(|uris| uris.into_iter().map(|uri| uri.into_owned()).collect()).unwrap_or_default();
         let asked = self.open_links(up.scope).map(|index| {
             let own: Vec<&String> = uris.iter().filter(|uri| self.by_uri(up.scope, uri) == Some(index)).collect();
             let frame = if up.frame.at(URIS).is_some() {
@@ -301,7 +318,10 @@ impl Core {
             subscription_member(),
             Value::Object(honoured)
         );
-        let ended = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{}":{id}}}}}}}"#, subscription_member());
+        let ended = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{}":{id}}}}}}}"#,
+            subscription_member()
+        );
         let first = stream::iter([Event::of_frame(acknowledged.as_bytes())]);
         let last = stream::iter([Event::of_frame(ended.as_bytes())]);
         Answer::events(first.chain(stream::select_all(streams)).chain(last).boxed())
@@ -317,7 +337,9 @@ impl Core {
             }
             let whole = match reply.body {
                 ReplyBody::Empty => return Err(Failure::Unusable("an empty answer".to_owned())),
-                ReplyBody::Whole(body) => Frame::parse(body, &self.result_frames).map_err(|error| Failure::Unusable(error.to_string()))?,
+                ReplyBody::Whole(body) => {
+                    Frame::parse(body, &self.result_frames).map_err(|error| Failure::Unusable(error.to_string()))?
+                }
                 ReplyBody::Events(events) => self.answer_in(events, &frame).await?,
             };
             let answers = whole.kind().is_response() && (whole.id_key() == frame.id_key() || whole.id().is_none());
@@ -337,7 +359,9 @@ impl Core {
             Err(Failure::Lost("the stream ended without an answer".to_owned()))
         };
         let limit = self.config.limits.answer_time_max;
-        tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| Err(Failure::Lost(format!("no answer within {} s", limit.as_secs()))))
+        tokio::time::timeout(limit, wait)
+            .await
+            .unwrap_or_else(|_| Err(Failure::Lost(format!("no answer within {} s", limit.as_secs()))))
     }
 
     fn own_answer(&self, up: &Upward<'_>, result: &Value) -> Answer {
@@ -383,7 +407,9 @@ fn merge(into: &mut Map<String, Value>, from: &Value) {
                 into.insert(name.clone(), value.clone());
             }
             (Some(Value::Object(into)), value) => merge(into, value),
-            (Some(Value::Array(into)), Value::Array(more)) => into.extend(more.iter().filter(|item| !into.contains(item)).cloned().collect::<Vec<_>>()),
+            (Some(Value::Array(into)), Value::Array(more)) => {
+                into.extend(more.iter().filter(|item| !into.contains(item)).cloned().collect::<Vec<_>>())
+            }
             (Some(Value::Bool(into)), Value::Bool(yes)) => *into |= *yes,
             (Some(_), _) => {}
         }

@@ -84,7 +84,8 @@ impl Tokens {
             self.remembered.lock().remove(&hash);
         }
         let TokenKeys { keys, issuer, audience, leeway_s } = &self.believed;
-        let claims = verify(keys, token, &Expected { issuer, audience, now_s, leeway_s: *leeway_s }).map_err(NoCaller::Refused)?;
+        let claims =
+            verify(keys, token, &Expected { issuer, audience, now_s, leeway_s: *leeway_s }).map_err(NoCaller::Refused)?;
         if claims.key_thumbprint.is_some() {
             return Err(NoCaller::Bound);
         }
@@ -122,7 +123,8 @@ impl NoCaller {
                 format!("Bearer realm=\"prudence\", error=\"invalid_token\", error_description=\"{quoted}\"")
             }
         };
-        let challenge = HeaderValue::from_str(&challenge).unwrap_or(HeaderValue::from_static("Bearer realm=\"prudence\", error=\"invalid_token\""));
+        let challenge = HeaderValue::from_str(&challenge)
+            .unwrap_or(HeaderValue::from_static("Bearer realm=\"prudence\", error=\"invalid_token\""));
         answer.headers.insert(WWW_AUTHENTICATE, challenge);
         answer
     }

@@ -1,13 +1,18 @@
 //! A call that must be decided, as the exact frame that will be forwarded, and everything in it that would leave. What it means is the
 //! contract's business.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
 use http::HeaderMap;
 use judge::act::Act;
 use judge::digest::Digest;
 use judge::effect::Effect;
 use judge::name::ToolId;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
 use wire::canonical;
 use wire::frame::Frame;
 use wire::mcp::{Method, ResourceRead, ToolCall};
@@ -64,9 +69,6 @@ pub enum NoCall {
         /// The method.
         method: &'static str,
     },
-    /// It cannot be digested: a number that nobody can write exactly.
-    #[error("{0}")]
-    Digest(String),
     /// No name for records.
     #[error("expected the name of a tool, found a text that is none")]
     Name,
@@ -145,7 +147,8 @@ impl Call {
             }
         }
         for (name, value) in headers {
-            let is_checked = matches!(name.as_str(), "mcp-protocol-version" | "mcp-method" | "mcp-name" | "accept" | "content-type");
+            let is_checked =
+                matches!(name.as_str(), "mcp-protocol-version" | "mcp-method" | "mcp-name" | "accept" | "content-type");
             if !is_checked {
                 texts.push(&String::from_utf8_lossy(value.as_bytes()))?;
             }
@@ -209,12 +212,21 @@ impl Texts<'_> {
     }
 }
 
+/// Equal calls have equal digests, however they are written, and only equal calls. Where canonical JSON cannot tell two numbers apart, the
+/// very text counts instead: then only the same text is the same call.
 fn digest_of(upstream: &str, frame: &Frame) -> Result<Digest, NoCall> {
     let mut params = frame.params();
     if let Value::Object(members) = &mut params {
         members.remove("_meta");
     }
-    let text = canonical::text(&params).map_err(|error| NoCall::Digest(error.to_string()))?;
     let method = frame.method().unwrap_or_default();
-    Ok(Digest::of_parts([upstream.as_bytes(), method.as_bytes(), text.as_bytes()]))
+    let common = [upstream.as_bytes(), method.as_bytes()];
+    if let Ok(text) = canonical::text(&params) {
+        return Ok(Digest::of_parts([&common[..], &[b"canonical", text.as_bytes()]].concat()));
+    }
+    let members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(frame.params_raw().unwrap_or("{}")).map_err(|_| NoCall::Parameters { method: "tools/call" })?;
+    let texts =
+        members.iter().filter(|(name, _)| *name != "_meta").flat_map(|(name, value)| [name.as_bytes(), value.get().as_bytes()]);
+    Ok(Digest::of_parts(common.into_iter().chain([&b"text"[..]]).chain(texts)))
 }

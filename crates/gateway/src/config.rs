@@ -117,7 +117,7 @@ pub struct Limits {
     pub connections_max: usize,
     /// Sessions (and tasks without one) that are remembered at a time.
     pub sessions_max: usize,
-    /// Open event streams in one session at a time.
+    /// Requests and event streams under way in one session, or in one task without a session, at a time.
     pub streams_per_session_max: usize,
     /// A session without traffic is forgotten after this time.
     pub session_idle: Duration,
@@ -141,7 +141,7 @@ impl Default for Limits {
             headers_max: 64,
             connections_max: 1024,
             sessions_max: 1024,
-            streams_per_session_max: 32,
+            streams_per_session_max: 256,
             session_idle: Duration::from_secs(30 * 60),
             read_time_max: Duration::from_secs(30),
             result_bytes_max: 16 << 20,

@@ -52,7 +52,13 @@ impl Link {
 
 impl Core {
     /// How the tool that upstream number `index` calls `name` stands to its contract now; [`Standing::Unknown`] if it is not shown.
-    pub async fn standing(self: &Arc<Self>, up: &Upward<'_>, index: usize, name: &str, headers: &HeaderMap) -> Result<Standing, Failure> {
+    pub async fn standing(
+        self: &Arc<Self>,
+        up: &Upward<'_>,
+        index: usize,
+        name: &str,
+        headers: &HeaderMap,
+    ) -> Result<Standing, Failure> {
         let link = &up.scope.links[index];
         let contracts = self.contracts(index);
         if let Some(standing) = self.known(link, &contracts, name) {
@@ -108,7 +114,8 @@ impl Core {
                     return Err(Failure::Unusable("it lists too many tools, or one twice".to_owned()));
                 }
             }
-            cursor = frame.at("/result/nextCursor").and_then(|cursor| serde_json::from_str::<Option<String>>(cursor).ok().flatten());
+            cursor =
+                frame.at("/result/nextCursor").and_then(|cursor| serde_json::from_str::<Option<String>>(cursor).ok().flatten());
             if cursor.is_none() {
                 return Ok(standings);
             }

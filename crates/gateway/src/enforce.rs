@@ -81,7 +81,7 @@ impl From<NoCall> for Early {
     fn from(no_call: NoCall) -> Self {
         let code = match no_call {
             NoCall::TooMuch => Code::Bounds,
-            NoCall::Parameters { .. } | NoCall::Digest(_) | NoCall::Name => Code::Contract,
+            NoCall::Parameters { .. } | NoCall::Name => Code::Contract,
         };
         Self { code, sentence: no_call.to_string(), remedy: None }
     }
@@ -92,7 +92,13 @@ impl Core {
     ///
     /// # Errors
     /// The answer that the client gets instead. Nothing waits for a person here: an ask is answered at once.
-    pub async fn rule(self: &Arc<Self>, up: &Upward<'_>, index: usize, frame: &Frame, headers: &HeaderMap) -> Result<Permitted, Box<Answer>> {
+    pub async fn rule(
+        self: &Arc<Self>,
+        up: &Upward<'_>,
+        index: usize,
+        frame: &Frame,
+        headers: &HeaderMap,
+    ) -> Result<Permitted, Box<Answer>> {
         let mode = self.mode_of(up.caller, index);
         let call = match Call::of(&self.upstreams[index].name, frame) {
             Ok(call) => call,
@@ -237,10 +243,16 @@ impl Core {
         let contracts = self.contracts(index);
         let mut act = match &call.target {
             Target::Tool { name, arguments } => {
-                let Some(tool) = contracts.tool(name) else { return Err(Early::contract(Standing::Unknown.sentence(name).unwrap_or_default())) };
+                let Some(tool) = contracts.tool(name) else {
+                    return Err(Early::contract(Standing::Unknown.sentence(name).unwrap_or_default()));
+                };
                 let standing = self.standing(up, index, name, headers).await.map_err(|failure| {
                     warn!(upstream = self.upstreams[index].name, %failure, "the definitions of its tools cannot be read");
-                    Early { code: Code::Contract, sentence: format!("the definition of `{name}` cannot be compared with its contract now"), remedy: Some("send the call again when the server answers") }
+                    Early {
+                        code: Code::Contract,
+                        sentence: format!("the definition of `{name}` cannot be compared with its contract now"),
+                        remedy: Some("send the call again when the server answers"),
+                    }
                 })?;
                 if let Some(sentence) = standing.sentence(name) {
                     return Err(Early::contract(sentence));
@@ -248,7 +260,9 @@ impl Core {
                 tool.act(call.tool.clone(), arguments, call.digest())
             }
             Target::Resource { uri } => {
-                let Some(resource) = contracts.resource(uri) else { return Err(Early::contract(format!("no contract says what the resource `{}` is", shown(uri)))) };
+                let Some(resource) = contracts.resource(uri) else {
+                    return Err(Early::contract(format!("no contract says what the resource `{}` is", shown(uri))));
+                };
                 resource.act(call.tool.clone(), uri, call.digest())
             }
         }

@@ -69,10 +69,16 @@ impl Core {
     pub async fn exchange(self: &Arc<Self>, caller: &Caller, inbound: Inbound) -> Answer {
         let Inbound { frame, headers, session } = inbound;
         let opens = frame.kind() == Kind::Request && Method::of(&frame) == Some(Method::Initialize);
-        let scope = match session {
+        // The newer era has no sessions; a session id on its requests is ignored (2026-07-28, "Earlier Streamable HTTP Revisions").
+        let scope = match session.filter(|_| !is_modern(&frame)) {
             None if opens => self.scopes.prepare(&caller.task),
             None if !is_modern(&frame) && !self.works_without_session() => {
-                return Answer::error(StatusCode::BAD_REQUEST, frame.id(), -32600, "expected the header `mcp-session-id` of an initialized session");
+                return Answer::error(
+                    StatusCode::BAD_REQUEST,
+                    frame.id(),
+                    -32600,
+                    "expected the header `mcp-session-id` of an initialized session",
+                );
             }
             session => match self.named_scope(caller, session.as_deref()).await {
                 Ok(scope) => scope,
@@ -96,13 +102,17 @@ impl Core {
             Ok(scope) => scope,
             Err(answer) => return *answer,
         };
+        if session.is_none() && !self.works_without_session() {
+            return Answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+        }
         if self.is_alone() { self.listen_to(&scope, 0, headers).await } else { self.listen_to_all(&scope, headers).await }
     }
 
     /// Opens the stream of one upstream's messages that answer no request.
     pub async fn listen_to(self: &Arc<Self>, scope: &Arc<Scope>, index: usize, headers: HeaderMap) -> Answer {
+        let Ok(open) = scope.open_stream(self.scopes.streams_max()) else { return Answer::too_many(None) };
         match self.upstreams[index].listen(headers, &scope.links[index]).await {
-            Ok(reply) => self.deliver(scope, index, reply, None).await,
+            Ok(reply) => self.deliver(scope, index, reply, None, open).await,
             Err(failure) => Answer::failed(&self.upstreams[index].name, None, &failure),
         }
     }
@@ -116,12 +126,13 @@ impl Core {
         if !self.is_alone() {
             return self.close_all(&scope, &headers).await;
         }
+        let Ok(open) = scope.open_stream(self.scopes.streams_max()) else { return Answer::too_many(None) };
         match self.upstreams[0].close(headers, &scope.links[0]).await {
             Ok(reply) => {
                 if reply.status.is_success() {
                     self.scopes.forget(&scope);
                 }
-                self.deliver(&scope, 0, reply, None).await
+                self.deliver(&scope, 0, reply, None, open).await
             }
             Err(failure) => Answer::failed(&self.upstreams[0].name, None, &failure),
         }
@@ -166,9 +177,11 @@ impl Core {
             Ok(finish) => finish,
             Err(answer) => return *answer,
         };
+        // A place first: a call that went out must not be lost for want of one.
+        let Ok(open) = up.scope.open_stream(self.scopes.streams_max()) else { return Answer::too_many(Some(&id)) };
         let outbound = if must_be_decided(&frame) {
             match self.rule(&up, index, &frame, &headers).await {
-                Ok(permitted) => Outbound::Decided(permitted),
+                Ok(permitted) => Outbound::Decided(Box::new(permitted)),
                 Err(answer) => return *answer,
             }
         } else {
@@ -191,7 +204,7 @@ impl Core {
         if let Some(answer) = self.note_session(&up, index, &reply) {
             return answer;
         }
-        self.deliver(up.scope, index, reply, Some(Asked { key, id, finish })).await
+        self.deliver(up.scope, index, reply, Some(Asked { key, id, finish }), open).await
     }
 
     /// What is done with the answer to a request, if it is not decided.
@@ -202,7 +215,8 @@ impl Core {
             Treatment::Describe => Finish::Private,
             Treatment::Filter(list) => Finish::Filter(list, mode),
             Treatment::Follow => {
-                let task = TaskRef::of(frame).map_err(|error| Box::new(Answer::error(StatusCode::OK, frame.id(), -32602, &error.to_string())))?;
+                let task = TaskRef::of(frame)
+                    .map_err(|error| Box::new(Answer::error(StatusCode::OK, frame.id(), -32602, &error.to_string())))?;
                 let key = FollowKey { owner: Arc::clone(&up.caller.task), index, id: task.task_id.into_owned() };
                 match (self.is_followed(&key), mode, Method::of(frame)) {
                     (true, _, Some(method @ (Method::TasksResult | Method::TasksGet))) => Finish::Follow(key, method.name()),
@@ -212,7 +226,9 @@ impl Core {
                     }
                 }
             }
-            Treatment::Act | Treatment::Read | Treatment::Pass | Treatment::Observe | Treatment::Ask | Treatment::Unknown => Finish::Pass,
+            Treatment::Act | Treatment::Read | Treatment::Pass | Treatment::Observe | Treatment::Ask | Treatment::Unknown => {
+                Finish::Pass
+            }
         };
         Ok(finish)
     }
@@ -249,12 +265,13 @@ impl Core {
             Route::All => return self.tell_all(up).await,
             Route::Here(answer) => return answer,
         };
+        let Ok(open) = up.scope.open_stream(self.scopes.streams_max()) else { return Answer::too_many(None) };
         match self.upstreams[index].pass(&frame, headers, &up.scope.links[index]).await {
             Ok(reply) => {
                 if let Some(answer) = self.note_session(&up, index, &reply) {
                     return answer;
                 }
-                self.deliver(up.scope, index, reply, None).await
+                self.deliver(up.scope, index, reply, None, open).await
             }
             Err(failure) => Answer::failed(&self.upstreams[index].name, None, &failure),
         }

@@ -32,7 +32,7 @@ enum State {
 }
 
 /// Which task: of whose token, at which upstream, under the server's id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FollowKey {
     /// The token's task.
     pub owner: Arc<str>,
@@ -46,7 +46,9 @@ pub struct FollowKey {
 pub fn created_task(call: &Call, result: &Value) -> Option<String> {
     let is_asked_for = call.frame().at("/params/task").is_some();
     let is_task = result["resultType"] == "task" || (is_asked_for && result["task"].is_object());
-    let carries_more = ["content", "structuredContent", "contents", "result"].iter().any(|member| !result[*member].is_null() || !result["task"][*member].is_null());
+    let carries_more = ["content", "structuredContent", "contents", "result"]
+        .iter()
+        .any(|member| !result[*member].is_null() || !result["task"][*member].is_null());
     if !is_task || carries_more {
         return None;
     }
@@ -67,7 +69,8 @@ impl Core {
 
     /// The upstream that keeps the task `id` of `owner`.
     pub fn keeper_of(&self, owner: &Arc<str>, id: &str) -> Option<usize> {
-        (0..self.upstreams.len()).find(|index| self.is_followed(&FollowKey { owner: Arc::clone(owner), index: *index, id: id.to_owned() }))
+        (0..self.upstreams.len())
+            .find(|index| self.is_followed(&FollowKey { owner: Arc::clone(owner), index: *index, id: id.to_owned() }))
     }
 
     /// An answer about a task: the result in it, if there is one, is observed before it is released.
@@ -116,7 +119,9 @@ impl Core {
                     Err(_) => return refused("the result cannot be recorded and is therefore not released"),
                 }
             }
-            Err(((call, contracts), withheld)) => (call.target.observe(&contracts, &result), withheld, result, "the requester".to_owned()),
+            Err(((call, contracts), withheld)) => {
+                (call.target.observe(&contracts, &result), withheld, result, "the requester".to_owned())
+            }
         };
         if withheld.is_empty() {
             return frame;

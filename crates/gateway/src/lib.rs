@@ -33,6 +33,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
 use wire::frame::Limits as FrameLimits;
 
 pub use auth::TokenKeys;
@@ -71,7 +72,12 @@ impl Gateway {
     ///
     /// # Errors
     /// All that is wrong with the configuration.
-    pub fn new(config: GatewayConfig, engine: Engine, contracts: Vec<Contracts>, keys: TokenKeys) -> Result<Self, Vec<ConfigError>> {
+    pub fn new(
+        config: GatewayConfig,
+        engine: Engine,
+        contracts: Vec<Contracts>,
+        keys: TokenKeys,
+    ) -> Result<Self, Vec<ConfigError>> {
         let prefixes = config.prefixes()?;
         let mut upstreams = Vec::new();
         let mut errors = Vec::new();
@@ -86,9 +92,26 @@ impl Gateway {
         }
         let scopes = Scopes::new(upstreams.len(), &config.limits);
         let (request_frames, result_frames) = (config.limits.requests(), config.limits.results());
+        for upstream in upstreams.iter().filter(|upstream| upstream.mode == Mode::Observe) {
+            warn!(upstream = upstream.name, "ONLY OBSERVED: every call is decided and recorded, and NOTHING IS STOPPED");
+        }
+        for agent in &config.observed_agents {
+            warn!(agent, "ONLY OBSERVED: every call of this agent is decided and recorded, and NOTHING IS STOPPED");
+        }
         let contracts = RwLock::new(in_order(&upstreams, contracts));
         let followed = Mutex::new(Recent::new(FOLLOWED_MAX));
-        let core = Core { config, upstreams, scopes, tokens: Tokens::new(keys), engine, contracts, followed, strangers: Strangers::default(), request_frames, result_frames };
+        let core = Core {
+            config,
+            upstreams,
+            scopes,
+            tokens: Tokens::new(keys),
+            engine,
+            contracts,
+            followed,
+            strangers: Strangers::default(),
+            request_frames,
+            result_frames,
+        };
         Ok(Self { core: Arc::new(core) })
     }
 
@@ -111,12 +134,15 @@ impl Gateway {
     ) -> std::io::Result<()> {
         let caller = self.core.tokens.caller(token, self.core.engine.now());
         let caller = caller.map_err(|refused| std::io::Error::new(std::io::ErrorKind::PermissionDenied, refused.to_string()))?;
-        downstream::stdio::serve(&self.core, caller, stdin, stdout).await
+        let served = downstream::stdio::serve(&self.core, caller, stdin, stdout).await;
+        self.core.end().await;
+        served
     }
 
     /// Serves `/mcp` and `/healthz` until `shutdown` is cancelled; then lets running requests end, for a bounded time.
     pub async fn serve_http(&self, listener: TcpListener, shutdown: CancellationToken) {
         listener::serve(Arc::clone(&self.core), listener, shutdown).await;
+        self.core.end().await;
     }
 }
 
@@ -124,13 +150,25 @@ impl Gateway {
 const FOLLOWED_MAX: usize = 4096;
 
 impl Core {
+    /// Lets go of everything, and has the engine record what was under way.
+    async fn end(&self) {
+        self.scopes.clear();
+        for upstream in &self.upstreams {
+            upstream.ended().await;
+        }
+        if let Err(unavailable) = self.engine.settle().await {
+            error!(%unavailable, "what was under way is recorded when the gateway starts again");
+        }
+    }
+
     fn contracts(&self, index: usize) -> Arc<Contracts> {
         Arc::clone(&self.contracts.read()[index])
     }
 }
 
 fn in_order(upstreams: &[Upstream], contracts: Vec<Contracts>) -> Vec<Arc<Contracts>> {
-    let mut by_name: HashMap<String, Contracts> = contracts.into_iter().map(|contracts| (contracts.upstream().to_owned(), contracts)).collect();
+    let mut by_name: HashMap<String, Contracts> =
+        contracts.into_iter().map(|contracts| (contracts.upstream().to_owned(), contracts)).collect();
     let of = |upstream: &Upstream| by_name.remove(&upstream.name).unwrap_or_else(|| Contracts::none(&upstream.name));
     upstreams.iter().map(of).map(Arc::new).collect()
 }

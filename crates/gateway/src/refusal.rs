@@ -41,7 +41,11 @@ impl Refusal {
     /// The ledger cannot record, so nothing may happen.
     #[must_use]
     pub fn ledger() -> Self {
-        Self::early(Code::Ledger, "the ledger is unavailable, so nothing can be decided", Some("send the call again when it has recovered"))
+        Self::early(
+            Code::Ledger,
+            "the ledger is unavailable, so nothing can be decided",
+            Some("send the call again when it has recovered"),
+        )
     }
 
     /// What came back may not be released, because that cannot be recorded.
@@ -55,7 +59,8 @@ impl Refusal {
     #[must_use]
     pub fn decided(decision: DecisionId, outcome: Outcome, reasons: &[Reason], ask: Option<AskId>) -> Self {
         let against = || reasons.iter().filter(|reason| reason.outcome != Outcome::Permit);
-        let mut refusal = Self { outcome, codes: Vec::new(), sentences: Vec::new(), remedies: Vec::new(), decision: Some(decision), ask };
+        let mut refusal =
+            Self { outcome, codes: Vec::new(), sentences: Vec::new(), remedies: Vec::new(), decision: Some(decision), ask };
         for reason in against() {
             push_once(&mut refusal.codes, reason.ground.word());
             push_once(&mut refusal.sentences, &reason.sentence);
@@ -71,14 +76,18 @@ impl Refusal {
     pub fn text(&self) -> String {
         let reasons = self.sentences.join("; ");
         let mut text = match (&self.ask, self.outcome) {
-            (Some(_), _) | (None, Outcome::Ask) => format!("Not carried out: a person must approve this call first. {}.", capital(&reasons)),
+            (Some(_), _) | (None, Outcome::Ask) => {
+                format!("Not carried out: a person must approve this call first. {}.", capital(&reasons))
+            }
             (None, Outcome::Permit | Outcome::Deny) => format!("Refused: {reasons}."),
         };
         if !self.remedies.is_empty() {
             text.push_str(&format!(" What would make it allowed: {}.", self.remedies.join("; or ")));
         }
         if let Some(ask) = &self.ask {
-            text.push_str(&format!(" Approval {ask} waits for an answer; once it is approved, send exactly the same call again."));
+            text.push_str(&format!(
+                " Approval {ask} waits for an answer; once it is approved, send exactly the same call again."
+            ));
         }
         text
     }

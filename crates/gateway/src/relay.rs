@@ -48,7 +48,14 @@ pub struct Asked {
 
 impl Core {
     /// Turns what upstream number `index` answered into what the client gets.
-    pub async fn deliver(self: &Arc<Self>, scope: &Arc<Scope>, index: usize, reply: Reply, asked: Option<Asked>) -> Answer {
+    pub async fn deliver(
+        self: &Arc<Self>,
+        scope: &Arc<Scope>,
+        index: usize,
+        reply: Reply,
+        asked: Option<Asked>,
+        open: OpenStream,
+    ) -> Answer {
         let Reply { status, mut headers, body } = reply;
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
             // The gateway's own credentials are meant; the client's were good.
@@ -77,10 +84,7 @@ impl Core {
                 },
                 None => AnswerBody::Whole(body),
             },
-            ReplyBody::Events(events) => match scope.open_stream(self.scopes.streams_max()) {
-                Ok(open) => AnswerBody::Events(self.relay(scope, index, events, asked, open)),
-                Err(_) => return Answer::too_many(asked.as_ref().map(|asked| asked.id.as_str())),
-            },
+            ReplyBody::Events(events) => AnswerBody::Events(self.relay(scope, index, events, asked, open)),
         };
         Answer { status, headers, body }
     }
@@ -93,12 +97,27 @@ impl Core {
     }
 
     /// Events of one upstream as the client gets them.
-    pub fn relay(self: &Arc<Self>, scope: &Arc<Scope>, index: usize, events: Events, asked: Option<Asked>, open: OpenStream) -> BoxStream<'static, Event> {
-        let relay = Relay { core: Arc::clone(self), scope: Arc::clone(scope), index, events, asked, resumable: false, _open: open };
+    pub fn relay(
+        self: &Arc<Self>,
+        scope: &Arc<Scope>,
+        index: usize,
+        events: Events,
+        asked: Option<Asked>,
+        open: OpenStream,
+    ) -> BoxStream<'static, Event> {
+        let relay =
+            Relay { core: Arc::clone(self), scope: Arc::clone(scope), index, events, asked, resumable: false, _open: open };
         stream::unfold(relay, |mut relay| async move { relay.next().await.map(|event| (event, relay)) }).boxed()
     }
 
-    async fn whole(&self, scope: &Scope, index: usize, body: Bytes, asked: Asked, status: StatusCode) -> Result<Bytes, Box<Answer>> {
+    async fn whole(
+        &self,
+        scope: &Scope,
+        index: usize,
+        body: Bytes,
+        asked: Asked,
+        status: StatusCode,
+    ) -> Result<Bytes, Box<Answer>> {
         let unusable = |failure: &Failure| Box::new(Answer::failed(&self.upstreams[index].name, Some(&asked.id), failure));
         let frame = match Frame::parse(body.clone(), &self.result_frames) {
             Ok(frame) => frame,
@@ -107,11 +126,14 @@ impl Core {
                     // A server may explain a refusal in other words than JSON-RPC (2025-11-25, transports, "Sending Messages to the Server").
                     Finish::Pass | Finish::Opened | Finish::Private if !status.is_success() => Ok(body),
                     Finish::Observe(under_way) => {
-                        let failure = if status.is_success() { Failure::Unusable(error.to_string()) } else { without_answer(status) };
+                        let failure =
+                            if status.is_success() { Failure::Unusable(error.to_string()) } else { without_answer(status) };
                         self.ended_without_answer(*under_way, &failure).await;
                         Err(unusable(&failure))
                     }
-                    Finish::Pass | Finish::Opened | Finish::Private | Finish::Filter(..) | Finish::Follow(..) => Err(unusable(&Failure::Unusable(error.to_string()))),
+                    Finish::Pass | Finish::Opened | Finish::Private | Finish::Filter(..) | Finish::Follow(..) => {
+                        Err(unusable(&Failure::Unusable(error.to_string())))
+                    }
                 };
             }
         };

@@ -56,14 +56,19 @@ impl Core {
 
     /// The upstream that holds the resource: configured, listed, of a listed template, in this order; the longest match counts.
     pub fn by_uri(&self, scope: &Scope, uri: &str) -> Option<usize> {
-        let configured = self.upstreams.iter().enumerate().flat_map(|(index, upstream)| upstream.uri_prefixes.iter().map(move |prefix| (index, prefix)));
+        let configured = self
+            .upstreams
+            .iter()
+            .enumerate()
+            .flat_map(|(index, upstream)| upstream.uri_prefixes.iter().map(move |prefix| (index, prefix)));
         let configured = configured.filter(|(_, prefix)| uri.starts_with(prefix.as_str())).max_by_key(|(_, prefix)| prefix.len());
         configured.map(|(index, _)| index).or_else(|| scope.holder_of(uri))
     }
 
     fn route_request(&self, up: &Upward<'_>) -> Route {
         let frame = &up.frame;
-        let nameless = || Route::Here(Answer::error(StatusCode::OK, frame.id(), -32602, "expected the parameters of this method"));
+        let nameless =
+            || Route::Here(Answer::error(StatusCode::OK, frame.id(), -32602, "expected the parameters of this method"));
         let Some(method) = Method::of(frame) else {
             return Route::Here(Answer::error(StatusCode::OK, frame.id(), -32601, "method not found"));
         };
@@ -79,7 +84,9 @@ impl Core {
             | Method::SubscriptionsListen => Route::All,
             Method::Ping => {
                 let pong = Frame::answer(frame.id().unwrap_or("0"), "{}", &self.request_frames);
-                Route::Here(pong.map_or_else(|_| Answer::empty(StatusCode::BAD_REQUEST), |pong| Answer::frame(StatusCode::OK, &pong)))
+                Route::Here(
+                    pong.map_or_else(|_| Answer::empty(StatusCode::BAD_REQUEST), |pong| Answer::frame(StatusCode::OK, &pong)),
+                )
             }
             Method::ToolsCall => match ToolCall::of(frame) {
                 Ok(call) => self.to_owner_of_name(up, &call.name, "/params/name", "tool"),
@@ -93,11 +100,15 @@ impl Core {
                 Ok(read) => self.to_holder(up, &read.uri),
                 Err(_) => nameless(),
             },
-            Method::Complete => match Completion::of(frame).ok().and_then(|completion| completion.target().map(|target| target.into_owned())) {
-                Some(name) if frame.at("/params/ref/name").is_some() => self.to_owner_of_name(up, &name, "/params/ref/name", "prompt"),
-                Some(uri) => self.to_holder(up, &uri),
-                None => nameless(),
-            },
+            Method::Complete => {
+                match Completion::of(frame).ok().and_then(|completion| completion.target().map(|target| target.into_owned())) {
+                    Some(name) if frame.at("/params/ref/name").is_some() => {
+                        self.to_owner_of_name(up, &name, "/params/ref/name", "prompt")
+                    }
+                    Some(uri) => self.to_holder(up, &uri),
+                    None => nameless(),
+                }
+            }
             Method::TasksGet | Method::TasksResult | Method::TasksUpdate | Method::TasksCancel => match TaskRef::of(frame) {
                 Ok(task) => match self.keeper_of(&up.caller.task, &task.task_id) {
                     Some(index) => Route::One(index),
@@ -107,22 +118,30 @@ impl Core {
             },
             // Only servers send these.
             Method::CreateMessage | Method::Elicit | Method::RootsList => not_found(frame),
-            Method::Initialized | Method::Cancelled | Method::Progress | Method::Message | Method::ResourceUpdated => not_found(frame),
+            Method::Initialized | Method::Cancelled | Method::Progress | Method::Message | Method::ResourceUpdated => {
+                not_found(frame)
+            }
             Method::ResourcesChanged | Method::ToolsChanged | Method::PromptsChanged | Method::RootsChanged => not_found(frame),
-            Method::ElicitationComplete | Method::TaskStatus | Method::Task | Method::SubscriptionsAcknowledged => not_found(frame),
+            Method::ElicitationComplete | Method::TaskStatus | Method::Task | Method::SubscriptionsAcknowledged => {
+                not_found(frame)
+            }
         }
     }
 
     fn route_notification(&self, up: &Upward<'_>) -> Route {
         match Method::of(&up.frame) {
-            Some(Method::Cancelled) => match up.frame.at("/params/requestId").and_then(id_key).and_then(|key| up.scope.sent_to(&key)) {
-                Some(index) => Route::One(index),
-                None => Route::Here(Answer::empty(StatusCode::ACCEPTED)),
-            },
-            Some(Method::Progress) => match up.frame.at("/params/progressToken").and_then(|token| up.scope.progress_wanted_by(token)) {
-                Some(index) => Route::One(index),
-                None => Route::Here(Answer::empty(StatusCode::ACCEPTED)),
-            },
+            Some(Method::Cancelled) => {
+                match up.frame.at("/params/requestId").and_then(id_key).and_then(|key| up.scope.sent_to(&key)) {
+                    Some(index) => Route::One(index),
+                    None => Route::Here(Answer::empty(StatusCode::ACCEPTED)),
+                }
+            }
+            Some(Method::Progress) => {
+                match up.frame.at("/params/progressToken").and_then(|token| up.scope.progress_wanted_by(token)) {
+                    Some(index) => Route::One(index),
+                    None => Route::Here(Answer::empty(StatusCode::ACCEPTED)),
+                }
+            }
             Some(_) | None => Route::All,
         }
     }
@@ -141,7 +160,12 @@ impl Core {
     fn to_holder(&self, up: &Upward<'_>, uri: &str) -> Route {
         match self.by_uri(up.scope, uri) {
             Some(index) => Route::One(index),
-            None => Route::Here(Answer::error(StatusCode::OK, up.frame.id(), -32602, "no upstream is known to hold this resource; list resources first")),
+            None => Route::Here(Answer::error(
+                StatusCode::OK,
+                up.frame.id(),
+                -32602,
+                "no upstream is known to hold this resource; list resources first",
+            )),
         }
     }
 

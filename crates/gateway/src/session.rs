@@ -311,6 +311,11 @@ impl Scopes {
         }
     }
 
+    /// Forgets everything: the gateway ends.
+    pub fn clear(&self) {
+        let _dropped_outside_of_the_lock = std::mem::take(&mut *self.by_key.write());
+    }
+
     /// Forgets what was idle for too long, and returns it.
     pub fn sweep(&self) -> Vec<Arc<Scope>> {
         let now = Instant::now();

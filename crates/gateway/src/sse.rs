@@ -48,12 +48,6 @@ impl Event {
         Self { raw: raw.freeze() }
     }
 
-    /// A comment: keeps a quiet connection open.
-    #[must_use]
-    pub fn keep_alive() -> Self {
-        Self { raw: Bytes::from_static(b":\n\n") }
-    }
-
     /// The event as it goes on the wire.
     #[must_use]
     pub fn into_raw(self) -> Bytes {

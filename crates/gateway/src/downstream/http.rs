@@ -53,7 +53,7 @@ pub async fn respond(core: &Arc<Core>, request: Request<Incoming>) -> Result<Res
 async fn route(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Answer> {
     if let Err(refused) = core.admits(request.headers(), request.uri()) {
         core.record_stranger("a request by way of another host or origin".to_owned()).await;
-        return Err(refused);
+        return Err(*refused);
     }
     match request.uri().path() {
         HEALTH => Ok(Answer::empty(StatusCode::OK)),
@@ -71,8 +71,9 @@ async fn mcp(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Ans
         }
     };
     let (head, body) = request.into_parts();
-    let session = session(&head.headers)?;
-    let up: HeaderMap = head.headers.iter().filter(|(name, _)| goes_up(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let session = session(&head.headers).map_err(|answer| *answer)?;
+    let up: HeaderMap =
+        head.headers.iter().filter(|(name, _)| goes_up(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
     match head.method {
         Method::POST => {
             if !is_json(&head.headers) {
@@ -133,7 +134,7 @@ async fn read(core: &Core, body: Incoming) -> Result<Frame, BadBody> {
 impl Core {
     /// Refuses what a web page could have sent by way of a name that it made point here (DNS rebinding; 2026-07-28, streamable HTTP,
     /// "Security & Endpoint").
-    fn admits(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Answer> {
+    fn admits(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Box<Answer>> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
             (Some(host), None) => host.to_str().unwrap_or_default(),
@@ -142,12 +143,12 @@ impl Core {
         // An absolute request target overrides the header (RFC 9112, section 3.2.2), so both must be let in.
         let target_is_let_in = uri.authority().is_none_or(|authority| self.lets_in_host(authority.as_str()));
         if !self.lets_in_host(host) || !target_is_let_in {
-            return Err(rpc_error(StatusCode::FORBIDDEN, -32600, "the header `host` names no host of this gateway"));
+            return Err(Box::new(rpc_error(StatusCode::FORBIDDEN, -32600, "the header `host` names no host of this gateway")));
         }
         let mut origins = headers.get_all(ORIGIN).iter();
         let origin_is_let_in = origins.all(|origin| origin.to_str().is_ok_and(|origin| self.lets_in_origin(origin)));
         if !origin_is_let_in {
-            return Err(rpc_error(StatusCode::FORBIDDEN, -32600, "the header `origin` names no origin that is let in"));
+            return Err(Box::new(rpc_error(StatusCode::FORBIDDEN, -32600, "the header `origin` names no origin that is let in")));
         }
         Ok(())
     }
@@ -160,7 +161,8 @@ impl Core {
 
     fn lets_in_origin(&self, origin: &str) -> bool {
         let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        host.is_some_and(|host| self.lets_in_host(host)) || self.config.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+        host.is_some_and(|host| self.lets_in_host(host))
+            || self.config.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 }
 
@@ -171,12 +173,14 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-fn session(headers: &HeaderMap) -> Result<Option<String>, Answer> {
+fn session(headers: &HeaderMap) -> Result<Option<String>, Box<Answer>> {
     let mut sessions = headers.get_all(SESSION).iter();
     match (sessions.next(), sessions.next()) {
         (None, _) => Ok(None),
         (Some(session), None) => Ok(Some(String::from_utf8_lossy(session.as_bytes()).into_owned())),
-        (Some(_), Some(_)) => Err(rpc_error(StatusCode::BAD_REQUEST, -32600, "expected the header `mcp-session-id` once, found it twice")),
+        (Some(_), Some(_)) => {
+            Err(Box::new(rpc_error(StatusCode::BAD_REQUEST, -32600, "expected the header `mcp-session-id` once, found it twice")))
+        }
     }
 }
 
@@ -203,7 +207,9 @@ impl Body for Outgoing {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(BodyFrame::data(bytes)))),
-            Self::Events(events) => events.poll_next_unpin(context).map(|event| event.map(|event| Ok(BodyFrame::data(event.into_raw())))),
+            Self::Events(events) => {
+                events.poll_next_unpin(context).map(|event| event.map(|event| Ok(BodyFrame::data(event.into_raw()))))
+            }
         }
     }
 

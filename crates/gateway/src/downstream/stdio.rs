@@ -1,6 +1,6 @@
 //! A client on standard streams, one frame a line. What a message means is not known here.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ struct Conversation {
     caller: Caller,
     scope: Arc<Scope>,
     out: mpsc::Sender<Bytes>,
-    under_way: Mutex<HashMap<IdKey, UnderWay>>,
+    under_way: Mutex<BTreeMap<IdKey, UnderWay>>,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
     over: CancellationToken,
@@ -49,7 +49,12 @@ struct UnderWay {
 }
 
 /// Serves until the client closes its side.
-pub async fn serve(core: &Arc<Core>, caller: Caller, stdin: impl AsyncRead + Send + Unpin, stdout: impl AsyncWrite + Send + Unpin + 'static) -> std::io::Result<()> {
+pub async fn serve(
+    core: &Arc<Core>,
+    caller: Caller,
+    stdin: impl AsyncRead + Send + Unpin,
+    stdout: impl AsyncWrite + Send + Unpin + 'static,
+) -> std::io::Result<()> {
     let (out, queue) = mpsc::channel(QUEUE_FRAMES_MAX);
     let writer = tokio::spawn(write(stdout, queue));
     let scope = core.scopes.prepare(&caller.task);

@@ -1,8 +1,7 @@
 //! What one session must remember about messages under way, bounded in every direction: what is too much is forgotten, oldest first,
 //! and whoever needs it later is refused.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use wire::frame::IdKey;
@@ -16,7 +15,7 @@ const RESOURCES_MAX: usize = 10_000;
 
 /// A map that forgets its oldest entry when it is full.
 pub struct Recent<K, V> {
-    entries: HashMap<K, V>,
+    entries: BTreeMap<K, V>,
     order: VecDeque<K>,
     entries_max: usize,
 }
@@ -42,10 +41,10 @@ struct ServerRequest {
     progress_token: Option<String>,
 }
 
-impl<K: Clone + Eq + Hash, V> Recent<K, V> {
+impl<K: Clone + Ord, V> Recent<K, V> {
     /// Empty.
     pub fn new(entries_max: usize) -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), entries_max }
+        Self { entries: BTreeMap::new(), order: VecDeque::new(), entries_max }
     }
 
     /// Whether there is an entry.
@@ -122,16 +121,18 @@ impl Scope {
     /// Which upstream asked for progress under this token.
     pub fn progress_wanted_by(&self, token: &str) -> Option<usize> {
         let memory = self.memory.lock();
-        memory.server_requests.entries.values().find(|request| request.progress_token.as_deref() == Some(token)).map(|request| request.index)
+        memory
+            .server_requests
+            .entries
+            .values()
+            .find(|request| request.progress_token.as_deref() == Some(token))
+            .map(|request| request.index)
     }
 
     /// The client may come back for this answer.
     pub fn park(&self, asked: Asked) {
         let key = asked.key.clone();
-        let _replaced = {
-            let mut memory = self.memory.lock();
-            memory.parked.insert(key, asked);
-        };
+        self.memory.lock().parked.insert(key, asked);
     }
 
     /// The client came back for this answer.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
 use engine::{Permit, Spent};
+use futures_util::stream::BoxStream;
 use judge::moment::Moment;
 use thiserror::Error;
 use wire::frame::Frame;
@@ -44,7 +44,7 @@ pub enum Outbound<'a> {
     /// Nobody decides on it. One that must be decided is not sent this way.
     Free(&'a Frame),
     /// It was decided.
-    Decided(Permitted),
+    Decided(Box<Permitted>),
 }
 
 /// A call and the right to carry out exactly this call, once.
@@ -142,13 +142,19 @@ impl Upstream {
     pub async fn forward(&self, outbound: Outbound<'_>, mut headers: HeaderMap, link: &Arc<Link>, now: Moment) -> Forwarded {
         let (frame, spent) = match outbound {
             Outbound::Free(frame) if must_be_decided(frame) => {
-                return Forwarded { reply: Err(Failure::NotSent("a call that must be decided came without a permit".to_owned())), spent: None };
+                return Forwarded {
+                    reply: Err(Failure::NotSent("a call that must be decided came without a permit".to_owned())),
+                    spent: None,
+                };
             }
             Outbound::Free(frame) => (frame.clone(), None),
-            Outbound::Decided(Permitted { call, permit }) => match permit.spend(call.digest(), now) {
-                Ok(spent) => (call.frame().clone(), Some((call, spent))),
-                Err(refused) => return Forwarded { reply: Err(Failure::NotSent(refused.to_string())), spent: None },
-            },
+            Outbound::Decided(permitted) => {
+                let Permitted { call, permit } = *permitted;
+                match permit.spend(call.digest(), now) {
+                    Ok(spent) => (call.frame().clone(), Some((call, spent))),
+                    Err(refused) => return Forwarded { reply: Err(Failure::NotSent(refused.to_string())), spent: None },
+                }
+            }
         };
         let reply = match &self.transport {
             Transport::Http(upstream) => {
@@ -195,6 +201,14 @@ impl Upstream {
                 upstream.send(Method::DELETE, headers, Bytes::new()).await
             }
             Transport::Stdio(upstream) => Ok(upstream.close(link).await),
+        }
+    }
+
+    /// Waits, for a bounded time, until what was started for it has ended.
+    pub async fn ended(&self) {
+        match &self.transport {
+            Transport::Http(_) => {}
+            Transport::Stdio(upstream) => upstream.ended().await,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! another. Ids and progress tokens go through unchanged unless two requests under way would share them. What a frame asks for is not
 //! known here.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +20,7 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 use wire::frame::{Edit, Frame, IdKey, Kind, Limits as FrameLimits};
 
@@ -55,6 +56,7 @@ pub struct StdioUpstream {
     answer_time_max: Duration,
     result_bytes_max: usize,
     frames: FrameLimits,
+    running: TaskTracker,
 }
 
 /// The process of one link, and what is known about its predecessors.
@@ -79,7 +81,7 @@ struct Child {
 /// What is under way with a process.
 #[derive(Default)]
 struct Talk {
-    under_way: HashMap<IdKey, UnderWay>,
+    under_way: BTreeMap<IdKey, UnderWay>,
     next: u64,
 }
 
@@ -121,7 +123,17 @@ impl StdioUpstream {
             answer_time_max: limits.answer_time_max,
             result_bytes_max: limits.result_bytes_max,
             frames: limits.results(),
+            running: TaskTracker::new(),
         }
+    }
+
+    /// Waits until all processes have ended, for a bounded time. Their links are gone by now.
+    pub async fn ended(&self) {
+        self.running.close();
+        if tokio::time::timeout(2 * EXIT_TIME_MAX, self.running.wait()).await.is_err() {
+            warn!(upstream = self.name, "some processes did not end in time");
+        }
+        self.running.reopen();
     }
 
     /// Sends one frame to the link's process, starting it if there is none.
@@ -189,8 +201,11 @@ impl StdioUpstream {
                 let body = ReplyBody::Events(first.chain(rest).boxed());
                 Ok(Reply { status: StatusCode::OK, headers: of_type("text/event-stream"), body })
             }
+            // Some end at whatever precedes `initialize`: to a client that looks for the newer era, that is an answer.
+            Ok(None) | Err(_) if is_discover => {
+                Ok(whole(&Frame::error(frame.id(), -32601, "no answer to server/discover", None), true, true))
+            }
             Ok(None) => Err(child.lost()),
-            Err(_) if is_discover => Ok(whole(&Frame::error(frame.id(), -32601, "no answer to server/discover", None), true, true)),
             Err(_) => Err(Failure::Lost(format!("no answer within {} s", time_max.as_secs()))),
         }
     }
@@ -208,7 +223,11 @@ impl StdioUpstream {
         if let Some(not_before) = slot.not_before {
             let wait = not_before.saturating_duration_since(Instant::now());
             if wait > BACK_OFF_MIN {
-                return Err(Failure::NotSent(format!("the process ended {} times in a row, next start in {} ms", slot.failures, wait.as_millis())));
+                return Err(Failure::NotSent(format!(
+                    "the process ended {} times in a row, next start in {} ms",
+                    slot.failures,
+                    wait.as_millis()
+                )));
             }
             tokio::time::sleep(wait).await;
         }
@@ -278,9 +297,14 @@ impl StdioUpstream {
         tokio::spawn(write(stdin, queue, stop.clone()));
         tokio::spawn(log(self.name.clone(), stderr));
         // The reader holds the child weakly: when the link lets go of it, it ends.
-        let reader = Reader { child: Arc::downgrade(&child), link: Arc::downgrade(link), bytes_max: self.result_bytes_max, name: self.name.clone() };
+        let reader = Reader {
+            child: Arc::downgrade(&child),
+            link: Arc::downgrade(link),
+            bytes_max: self.result_bytes_max,
+            name: self.name.clone(),
+        };
         let heard_all = tokio::spawn(reader.run(stdout));
-        tokio::spawn(supervise(process, stop, heard_all, Arc::downgrade(&child), self.name.clone()));
+        self.running.spawn(supervise(process, stop, heard_all, Arc::downgrade(&child), self.name.clone()));
         Ok(child)
     }
 }
@@ -387,7 +411,8 @@ impl Drop for Asked {
     fn drop(&mut self) {
         let was_under_way = self.child.talk.lock().under_way.remove(&self.key).is_some();
         if was_under_way && self.cancels && !self.answered {
-            let line = format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{}}}}}"#, self.wire_id);
+            let line =
+                format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{}}}}}"#, self.wire_id);
             // Best effort: a process that does not read will not stop working either.
             let _ = self.child.lines.try_send(Bytes::from(line));
         }
@@ -426,6 +451,12 @@ impl Reader {
     }
 
     async fn hand_over(&self, child: &Child, frame: Frame) {
+        if frame.method() == Some("notifications/tools/list_changed")
+            && let Some(link) = self.link.upgrade()
+        {
+            // Whether or not somebody listens.
+            link.forget_definitions();
+        }
         let place = |found: Option<(mpsc::Sender<Heard>, Heard)>| found;
         let delivery = {
             let mut talk = child.talk.lock();
@@ -462,7 +493,12 @@ impl Reader {
 /// The request that a message of the process belongs to: by progress token or subscription, else the newest one.
 fn concerned<'talk>(talk: &'talk Talk, frame: &Frame) -> Option<&'talk UnderWay> {
     if let Some(subscription) = frame.at(SUBSCRIPTION_ID) {
-        return talk.under_way.values().zip(talk.under_way.keys()).find(|(_, key)| is_key(key, subscription)).map(|(under_way, _)| under_way);
+        return talk
+            .under_way
+            .values()
+            .zip(talk.under_way.keys())
+            .find(|(_, key)| is_key(key, subscription))
+            .map(|(under_way, _)| under_way);
     }
     if frame.method() == Some("notifications/progress")
         && let Some(token) = frame.at("/params/progressToken")

@@ -33,7 +33,10 @@ async fn a_wrong_token_is_refused_with_a_challenge_and_reaches_nothing() {
         format!("Bearer {}", token(&task, |claims| (claims.issued_s, claims.expires_s) = (now_s() - 100, now_s() - 1))),
         format!("Bearer {}", token(&task, |claims| claims.audience = "somebody-else".to_owned())),
         format!("Bearer {}", token(&task, |claims| claims.issuer = "https://evil.example".to_owned())),
-        format!("Bearer {}", token(&task, |claims| claims.key_thumbprint = Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".to_owned()))),
+        format!(
+            "Bearer {}",
+            token(&task, |claims| claims.key_thumbprint = Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".to_owned()))
+        ),
     ];
     for case in cases {
         let (status, headers, body) = gateway.client().with("authorization", &case).post(PING).await;

@@ -63,7 +63,8 @@ resource = "$.board"
 [tool.result]
 label = { readers = ["bo"] }
 "#;
-        let resource = "[[resource]]\nuri = \"note://{}\"\nitem = \"note:{}\"\naccepted_at = \"2026-11-23\"\naccepted_by = \"ann\"\n";
+        let resource =
+            "[[resource]]\nuri = \"note://{}\"\nitem = \"note:{}\"\naccepted_at = \"2026-11-23\"\naccepted_by = \"ann\"\n";
         [accepted(&definitions[0], read), accepted(&definitions[1], post), resource.to_owned()].concat()
     }
 }
@@ -95,7 +96,8 @@ fn text(answer: &Value) -> &str {
 #[tokio::test]
 async fn a_permitted_call_goes_through_as_it_came_and_leaves_two_records() {
     let notes = Notes::new();
-    *notes.answer.lock() = json!({"structuredContent": {"notes": [{"id": "note:mine", "text": "mine"}]}, "content": [], "x": 1.0});
+    *notes.answer.lock() =
+        json!({"structuredContent": {"notes": [{"id": "note:mine", "text": "mine"}]}, "content": [], "x": 1.0});
     let upstream = notes.start().await;
     let gateway = before(&notes, &upstream, |_| {}).await;
     let request = r#"{"jsonrpc":"2.0","id":"\u0061","method":"tools/call","params":{"arguments":{"id":"note:mine"},"name":"read","extra":1.50}}"#;
@@ -169,7 +171,8 @@ async fn an_approved_call_goes_through_once_when_it_is_sent_again() {
     gateway.world.engine.answer(&ask_id, &ann, true).await.expect("ann may answer");
     let another = call("post", json!({"board": "wide", "text": "hello, and more"}));
     assert_eq!(ask(&gateway, &another).await["result"]["isError"], true, "another call does not pass on it");
-    let again = wide.replace("\"id\":1", "\"id\":\"again\"").replace("\"params\":{", "\"params\":{\"_meta\":{\"progressToken\":7},");
+    let again =
+        wide.replace("\"id\":1", "\"id\":\"again\"").replace("\"params\":{", "\"params\":{\"_meta\":{\"progressToken\":7},");
     assert!(text(&ask(&gateway, &again).await).contains("done"));
     assert_eq!(ask(&gateway, &wide).await["result"]["isError"], true, "nor the same a second time");
     assert_eq!(calls(&upstream), 1);
@@ -181,7 +184,9 @@ async fn a_tool_that_changed_is_left_out_of_lists_and_refused() {
     let upstream = notes.start().await;
     let gateway = before(&notes, &upstream, |_| {}).await;
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
-    let names = |answer: &Value| answer["result"]["tools"].as_array().expect("tools").iter().map(|tool| tool["name"].clone()).collect::<Vec<_>>();
+    let names = |answer: &Value| {
+        answer["result"]["tools"].as_array().expect("tools").iter().map(|tool| tool["name"].clone()).collect::<Vec<_>>()
+    };
     assert_eq!(names(&ask(&gateway, &list).await), ["read", "post"]);
     assert!(text(&ask(&gateway, &call("post", json!({"board": "board", "text": "hello"}))).await).contains("done"));
     notes.definitions.lock()[1]["description"] = json!("Posts, and now also tells everybody.");
@@ -205,7 +210,8 @@ async fn observing_stops_nothing_and_records_what_would_have_been_stopped() {
 #[tokio::test]
 async fn a_read_of_a_resource_is_judged_like_any_other() {
     let notes = Notes::new();
-    *notes.answer.lock() = json!({"contents": [{"uri": "note://mine", "text": "mine"}, {"uri": "note://theirs", "text": "a stowaway"}]});
+    *notes.answer.lock() =
+        json!({"contents": [{"uri": "note://mine", "text": "mine"}, {"uri": "note://theirs", "text": "a stowaway"}]});
     let upstream = notes.start().await;
     let gateway = before(&notes, &upstream, |_| {}).await;
     let read = |uri: &str| json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}}).to_string();

@@ -9,8 +9,8 @@ use gateway::{GatewayConfig, TransportConfig, UpstreamConfig};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig, ContentBlock, Implementation, ListRootsResult,
-    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion, Root,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig, ContentBlock, Implementation,
+    ListRootsResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion, Root,
     ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{ClientServiceExt as _, NotificationContext, RequestContext};
@@ -32,12 +32,20 @@ impl ServerHandler for Server {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
     }
 
-    async fn list_tools(&self, _page: Option<PaginatedRequestParams>, _context: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
+    async fn list_tools(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
         let schema = serde_json::json!({"type": "object"}).as_object().cloned().unwrap_or_default();
         Ok(ListToolsResult::with_all_items(vec![Tool::new("work", "Works.", Arc::new(schema))]))
     }
 
-    async fn call_tool(&self, call: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(
+        &self,
+        call: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
         if let Some(token) = context.meta.get_progress_token() {
             let _ = context.peer.notify_progress(ProgressNotificationParam::new(token, 1.0)).await;
         }
@@ -72,7 +80,11 @@ impl ClientHandler for Client {
 }
 
 async fn upstream() -> UpstreamConfig {
-    let service = StreamableHttpService::new(|| Ok(Server), Arc::new(LocalSessionManager::default()), StreamableHttpServerConfig::default());
+    let service = StreamableHttpService::new(
+        || Ok(Server),
+        Arc::new(LocalSessionManager::default()),
+        StreamableHttpServerConfig::default(),
+    );
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/mcp", listener.local_addr().expect("bound"));
     tokio::spawn(async move {
@@ -94,10 +106,12 @@ async fn upstream() -> UpstreamConfig {
 async fn converse(version: ProtocolVersion, mode: ClientLifecycleMode, asks: bool) {
     let upstream = upstream().await;
     let definition = serde_json::json!({"name": "work", "description": "Works.", "inputSchema": {"type": "object"}});
-    let contract = accepted(&definition, "effects = [\"compute\"]\narguments = [\"ask\"]\n[tool.result]\nlabel = { readers = [\"bo\"] }");
+    let contract =
+        accepted(&definition, "effects = [\"compute\"]\narguments = [\"ask\"]\n[tool.result]\nlabel = { readers = [\"bo\"] }");
     let config = GatewayConfig { upstreams: vec![upstream], ..GatewayConfig::default() };
     let gateway = Running::with(config, vec![contracts("only", &contract)]).await;
-    let http = StreamableHttpClientTransportConfig::with_uri(format!("http://{}/mcp", gateway.address)).auth_header(token_of(&gateway.world.tasks[0]));
+    let http = StreamableHttpClientTransportConfig::with_uri(format!("http://{}/mcp", gateway.address))
+        .auth_header(token_of(&gateway.world.tasks[0]));
     let transport = StreamableHttpClientTransport::from_config(http);
     let capabilities = ClientCapabilities::builder().enable_roots().build();
     let config = ClientConfig::new(capabilities, Implementation::new("test", "0")).with_protocol_version(version.clone());

@@ -113,7 +113,9 @@ async fn over_http_each_session_has_a_process_and_its_own_stream() {
         let mut unasked = session.send(Method::GET, "").await;
         assert_eq!(session.post(INITIALIZED).await.0, StatusCode::ACCEPTED);
         assert!(next_chunk(&mut unasked).await.expect("a message").contains("notifications/unasked"));
-        let mut slow = session.send(Method::POST, r#"{"jsonrpc":"2.0","method":"slow","params":{"_meta":{"progressToken":7}},"id":5}"#).await;
+        let mut slow = session
+            .send(Method::POST, r#"{"jsonrpc":"2.0","method":"slow","params":{"_meta":{"progressToken":7}},"id":5}"#)
+            .await;
         assert!(next_chunk(&mut slow).await.expect("progress").contains("progressToken"));
         assert!(next_chunk(&mut slow).await.expect("the answer").contains(r#""id":5,"result""#));
     }

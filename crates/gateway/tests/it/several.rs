@@ -4,23 +4,29 @@ use gateway::GatewayConfig;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::world::{accepted, contracts};
 use crate::peer::{Asked, Body, Client, Running, Upstream, json as body, next_chunk, status};
+use crate::world::{accepted, contracts};
 
 fn server(name: &'static str, version: &'static str) -> impl Fn(Asked) -> http::Response<Body> + Send + Sync + 'static {
     move |asked: Asked| {
         if asked.method == Method::GET {
             let (send, response) = crate::peer::stream();
-            let request = format!("id: 9\ndata: {{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"elicitation/create\",\"params\":{{\"from\":\"{name}\"}}}}\n\n");
+            let request = format!(
+                "id: 9\ndata: {{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"elicitation/create\",\"params\":{{\"from\":\"{name}\"}}}}\n\n"
+            );
             send.send(request).expect("the response is open");
             return response;
         }
         let frame: Value = serde_json::from_str(&asked.body).expect("the gateway sends json");
         let Some(id) = frame.get("id").filter(|_| frame.get("method").is_some()) else { return status(StatusCode::ACCEPTED) };
         let result = match frame["method"].as_str().expect("a method") {
-            "initialize" => json!({"protocolVersion": version, "capabilities": {"tools": {"listChanged": name == "a"}, name: {}}, "instructions": format!("use {name}")}),
+            "initialize" => {
+                json!({"protocolVersion": version, "capabilities": {"tools": {"listChanged": name == "a"}, name: {}}, "instructions": format!("use {name}")})
+            }
             "tools/list" if frame["params"]["cursor"] == "more" => json!({"tools": [{"name": "last", "inputSchema": {}}]}),
-            "tools/list" => json!({"tools": [{"inputSchema": {}, "name": "do", "x-unknown": 1.0}], "nextCursor": if name == "a" { "more" } else { "" }}),
+            "tools/list" => {
+                json!({"tools": [{"inputSchema": {}, "name": "do", "x-unknown": 1.0}], "nextCursor": if name == "a" { "more" } else { "" }})
+            }
             "resources/list" => json!({"resources": [{"uri": format!("x://{name}/1"), "name": "n"}]}),
             _ => json!({"from": name, "asked": frame["params"]}),
         };
@@ -87,7 +93,8 @@ async fn lists_are_joined_page_by_page_and_items_keep_what_they_have() {
     let (_a, _b, gateway) = both().await;
     let (client, _) = open(&gateway).await;
     let first = ask(&client, "tools/list", json!({})).await;
-    let tools = json!([{"inputSchema": {}, "name": "a__do", "x-unknown": 1.0}, {"inputSchema": {}, "name": "b__do", "x-unknown": 1.0}]);
+    let tools =
+        json!([{"inputSchema": {}, "name": "a__do", "x-unknown": 1.0}, {"inputSchema": {}, "name": "b__do", "x-unknown": 1.0}]);
     assert_eq!(first["result"]["tools"], tools);
     let second = ask(&client, "tools/list", json!({"cursor": first["result"]["nextCursor"]})).await;
     assert_eq!(second["result"], json!({"tools": [{"name": "a__last", "inputSchema": {}}]}));
@@ -120,7 +127,8 @@ async fn requests_of_servers_get_ids_of_their_own_and_answers_find_back() {
         let (from, upstream, prefix) = if request["params"]["from"] == "a" { ("a", &a, "id: 0~9") } else { ("b", &b, "id: 1~9") };
         assert!(event.starts_with(prefix), "{event}");
         assert_ne!(request["id"], 5);
-        let (status, _, _) = client.post(&json!({"jsonrpc": "2.0", "id": request["id"], "result": {"action": "accept"}}).to_string()).await;
+        let (status, _, _) =
+            client.post(&json!({"jsonrpc": "2.0", "id": request["id"], "result": {"action": "accept"}}).to_string()).await;
         assert_eq!(status, StatusCode::ACCEPTED);
         let answer: Value = serde_json::from_str(&upstream.asked().pop().expect("told").body).expect("json");
         assert_eq!(answer, json!({"jsonrpc": "2.0", "id": 5, "result": {"action": "accept"}}), "{from}");

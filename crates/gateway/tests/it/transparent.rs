@@ -25,7 +25,8 @@ async fn protocol_headers_pass_and_credentials_do_not() {
     })
     .await;
     let gateway = Running::before(&upstream).await;
-    let client = gateway.client().with("mcp-param-region", "eu").with("mcp-protocol-version", "2025-11-25").with("cookie", "secret=1");
+    let client =
+        gateway.client().with("mcp-param-region", "eu").with("mcp-protocol-version", "2025-11-25").with("cookie", "secret=1");
     let (_, headers, _) = client.with("traceparent", "00-1-1-00").post(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).await;
     let asked = &upstream.asked()[0];
     assert_eq!(asked.headers["mcp-param-region"], "eu");
@@ -42,13 +43,15 @@ async fn events_pass_as_they_come_and_an_answer_to_nothing_is_dropped() {
     let response = parking_lot::Mutex::new(Some(response));
     let upstream = Upstream::start(move |_| response.lock().take().expect("asked once")).await;
     let gateway = Running::before(&upstream).await;
-    let progress = "id: 1\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"x\":1}}\n\n";
+    let progress =
+        "id: 1\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"x\":1}}\n\n";
     send.send(progress.to_owned()).expect("the gateway listens");
     let mut answer = gateway.client().send(Method::POST, r#"{"jsonrpc":"2.0","id":7,"method":"x/long"}"#).await;
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     assert_eq!(next_chunk(&mut answer).await.as_deref(), Some(progress), "before the answer exists");
     send.send("data: {\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{}}\n\n".to_owned()).expect("the gateway listens");
-    send.send(": quiet\n\nid: 2\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n".to_owned()).expect("the gateway listens");
+    send.send(": quiet\n\nid: 2\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n".to_owned())
+        .expect("the gateway listens");
     assert_eq!(next_chunk(&mut answer).await.as_deref(), Some(": quiet\n\n"));
     assert_eq!(next_chunk(&mut answer).await.as_deref(), Some("id: 2\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n"));
     drop(send);
@@ -98,7 +101,8 @@ async fn bad_input_is_refused_before_it_reaches_anything() {
     for (body, expected) in cases {
         assert_eq!(gateway.client().post(body).await.0, expected, "{}", &body[..body.len().min(60)]);
     }
-    let named = gateway.client().with("mcp-protocol-version", "2026-07-28").with("mcp-method", "tools/call").with("mcp-name", "harmless");
+    let named =
+        gateway.client().with("mcp-protocol-version", "2026-07-28").with("mcp-method", "tools/call").with("mcp-name", "harmless");
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"harmful","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
     let (status, _, answer) = named.post(body).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);

@@ -25,7 +25,8 @@ impl World {
     /// Bo and his helper may do everything; what they answer is for Bo and Ann.
     pub async fn new() -> Self {
         let ledger = Arc::new(MemoryLedger::default());
-        let engine = Engine::open(ledger.clone(), ContentKey::new([1; 16]), Clock::System, Node::alone(), Options::default()).expect("an empty ledger");
+        let engine = Engine::open(ledger.clone(), ContentKey::new([1; 16]), Clock::System, Node::alone(), Options::default())
+            .expect("an empty ledger");
         let directory = json!({
             "people": [{"id": "bo"}, {"id": "ann"}, {"id": "cy"}],
             "agents": [{"id": "helper", "owner": "bo"}],
@@ -43,7 +44,10 @@ impl World {
             ]
         });
         let directory = serde_json::from_value(directory).expect("a directory");
-        engine.configure(Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() }).await.expect("a sound configuration");
+        engine
+            .configure(Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() })
+            .await
+            .expect("a sound configuration");
         let mut tasks = Vec::new();
         for _ in 0..2 {
             let name = |text| PrincipalId::parse(text).expect("a name");
