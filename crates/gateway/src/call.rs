@@ -4,14 +4,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use http::HeaderMap;
 use judge::act::Act;
 use judge::digest::Digest;
 use judge::effect::Effect;
 use judge::name::ToolId;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use wire::canonical;
 use wire::frame::Frame;
@@ -69,6 +68,9 @@ pub enum NoCall {
         /// The method.
         method: &'static str,
     },
+    /// A number that readers of JSON disagree about.
+    #[error("{0}")]
+    Number(String),
     /// No name for records.
     #[error("expected the name of a tool, found a text that is none")]
     Name,
@@ -212,21 +214,14 @@ impl Texts<'_> {
     }
 }
 
-/// Equal calls have equal digests, however they are written, and only equal calls. Where canonical JSON cannot tell two numbers apart, the
-/// very text counts instead: then only the same text is the same call.
+/// Equal calls have equal digests, however they are written, and only equal calls. A number that readers of JSON disagree about is refused
+/// (RFC 7493, section 2.2): what was judged and what the server reads could differ.
 fn digest_of(upstream: &str, frame: &Frame) -> Result<Digest, NoCall> {
     let mut params = frame.params();
     if let Value::Object(members) = &mut params {
         members.remove("_meta");
     }
+    let text = canonical::text(&params).map_err(|error| NoCall::Number(error.to_string()))?;
     let method = frame.method().unwrap_or_default();
-    let common = [upstream.as_bytes(), method.as_bytes()];
-    if let Ok(text) = canonical::text(&params) {
-        return Ok(Digest::of_parts([&common[..], &[b"canonical", text.as_bytes()]].concat()));
-    }
-    let members: BTreeMap<String, &RawValue> =
-        serde_json::from_str(frame.params_raw().unwrap_or("{}")).map_err(|_| NoCall::Parameters { method: "tools/call" })?;
-    let texts =
-        members.iter().filter(|(name, _)| *name != "_meta").flat_map(|(name, value)| [name.as_bytes(), value.get().as_bytes()]);
-    Ok(Digest::of_parts(common.into_iter().chain([&b"text"[..]]).chain(texts)))
+    Ok(Digest::of_parts([upstream.as_bytes(), method.as_bytes(), text.as_bytes()]))
 }

@@ -81,7 +81,7 @@ impl From<NoCall> for Early {
     fn from(no_call: NoCall) -> Self {
         let code = match no_call {
             NoCall::TooMuch => Code::Bounds,
-            NoCall::Parameters { .. } | NoCall::Name => Code::Contract,
+            NoCall::Parameters { .. } | NoCall::Number(_) | NoCall::Name => Code::Contract,
         };
         Self { code, sentence: no_call.to_string(), remedy: None }
     }
