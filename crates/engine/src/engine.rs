@@ -370,7 +370,7 @@ impl Engine {
                     let expires = now.after_ms(self.0.options.permit_lifetime_ms);
                     Permit::mint(id.clone(), caller.clone(), act.digest, expires, enforced, self.0.abandoned.clone())
                 });
-                let readers = ruling.made.iter().filter_map(|label| label.readers.as_ref());
+                let readers = ruling.made.iter().map(|label| &label.readers);
                 let decided = Decided {
                     id: id.clone(),
                     caller: caller.clone(),

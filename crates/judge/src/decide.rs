@@ -5,7 +5,6 @@
 use crate::act::{Act, RESOURCES_MAX};
 use crate::decision::{Approver, Code, Decision, Ground, Outcome, Reason};
 use crate::effect::Effect;
-use crate::event::LabelRecord;
 use crate::facts::Facts;
 use crate::gather::{Flows, Gathered, gather};
 use crate::label::{Classification, Label};
@@ -87,7 +86,7 @@ fn conclude(
         if let Some(ask) = earlier {
             match &ask.answer {
                 Answer::Open => standing = AskStanding::Waiting(ask.id.clone()),
-                Answer::Approved { .. } if covers(ask, &reasons, &gathered.facts) => {
+                Answer::Approved { .. } if covers(state, ask, &reasons, &gathered) => {
                     outcome = Outcome::Permit;
                     standing = AskStanding::Approved(ask.id.clone());
                 }
@@ -118,7 +117,8 @@ fn conclude(
     reasons.sort_by(|a, b| b.outcome.cmp(&a.outcome).then_with(|| a.cmp(b)));
     reasons.dedup();
     let Gathered { facts, audience, flows, withheld, effect_facts: _ } = gathered;
-    let made = makes(act).then(|| made(state, &flows, &audience));
+    // A person who writes outside of any task leaves the labels as they stand.
+    let made = (makes(act) && caller.task.is_some()).then(|| made(state, &flows, &audience));
     Ruling {
         decision: Decision { outcome, reasons, obligations, withheld, facts },
         audience,
@@ -131,15 +131,17 @@ fn strictest(reasons: &[Reason]) -> Outcome {
     reasons.iter().map(|reason| reason.outcome).max().unwrap_or(Outcome::Permit)
 }
 
-/// Whether a person's yes covers what is asked now: no other reason, and nobody more who would see it.
-fn covers(ask: &AskState, reasons: &[Reason], facts: &Facts) -> bool {
+/// Whether a person's yes covers what is asked now: no other reason, nobody else who would see it, nothing more that it could hold.
+fn covers(state: &State, ask: &AskState, reasons: &[Reason], gathered: &Gathered) -> bool {
     let approved = ask.grounds();
+    let (now, then) = (&gathered.facts, &ask.facts);
     reasons.iter().all(|reason| approved.contains(reason.ground.word()))
-        && facts.audience.people <= ask.facts.audience.people
-        && facts.audience.beyond_address <= ask.facts.audience.beyond_address
-        && facts.shown.uncleared <= ask.facts.shown.uncleared
-        && facts.possible.uncleared <= ask.facts.possible.uncleared
-        && facts.possible.classification <= ask.facts.possible.classification
+        && state.is_within(&gathered.audience, ask.act.audience.as_ref())
+        && now.audience.beyond_address <= then.audience.beyond_address
+        && now.shown.uncleared <= then.shown.uncleared
+        && now.possible.uncleared <= then.possible.uncleared
+        && (now.possible.uncleared == 0 || now.possible.items <= then.possible.items)
+        && now.possible.classification <= then.possible.classification
 }
 
 /// Whether the act leaves something behind that can be read later.
@@ -148,20 +150,22 @@ fn makes(act: &Act) -> bool {
 }
 
 /// The label of what an act makes: what is shown in it, else everything that could be in it, for nobody but its container's audience.
+/// What was made from nothing that is known has unknown readers.
 fn made(state: &State, flows: &Flows, audience: &Reach) -> Label {
-    let sources = if flows.shown.is_empty() { &flows.possible } else { &flows.shown };
-    let start = Label { classification: Classification::Internal, ..Label::bottom() };
-    let mut label = sources.iter().fold(start, |label, id| label.join(state.label(*id).0));
+    let mut label = if !flows.shown.is_empty() {
+        flows.shown.iter().fold(Label::bottom(), |label, id| label.join(state.label(*id).0))
+    } else if let Some(possible) = &flows.possible {
+        possible.clone()
+    } else if audience.is_nobody() {
+        Label::unknown()
+    } else {
+        Label::bottom()
+    };
+    label.classification = label.classification.max(Classification::Internal);
     if !audience.is_nobody() {
-        label.readers = label.readers.map(|readers| readers.intersect(audience));
+        label.readers = audience.intersect(&label.readers);
     }
     label
-}
-
-/// The label as it is recorded.
-#[must_use]
-pub fn label_record(label: &Label) -> LabelRecord {
-    LabelRecord::from(label)
 }
 
 /// The chain must be a person and registered agents, and the task theirs.

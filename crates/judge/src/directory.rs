@@ -273,7 +273,9 @@ pub struct Directory {
     agents: HashMap<PrincipalId, AgentRecord>,
     addresses: HashMap<String, u32>,
     groups: BTreeMap<GroupId, RoaringBitmap>,
-    groups_of: HashMap<u32, Vec<GroupId>>,
+    /// By principal: the groups they are in through any nesting, as grants name them.
+    groups_of: HashMap<u32, Vec<String>>,
+    groups_with_agents: BTreeSet<GroupId>,
     cleared: Vec<(u32, Classification, BTreeSet<Arc<str>>)>,
     items: PatternMap<ItemEntry>,
     destinations: PatternMap<DestinationEntry>,
@@ -306,6 +308,15 @@ impl Directory {
     #[must_use]
     pub fn agent(&self, id: &str) -> Option<&AgentRecord> {
         self.agents.get(id)
+    }
+
+    /// Whether this names an agent, or a group with one among its members.
+    #[must_use]
+    pub fn has_agents(&self, name: &str) -> bool {
+        match name.strip_prefix('@') {
+            Some(group) => self.groups_with_agents.contains(group),
+            None => self.agents.contains_key(name),
+        }
     }
 
     /// Everyone who is here.
@@ -397,7 +408,7 @@ impl Directory {
     /// Unknown readers are nobody.
     #[must_use]
     pub fn cleared_for(&self, label: &Label) -> Reach {
-        let readers = label.readers.clone().unwrap_or_else(Reach::nobody);
+        let readers = if label.unknown { Reach::nobody() } else { label.readers.clone() };
         if readers.public || self.cleared.is_empty() {
             return readers;
         }
@@ -422,7 +433,7 @@ impl Directory {
         look(principal.as_str());
         look("public");
         for group in number.and_then(|number| self.groups_of.get(&number)).into_iter().flatten() {
-            look(&format!("@{group}"));
+            look(group);
         }
         kinds
     }
@@ -437,7 +448,7 @@ impl Directory {
                 .and_then(|number| self.groups_of.get(&number))
                 .into_iter()
                 .flatten()
-                .any(|group| has(&format!("@{group}")))
+                .any(|group| has(group))
     }
 
     /// Whether a freeze window is open for this resource.
@@ -531,7 +542,11 @@ impl<'a> Resolver<'a> {
         for id in self.document.groups.keys() {
             let all = self.members_of(id.as_str());
             for number in &all {
-                self.directory.groups_of.entry(number).or_default().push(id.clone());
+                self.directory.groups_of.entry(number).or_default().push(format!("@{id}"));
+            }
+            let numbers_agent = |number| self.table.name(number).is_some_and(|name| self.directory.agents.contains_key(name));
+            if all.iter().any(numbers_agent) {
+                self.directory.groups_with_agents.insert(id.clone());
             }
             self.directory.groups.insert(id.clone(), all & &self.directory.active);
         }
@@ -595,7 +610,8 @@ impl<'a> Resolver<'a> {
             let place = format!("items.{}", record.id);
             let readers = record.readers.as_ref().map(|spec| self.reach(&place, spec));
             let label = Label {
-                readers,
+                unknown: readers.is_none(),
+                readers: readers.unwrap_or_else(Reach::everyone),
                 classification: record.classification,
                 categories: record.categories.clone(),
                 purposes: record.purposes.clone().map_or(Purposes::Any, Purposes::Only),

@@ -243,8 +243,11 @@ pub struct Refused {
 /// A label as a record keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LabelRecord {
-    /// Who may have it; nothing is unknown.
-    pub readers: Option<ReachRecord>,
+    /// Who may have it; when that is unknown, who may have it at most.
+    pub readers: ReachRecord,
+    /// Whether its readers are not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
     /// How sensitive.
     pub classification: Classification,
     /// Kinds of sensitive data.
@@ -263,7 +266,8 @@ pub struct LabelRecord {
 impl From<&Label> for LabelRecord {
     fn from(label: &Label) -> Self {
         Self {
-            readers: label.readers.as_ref().map(ReachRecord::from),
+            readers: ReachRecord::from(&label.readers),
+            unknown: label.unknown,
             classification: label.classification,
             categories: label.categories.clone(),
             purposes: label.purposes.clone(),

@@ -248,7 +248,7 @@ facts! {
     item: ItemFacts {
         /// Whether its readers are known.
         known: bool,
-        /// Whether the person at the head of the chain is cleared for it.
+        /// Whether the person at the head of the chain is cleared for it; of unknown readers, whether they are not ruled out.
         cleared: bool,
         /// How sensitive.
         classification: Classification,

@@ -1,6 +1,7 @@
 //! Gathering: everything about an act that a norm may speak of, computed from the state and the moment.
 
 use crate::act::Act;
+use crate::content::{COPY_CHARS_MIN, Found, Kind};
 use crate::effect::Effect;
 use crate::facts::{Facts, PossibleFacts, ShownFacts};
 use crate::label::Label;
@@ -15,6 +16,9 @@ use std::sync::Arc;
 
 /// How many people a sample names.
 const SAMPLE_PEOPLE_MAX: usize = 5;
+
+/// A shorter name than this may stand in a sentence by chance.
+const NAMED_CHARS_MIN: usize = 3;
 
 /// Kinds of resources that are Prudence's own authority, or the evidence of what was done: the part before the first `:`.
 const GOVERNANCE_KINDS: [&str; 15] = [
@@ -40,7 +44,8 @@ pub(crate) struct Gathered {
 #[derive(Default)]
 pub(crate) struct Flows {
     pub(crate) shown: BTreeSet<LabelId>,
-    pub(crate) possible: BTreeSet<LabelId>,
+    /// The join of everything that was read; `None` when nothing was.
+    pub(crate) possible: Option<Label>,
 }
 
 /// What differs from effect to effect.
@@ -130,17 +135,22 @@ fn audience(state: &State, act: &Act) -> Reach {
             match directory.audience_of(resource.as_str()) {
                 Some(audience) => reach = reach.union(audience),
                 None if publishes || sends_unnamed => {
-                    let readers = state.label_of(resource).and_then(|label| label.readers);
-                    reach = reach.union(&readers.unwrap_or_else(|| Reach {
+                    reach = reach.union(&known_readers(state, resource).unwrap_or_else(|| Reach {
                         external: BTreeSet::from([Arc::from(resource.as_str())]),
                         ..Reach::nobody()
                     }));
                 }
-                None => {}
+                // Those who can read it already will read what is written into it.
+                None => reach = reach.union(&known_readers(state, resource).unwrap_or_else(Reach::nobody)),
             }
         }
     }
     reach
+}
+
+/// Those who may read an item as the system of record has it; `None` when that is not known.
+fn known_readers(state: &State, item: &ResourceId) -> Option<Reach> {
+    state.directory().label_of(item).filter(|label| !label.unknown).map(|label| label.readers.clone())
 }
 
 fn task_facts(task: &TaskState, act: &Act, audience: &Reach, moment: Moment, facts: &mut Facts) -> BTreeMap<Effect, EffectFacts> {
@@ -154,10 +164,14 @@ fn task_facts(task: &TaskState, act: &Act, audience: &Reach, moment: Moment, fac
         (None, _) | (_, None) => true,
     };
     facts.audience.beyond_address = audience.beyond(address).count();
+    // Words that name something may also forbid it: they count only for what the task's own lists let in as well.
+    let effects_listed = task.effects.as_ref().is_some_and(|effects| act.effects.is_subset(effects));
     facts.task.objects_named = !act.resources.is_empty()
         && act.resources.iter().all(|resource| {
-            let exactly = |name: &String| name == resource.as_str();
-            task.resources.as_ref().is_some_and(|names| names.iter().any(exactly)) || is_in_words(&task.words, resource.as_str())
+            let listed = |pattern: &String| pattern != "*" && crate::pattern::matches(pattern, resource.as_str());
+            let mut patterns = task.resources.iter().flatten();
+            patterns.clone().any(|name| name == resource.as_str())
+                || (effects_listed && patterns.any(listed) && is_in_words(&task.words, resource.as_str()))
         });
     let named = |resource: &ResourceId| {
         task.resources.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| crate::pattern::matches(pattern, resource.as_str())))
@@ -183,27 +197,27 @@ fn task_facts(task: &TaskState, act: &Act, audience: &Reach, moment: Moment, fac
 fn is_in_words(words: &str, resource: &str) -> bool {
     let object = resource.split_once(':').map_or(resource, |(_, object)| object);
     let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | ':' | '.' | '@');
-    object.chars().count() >= 3
-        && words
-            .split(|c: char| !part_of_name(c))
-            .map(|word| word.trim_end_matches(['.', ':', '/']))
-            .any(|word| word == resource || word == object)
+    words
+        .split(|c: char| !part_of_name(c))
+        .map(|word| word.trim_end_matches(['.', ':', '/']))
+        .any(|word| word == resource || (word == object && object.chars().count() >= NAMED_CHARS_MIN))
 }
 
 fn reading(state: &State, caller: &Caller, act: &Act, facts: &mut Facts, withheld: &mut BTreeSet<ResourceId>) {
     for resource in &act.resources {
         let Some(label) = state.label_of(resource) else { continue };
         facts.reading.items += 1;
-        if label.readers.is_some() && !is_cleared(state, caller, &label) {
+        if !is_cleared(state, caller, &label) {
             facts.reading.uncleared += 1;
             withheld.insert(resource.clone());
         }
     }
 }
 
-/// Whether the person at the head of the chain is cleared for an item with this label.
+/// Whether the person at the head of the chain is cleared for an item with this label; when its readers are unknown, whether they
+/// are not ruled out.
 pub(crate) fn is_cleared(state: &State, caller: &Caller, label: &Label) -> bool {
-    let cleared = state.directory().cleared_for(label);
+    let cleared = state.directory().cleared_for(&Label { unknown: false, ..label.clone() });
     cleared.public
         || caller
             .chain
@@ -215,9 +229,9 @@ pub(crate) fn is_cleared(state: &State, caller: &Caller, label: &Label) -> bool 
 fn touches_governance(state: &State, act: &Act) -> bool {
     let kind_of = |resource: &ResourceId| {
         let kind = resource.as_str().split(':').next().unwrap_or_default();
-        GOVERNANCE_KINDS.contains(&kind)
+        GOVERNANCE_KINDS.iter().any(|governance| governance.eq_ignore_ascii_case(kind))
     };
-    let is_agent = |name: &String| state.directory().agent(name).is_some();
+    let is_agent = |name: &String| state.directory().has_agents(name);
     act.resources.iter().any(kind_of)
         || act.change.as_ref().is_some_and(|change| {
             change.add_readers.iter().chain(&change.add_members).chain(change.audience.iter().flatten()).any(is_agent)
@@ -234,7 +248,7 @@ fn flow_facts(
     task: Option<&TaskState>,
     facts: &mut Facts,
 ) -> Flows {
-    let mut flows = Flows { possible: flow.label_ids().clone(), ..Flows::default() };
+    let mut flows = Flows { possible: Some(flow.summary().label.clone()), ..Flows::default() };
     let leaves = act.effects.iter().any(|effect| !matches!(effect, Effect::Read | Effect::Compute));
     if leaves || !audience.is_nobody() {
         let purpose = task.map_or("", |task| task.task.purpose.as_str());
@@ -267,9 +281,19 @@ fn shown(
     facts: &mut Facts,
     flows: &mut Flows,
 ) {
-    let parts: Vec<&str> = act.content.iter().map(String::as_str).chain(act.values.iter().map(|value| value.text.as_str())).collect();
+    // The names of recipients and resources are searched apart: that an address stands in what was read, as an address, does
+    // not mean that somebody learns something by it.
+    let names: BTreeSet<&str> =
+        act.recipients.iter().map(String::as_str).chain(act.resources.iter().map(ResourceId::as_str)).collect();
+    let values = act.values.iter().map(|value| value.text.as_str());
+    let parts: Vec<&str> = act.content.iter().map(String::as_str).chain(values).filter(|part| !names.contains(part)).collect();
+    let names: Vec<&str> = names.into_iter().filter(|name| name.len() >= COPY_CHARS_MIN).collect();
     let found = flow.index().search(state.key(), &parts);
-    facts.shown = ShownFacts { unsearched: found.truncated || flow.is_partial(), ..ShownFacts::default() };
+    let in_names: Vec<Found> = names.iter().map(|name| flow.index().search(state.key(), &[name])).collect();
+    let copied = in_names.iter().filter(|found| !found.hits().any(|(kind, ..)| kind == Kind::Token)).flat_map(Found::hits);
+    let hits = found.hits().chain(copied);
+    let truncated = found.truncated || in_names.iter().any(|found| found.truncated);
+    facts.shown = ShownFacts { unsearched: truncated || flow.is_partial(), ..ShownFacts::default() };
     let Some(person) = caller.chain.first() else { return };
     let mut of_label: BTreeMap<LabelId, (Beyond, bool)> = BTreeMap::new();
     let mut judge_read = |number: u32| -> Option<(LabelId, bool)> {
@@ -283,7 +307,7 @@ fn shown(
     };
     let mut items: BTreeSet<&ResourceId> = BTreeSet::new();
     let mut held: BTreeSet<LabelId> = BTreeSet::new();
-    for (_, _, reads) in found.hits() {
+    for (_, _, reads) in hits {
         // What also stands in something that all of them may have, for this purpose, was not kept from them.
         let is_released = reads.iter().any(|&number| judge_read(number).is_some_and(|(_, free)| free));
         for &number in reads {
@@ -301,7 +325,7 @@ fn shown(
         let (label, _) = state.label(*id);
         let (outside, covered) = &of_label[id];
         beyond.absorb(outside);
-        facts.shown.unknown += u64::from(label.readers.is_none());
+        facts.shown.unknown += u64::from(label.unknown);
         facts.shown.purpose_uncovered += u64::from(!covered);
     }
     for id in &flows.shown {

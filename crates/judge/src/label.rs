@@ -1,7 +1,7 @@
 //! Labels: who may have an item, how sensitive it is, what for, and how far it is trusted (semantics §2).
 //!
-//! A join never gains a reader. `None` readers mean *unknown*: a label of its own that fails closed wherever a
-//! norm consumes it.
+//! A join never gains a reader. Readers may be *unknown*: then what is known of them is only who they are at most, and every
+//! norm that consumes them fails closed.
 
 use crate::reach::Reach;
 use serde::{Deserialize, Serialize};
@@ -85,8 +85,10 @@ impl Purposes {
 /// What is known of an item: confidentiality and integrity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// Those who may have it; `None` is unknown.
-    pub readers: Option<Reach>,
+    /// Those who may have it; when that is unknown, those who may have it at most.
+    pub readers: Reach,
+    /// Whether a part of it was never labelled, so that its readers are not known.
+    pub unknown: bool,
     /// How sensitive.
     pub classification: Classification,
     /// Which kinds of sensitive data it holds.
@@ -104,7 +106,8 @@ impl Label {
     #[must_use]
     pub fn bottom() -> Self {
         Self {
-            readers: Some(Reach::everyone()),
+            readers: Reach::everyone(),
+            unknown: false,
             classification: Classification::Public,
             categories: BTreeSet::new(),
             purposes: Purposes::Any,
@@ -117,7 +120,7 @@ impl Label {
     #[must_use]
     pub fn unknown() -> Self {
         Self {
-            readers: None,
+            unknown: true,
             classification: Classification::Internal,
             integrity: Integrity::Untrusted,
             ..Self::bottom()
@@ -128,10 +131,8 @@ impl Label {
     #[must_use]
     pub fn join(&self, other: &Label) -> Label {
         Label {
-            readers: match (&self.readers, &other.readers) {
-                (Some(a), Some(b)) => Some(a.intersect(b)),
-                (None, _) | (_, None) => None,
-            },
+            readers: self.readers.intersect(&other.readers),
+            unknown: self.unknown || other.unknown,
             classification: self.classification.max(other.classification),
             categories: self.categories.union(&other.categories).cloned().collect(),
             purposes: self.purposes.join(&other.purposes),

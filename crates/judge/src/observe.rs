@@ -50,7 +50,7 @@ pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Ar
         let label = label_of(state, item);
         let record = LabelRecord::from(&label);
         let reasons = judged.entry(record.clone()).or_insert_with(|| {
-            reaches.extend(label.readers.clone());
+            reaches.push(label.readers.clone());
             withholding(state, observation, item, &label)
         });
         let withheld = !reasons.is_empty();
@@ -92,7 +92,7 @@ fn withholding(state: &State, observation: &Observation, item: &ObservedItem, la
     facts.task.amount_within = true;
     facts.task.owners_here = true;
     facts.item = ItemFacts {
-        known: label.readers.is_some(),
+        known: !label.unknown,
         cleared: is_cleared(state, caller, label),
         classification: label.classification,
         categories: label.categories.clone(),
@@ -131,7 +131,7 @@ fn label_of(state: &State, item: &ObservedItem) -> Label {
 
 fn contained(directory: &Directory, container: &ResourceId) -> Option<Label> {
     let audience = directory.audience_of(container.as_str())?;
-    Some(Label { readers: Some(audience.clone()), ..Label::unknown() })
+    Some(Label { readers: audience.clone(), unknown: false, ..Label::unknown() })
 }
 
 fn reach(directory: &Directory, names: &[String]) -> Reach {
@@ -140,7 +140,8 @@ fn reach(directory: &Directory, names: &[String]) -> Reach {
 
 fn stated(directory: &Directory, spec: &LabelSpec) -> Label {
     Label {
-        readers: spec.readers.as_ref().map(|names| reach(directory, names)),
+        unknown: spec.readers.is_none(),
+        readers: spec.readers.as_ref().map_or_else(Reach::everyone, |names| reach(directory, names)),
         classification: spec.classification.unwrap_or_default(),
         categories: spec.categories.clone(),
         purposes: spec.purposes.clone().map_or(Purposes::Any, Purposes::Only),
@@ -152,7 +153,8 @@ fn stated(directory: &Directory, spec: &LabelSpec) -> Label {
 /// Joins what a result says about itself. Readers it names cannot make unknown readers known.
 fn tightened(directory: &Directory, label: Label, claimed: &LabelSpec) -> Label {
     let claim = Label {
-        readers: Some(claimed.readers.as_ref().map_or_else(Reach::everyone, |names| reach(directory, names))),
+        readers: claimed.readers.as_ref().map_or_else(Reach::everyone, |names| reach(directory, names)),
+        unknown: false,
         classification: claimed.classification.unwrap_or(Classification::Public),
         categories: claimed.categories.clone(),
         purposes: claimed.purposes.clone().map_or(Purposes::Any, Purposes::Only),

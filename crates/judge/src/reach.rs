@@ -7,21 +7,31 @@ use crate::digest::Digest;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An immutable set of people with its digest; cloning is a reference count.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PeopleSet {
-    bits: Arc<RoaringBitmap>,
-    digest: Digest,
+#[derive(Clone)]
+pub struct PeopleSet(Arc<Fixed>);
+
+struct Fixed {
+    bits: RoaringBitmap,
+    /// Computed when a record first needs it: most sets are only steps of a computation.
+    digest: OnceLock<Digest>,
 }
+
+impl PartialEq for PeopleSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other) || self.0.bits == other.0.bits
+    }
+}
+
+impl Eq for PeopleSet {}
 
 impl PeopleSet {
     /// Fixes `bits` as a set.
     #[must_use]
     pub fn new(bits: RoaringBitmap) -> Self {
-        let digest = Digest::of(&serialized(&bits));
-        Self { bits: Arc::new(bits), digest }
+        Self(Arc::new(Fixed { bits, digest: OnceLock::new() }))
     }
 
     /// Nobody.
@@ -33,19 +43,24 @@ impl PeopleSet {
     /// The people as dense numbers.
     #[must_use]
     pub fn bits(&self) -> &RoaringBitmap {
-        &self.bits
+        &self.0.bits
+    }
+
+    /// Whether both are one set in memory: cheaper than comparing, and never wrong when it says yes.
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// What a record calls this set.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        self.digest
+        *self.0.digest.get_or_init(|| Digest::of(&serialized(&self.0.bits)))
     }
 
     /// The set in roaring's portable format, for a record.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        serialized(&self.bits)
+        serialized(&self.0.bits)
     }
 
     /// Reads what [`Self::to_bytes`] wrote; `None` when the bytes are not such a set.
@@ -63,7 +78,7 @@ fn serialized(bits: &RoaringBitmap) -> Vec<u8> {
 
 impl std::fmt::Debug for PeopleSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} people ({})", self.bits.len(), &self.digest.to_string()[..8])
+        write!(f, "{} people ({})", self.0.bits.len(), &self.digest().to_string()[..8])
     }
 }
 
@@ -100,7 +115,7 @@ impl Reach {
     /// Whether it reaches nobody at all.
     #[must_use]
     pub fn is_nobody(&self) -> bool {
-        !self.public && self.external.is_empty() && self.people.bits.is_empty()
+        !self.public && self.external.is_empty() && self.people.bits().is_empty()
     }
 
     /// Those in both. The public contains everybody.
@@ -111,13 +126,19 @@ impl Reach {
             (true, false) => other.clone(),
             (false, true) => self.clone(),
             (false, false) => Reach {
-                people: if self.people.digest == other.people.digest {
+                people: if self.people.is_same(&other.people) || self.people.bits().is_subset(other.people.bits()) {
                     self.people.clone()
                 } else {
                     PeopleSet::new(self.people.bits() & other.people.bits())
                 },
                 public: false,
-                external: self.external.intersection(&other.external).cloned().collect(),
+                external: self
+                    .external
+                    .iter()
+                    .filter(|name| is_outside_one_of(name, &other.external))
+                    .chain(other.external.iter().filter(|name| is_outside_one_of(name, &self.external)))
+                    .cloned()
+                    .collect(),
             },
         }
     }
@@ -125,11 +146,15 @@ impl Reach {
     /// Those in either.
     #[must_use]
     pub fn union(&self, other: &Reach) -> Reach {
-        if self.people.digest == other.people.digest && self.external.is_empty() && other.external.is_empty() {
-            return Reach { public: self.public || other.public, ..self.clone() };
-        }
+        let people = if other.people.bits().is_empty() || self.people.is_same(&other.people) {
+            self.people.clone()
+        } else if self.people.bits().is_empty() {
+            other.people.clone()
+        } else {
+            PeopleSet::new(self.people.bits() | other.people.bits())
+        };
         Reach {
-            people: PeopleSet::new(self.people.bits() | other.people.bits()),
+            people,
             public: self.public || other.public,
             external: self.external.union(&other.external).cloned().collect(),
         }
@@ -142,15 +167,20 @@ impl Reach {
             return Beyond::default();
         }
         Beyond {
-            people: if self.people.digest == allowed.people.digest {
+            people: if self.people.is_same(&allowed.people) || self.people.bits().is_subset(allowed.people.bits()) {
                 RoaringBitmap::new()
             } else {
                 self.people.bits() - allowed.people.bits()
             },
             public: self.public,
-            external: self.external.difference(&allowed.external).cloned().collect(),
+            external: self.external.iter().filter(|name| !is_outside_one_of(name, &allowed.external)).cloned().collect(),
         }
     }
+}
+
+/// Whether an outside address or domain is among `names`, itself or by the domain of its address (RFC 5322 §3.4.1).
+fn is_outside_one_of(name: &Arc<str>, names: &BTreeSet<Arc<str>>) -> bool {
+    names.contains(name) || name.rsplit_once('@').is_some_and(|(_, domain)| names.contains(domain))
 }
 
 /// Those of an audience who are outside of an allowed reach.

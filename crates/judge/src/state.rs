@@ -60,6 +60,8 @@ pub struct Flow {
 #[derive(Debug, Clone)]
 pub(crate) struct FlowSummary {
     pub(crate) cleared: Reach,
+    /// The join of all labels: what is made from any of it has this one.
+    pub(crate) label: Label,
     pub(crate) unknown: u64,
     pub(crate) purpose_uncovered: u64,
     pub(crate) classification: Classification,
@@ -70,6 +72,7 @@ impl Default for FlowSummary {
     fn default() -> Self {
         Self {
             cleared: Reach::everyone(),
+            label: Label::bottom(),
             unknown: 0,
             purpose_uncovered: 0,
             classification: Classification::Public,
@@ -96,10 +99,6 @@ impl Flow {
 
     pub(crate) fn summary(&self) -> &FlowSummary {
         &self.derived
-    }
-
-    pub(crate) fn label_ids(&self) -> &BTreeSet<LabelId> {
-        &self.labels
     }
 
     pub(crate) fn read(&self, number: u32) -> Option<&(ResourceId, LabelId)> {
@@ -379,7 +378,15 @@ impl State {
         {
             let targets = act.resources.iter().filter(|id| act.writes && self.directory.audience_of(id.as_str()).is_none());
             for id in targets.chain(&observed.created).cloned().collect::<Vec<_>>() {
-                self.written.insert(id, made);
+                // What was there before may still be there in part: writing over it does not make it anybody else's.
+                let joined = match self.written.get(&id) {
+                    Some(before) if *before != made => {
+                        let label = |id: LabelId| &self.labels.entries[id.0 as usize].label;
+                        self.intern_label(label(*before).join(label(made)))
+                    }
+                    Some(_) | None => made,
+                };
+                self.written.insert(id, joined);
             }
         }
         // What was read was read, whatever became of the record of the act.
@@ -415,18 +422,33 @@ impl State {
         if let Some(&id) = self.labels.numbers.get(record) {
             return id;
         }
+        // A set that was never spelt out is unknown, and nobody at most.
+        let readers = self.reach(&record.readers);
         let label = Label {
-            readers: record.readers.as_ref().and_then(|reach| self.reach(reach)),
+            unknown: record.unknown || readers.is_none(),
+            readers: readers.unwrap_or_else(Reach::nobody),
             classification: record.classification,
             categories: record.categories.clone(),
             purposes: record.purposes.clone(),
             integrity: record.integrity,
             origins: record.origins.clone(),
         };
+        self.add_label(record.clone(), label)
+    }
+
+    fn intern_label(&mut self, label: Label) -> LabelId {
+        let record = LabelRecord::from(&label);
+        match self.labels.numbers.get(&record) {
+            Some(&id) => id,
+            None => self.add_label(record, label),
+        }
+    }
+
+    fn add_label(&mut self, record: LabelRecord, label: Label) -> LabelId {
         let id = LabelId(u32::try_from(self.labels.entries.len()).expect("fewer than 2^32 labels fit in memory"));
         let cleared = self.directory.cleared_for(&label);
         self.labels.entries.push(LabelEntry { label, cleared });
-        self.labels.numbers.insert(record.clone(), id);
+        self.labels.numbers.insert(record, id);
         id
     }
 
@@ -438,6 +460,14 @@ impl State {
             self.sets.get(&record.people)?.clone()
         };
         Some(Reach { people, public: record.public, external: record.external.clone() })
+    }
+
+    /// Whether everybody of `reach` was among those of the record; no when the record's set was never spelt out.
+    pub(crate) fn is_within(&self, reach: &Reach, record: Option<&ReachRecord>) -> bool {
+        match record {
+            Some(record) => self.reach(record).is_some_and(|before| reach.beyond(&before).count() == 0),
+            None => reach.is_nobody(),
+        }
     }
 
     /// The sets among `reaches` that no record has spelt out yet.
@@ -473,7 +503,7 @@ impl State {
         let written = self.written.get(item).map(|id| &self.labels.entries[id.0 as usize].label);
         match (self.directory.label_of(item), written) {
             // Replaced by something known: the unknown readers of the old content are not those of the new.
-            (Some(stated), Some(written)) if stated.readers.is_none() => Some(written.clone()),
+            (Some(stated), Some(written)) if stated.unknown => Some(written.clone()),
             (Some(stated), Some(written)) => Some(stated.join(written)),
             (Some(stated), None) => Some(Label::clone(stated)),
             (None, Some(written)) => Some(written.clone()),
@@ -611,7 +641,8 @@ impl FlowSummary {
     fn add(&mut self, entry: &LabelEntry, task: &Task, table: &PrincipalTable) {
         let cleared = cleared_for_task(&entry.label, &entry.cleared, &task.requester, table);
         self.cleared = self.cleared.intersect(&cleared);
-        self.unknown += u64::from(entry.label.readers.is_none());
+        self.label = self.label.join(&entry.label);
+        self.unknown += u64::from(entry.label.unknown);
         self.purpose_uncovered += u64::from(!entry.label.purposes.cover(&task.purpose));
         self.classification = self.classification.max(entry.label.classification);
         self.categories.extend(entry.label.categories.iter().cloned());
@@ -621,8 +652,9 @@ impl FlowSummary {
 /// Who is cleared for something that a task has read. What has unknown readers was read for the requester, who is the only
 /// one it is held to be for.
 pub(crate) fn cleared_for_task(label: &Label, cleared: &Reach, requester: &PrincipalId, table: &PrincipalTable) -> Reach {
-    match &label.readers {
-        Some(_) => cleared.clone(),
-        None => cleared.union(&Reach::of_people(table.number(requester.as_str()).into_iter().collect())),
+    if label.unknown {
+        cleared.union(&Reach::of_people(table.number(requester.as_str()).into_iter().collect()))
+    } else {
+        cleared.clone()
     }
 }

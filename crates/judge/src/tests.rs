@@ -24,7 +24,7 @@ fn world() -> DirectoryDocument {
             {"id": "bo", "addresses": ["bo@example.com"]}, {"id": "ann"}, {"id": "cy"}, {"id": "eve"}, {"id": "hal", "status": "left"},
             {"id": "dee", "clearance": "restricted", "categories": ["user-data"]}
         ],
-        "groups": {"eng-all": ["bo", "ann", "eve", "hal", "@storage-oncall"], "storage-oncall": ["cy", "bo"]},
+        "groups": {"eng-all": ["bo", "ann", "eve", "hal", "@storage-oncall"], "storage-oncall": ["cy", "bo"], "bots": ["helper"]},
         "agents": [{"id": "helper", "owner": "bo", "purpose": "engineering help"}, {"id": "orphan", "owner": "hal"}],
         "items": [
             {"id": "runbook:acl", "readers": ["@storage-oncall"], "purposes": ["engineering"], "integrity": "trusted"},
@@ -128,7 +128,7 @@ impl Scene {
             node: String::new(),
             enforced: true,
             made: ruling.made.as_ref().map(LabelRecord::from),
-            sets: self.state.new_sets(ruling.made.iter().filter_map(|label| label.readers.as_ref()).chain([&ruling.audience])),
+            sets: self.state.new_sets(ruling.made.iter().map(|label| &label.readers).chain([&ruling.audience])),
         };
         self.happens(Event::Decided(Box::new(decided)));
         ruling
@@ -249,9 +249,61 @@ fn what_is_written_inherits_its_label_for_whoever_reads_it_later() {
     expect(&write, Outcome::Permit, &[]);
     scene.ends(&[], &[]);
     let label = scene.state.label_of(&ResourceId::parse("note:new").expect("a name")).expect("it was written");
-    let readers = label.readers.expect("known");
-    assert!(!readers.public);
-    assert_eq!(readers.people.bits().len(), 2, "those of the runbook it was made from");
+    assert!(!label.unknown && !label.readers.public);
+    assert_eq!(label.readers.people.bits().len(), 2, "those of the runbook it was made from");
+}
+
+#[test]
+fn writing_over_something_frees_nothing() {
+    let mut scene = scene(json!({}));
+    scene.reads("runbook:acl", RUNBOOK);
+    scene.decides(&act(Effect::Write, &["note:new"], &[], &["a summary"]));
+    scene.ends(&[], &[]);
+    let cy = Caller { chain: vec![name("cy")], task: None };
+    scene.decides_for(&cy, &act(Effect::Write, &["note:new"], &[], &["by hand"]));
+    scene.ends(&[], &[]);
+    let label = scene.state.label_of(&ResourceId::parse("note:new").expect("a name")).expect("it was written");
+    assert_eq!(label.readers.people.bits().len(), 2);
+}
+
+#[test]
+fn who_can_read_an_item_reads_what_is_written_into_it() {
+    let mut scene = scene(json!({}));
+    scene.reads("runbook:acl", RUNBOOK);
+    expect(&scene.decides(&act(Effect::Write, &["runbook:public"], &[], &[RUNBOOK])), Outcome::Deny, &["readers"]);
+}
+
+#[test]
+fn what_was_made_from_nothing_known_is_unknown_and_stays_within_what_bounds_it() {
+    let mut scene = scene(json!({}));
+    scene.decides(&act(Effect::Write, &["note:new"], &[], &["my own words"]));
+    scene.ends(&[], &[]);
+    let note = ResourceId::parse("note:new").expect("a name");
+    assert!(scene.state.label_of(&note).expect("it was written").unknown);
+    scene.reads("runbook:acl", RUNBOOK);
+    scene.decides(&act(Effect::Write, &["note:new"], &[], &["and a summary"]));
+    scene.ends(&[], &[]);
+    let label = scene.state.label_of(&note).expect("it was written");
+    assert!(label.unknown && !label.readers.public, "unknown, and at most those of the runbook");
+}
+
+#[test]
+fn an_address_outside_belongs_to_its_domain() {
+    let mut scene = scene(json!({"address": ["external:partner.example"]}));
+    expect(&scene.decides(&act(Effect::Send, &["mail:out"], &["Amy <amy@Partner.example>"], &["hello"])), Outcome::Permit, &[]);
+    expect(&scene.decides(&act(Effect::Send, &["mail:out"], &["amy@partner.example.evil.example"], &["hello"])), Outcome::Ask, &["address"]);
+}
+
+#[test]
+fn nobody_learns_their_own_address_from_a_mail() {
+    let mut scene = scene(json!({"address": ["external:partner.example", "bo"]}));
+    scene.reads("runbook:acl", "questions go to amy.partnerson@partner.example at any time of the day");
+    let mut reply = act(Effect::Send, &["mail:out"], &["amy.partnerson@partner.example"], &["amy.partnerson@partner.example", "hello"]);
+    expect(&scene.decides(&reply), Outcome::Ask, &["readers"]);
+    assert_eq!(scene.decides(&reply).decision.facts.shown.items, 0);
+    reply.recipients = vec![format!("{}@partner.example", RUNBOOK.replace(' ', "."))];
+    scene.reads("runbook:acl", &RUNBOOK.replace(' ', "."));
+    expect(&scene.decides(&reply), Outcome::Deny, &["readers"]);
 }
 
 #[test]
@@ -294,7 +346,7 @@ fn what_cannot_be_undone_needs_a_person_unless_the_very_thing_was_named() {
     let mut scene = scene(json!({"effects": ["destroy"], "resources": ["note:*", "table:scratch"], "words": "drop table:scratch, and old.txt"}));
     expect(&scene.decides(&act(Effect::Destroy, &["note:1"], &[], &[])), Outcome::Ask, &["irreversible"]);
     expect(&scene.decides(&act(Effect::Destroy, &["table:scratch"], &[], &[])), Outcome::Permit, &[]);
-    expect(&scene.decides(&act(Effect::Destroy, &["file:old.txt"], &[], &[])), Outcome::Ask, &["scope-edge"]);
+    expect(&scene.decides(&act(Effect::Destroy, &["file:old.txt"], &[], &[])), Outcome::Ask, &["irreversible", "scope-edge"]);
     let mut spend = act(Effect::Spend, &["account:1"], &[], &[]);
     spend.amount = Some(10);
     expect(&scene.decides(&spend), Outcome::Ask, &["scope-edge"]);
@@ -314,9 +366,9 @@ fn amounts_add_up() {
 #[test]
 fn no_agent_serves_itself() {
     let mut scene = scene(json!({"effects": null}));
-    expect(&scene.decides(&act(Effect::Write, &["policy:readers"], &[], &["permit all"])), Outcome::Deny, &["self-serve"]);
+    expect(&scene.decides(&act(Effect::Write, &["Policy:readers"], &[], &["permit all"])), Outcome::Deny, &["self-serve"]);
     let mut join = act(Effect::Widen, &["group:storage-oncall"], &[], &[]);
-    join.change = Some(crate::act::Change { add_members: vec!["helper".to_owned()], ..Default::default() });
+    join.change = Some(crate::act::Change { add_members: vec!["@bots".to_owned()], ..Default::default() });
     expect(&scene.decides(&join), Outcome::Deny, &["self-serve", "widen"]);
 }
 
@@ -371,6 +423,20 @@ fn an_approval_does_not_cover_what_became_worse_since() {
     scene.happens(Event::Answered { ask: AskId::parse("a1").expect("a name"), by: name("cy"), yes: true });
     scene.reads("runbook:acl", RUNBOOK);
     expect(&scene.decides(&post), Outcome::Ask, &["address", "readers"]);
+}
+
+#[test]
+fn an_approval_is_for_the_people_it_was_given_for() {
+    let mut scene = scene(json!({}));
+    let post = act(Effect::Publish, &["forum:eng-help"], &[], &["hello"]);
+    scene.decides(&post);
+    scene.happens(Event::Answered { ask: AskId::parse("a1").expect("a name"), by: name("cy"), yes: true });
+    let mut directory = world();
+    let members = directory.groups.get_mut("eng-all").expect("a group");
+    members.retain(|member| member != "ann");
+    members.push("dee".to_owned());
+    scene.happens(Event::Configured(Box::new(Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() })));
+    expect(&scene.decides(&post), Outcome::Ask, &["address"]);
 }
 
 #[test]
@@ -434,7 +500,8 @@ fn a_result_may_only_tighten_its_label() {
 #[test]
 fn the_schemas_load_and_the_shipped_policies_are_valid() {
     for kind in [Kind::Grant, Kind::Norm] {
-        cedar_policy::Schema::from_cedarschema_str(&schema_text(kind)).expect("the generated schema loads");
+        let (_, warnings) = cedar_policy::Schema::from_cedarschema_str(&schema_text(kind)).expect("the generated schema loads");
+        assert_eq!(warnings.count(), 0);
     }
     let policies = Policies::compile(&PolicySources::shipped()).expect("what is shipped is valid");
     assert_eq!(

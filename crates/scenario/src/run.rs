@@ -344,7 +344,7 @@ impl<'a> Run<'a> {
             node: String::new(),
             enforced: true,
             made: ruling.made.as_ref().map(LabelRecord::from),
-            sets: self.state.new_sets(ruling.made.iter().filter_map(|label| label.readers.as_ref()).chain([&ruling.audience])),
+            sets: self.state.new_sets(ruling.made.iter().map(|label| &label.readers).chain([&ruling.audience])),
         };
         self.record(Event::Decided(Box::new(decided)))?;
         let decision = ruling.decision;

@@ -13,7 +13,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("wire", &["judge"]),
     ("contract", &["judge"]),
     ("engine", &["judge", "ledger"]),
-    ("scenario", &["engine", "judge", "ledger"]),
+    ("scenario", &["judge", "ledger"]),
     ("gateway", &["contract", "engine", "judge", "wire"]),
     ("authority", &["engine", "judge", "wire"]),
     ("prudence", &["authority", "contract", "engine", "gateway", "judge", "ledger", "scenario", "wire", "workplace"]),

@@ -205,7 +205,7 @@ pub fn observed(entry: &Entry, at: judge::moment::Moment, observed: &Observed, h
 }
 
 fn label(label: &LabelRecord, history: &History) -> Vec<(&'static str, String)> {
-    let readers = label.readers.as_ref().map_or_else(|| "unknown".to_owned(), |readers| reach(readers, history));
+    let readers = if label.unknown { "unknown".to_owned() } else { reach(&label.readers, history) };
     let purposes = match &label.purposes {
         Purposes::Any => "any".to_owned(),
         Purposes::Only(words) => names(words),
