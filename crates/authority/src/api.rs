@@ -145,7 +145,11 @@ struct TaskBody {
     lease_ms: u64,
 }
 
-async fn start(Shared(api): Shared<Api>, headers: HeaderMap, body: Result<Json<TaskBody>, JsonRejection>) -> Result<Json<Value>, Refusal> {
+async fn start(
+    Shared(api): Shared<Api>,
+    headers: HeaderMap,
+    body: Result<Json<TaskBody>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
     // Who may ask comes before what is asked.
     if !bearer(&headers).is_some_and(|secret| api.operator.is(secret)) {
         return Err(Refusal::Unauthenticated);
@@ -155,8 +159,13 @@ async fn start(Shared(api): Shared<Api>, headers: HeaderMap, body: Result<Json<T
     let new = NewTask { requester, agent, purpose, words, address, effects, resources, budget, lease_ms };
     let task = api.engine.start_task(new).await.map_err(|error| match error {
         StartTaskError::Unavailable(error) => Refusal::Ledger(error.to_string()),
-        StartTaskError::Requester(_) | StartTaskError::Agent(_) | StartTaskError::Lease { .. } => Refusal::Task(error.to_string()),
+        StartTaskError::Requester(_) | StartTaskError::Agent(_) | StartTaskError::Lease { .. } => {
+            Refusal::Task(error.to_string())
+        }
     })?;
-    let token = api.issuer.task_token(&task, std::slice::from_ref(&task.agent), api.engine.now()).map_err(|error| Refusal::Task(error.to_string()))?;
+    let token = api
+        .issuer
+        .task_token(&task, std::slice::from_ref(&task.agent), api.engine.now())
+        .map_err(|error| Refusal::Task(error.to_string()))?;
     Ok(Json(json!({ "task": task.id, "token": token, "ends_ms": task.ends })))
 }

@@ -60,7 +60,10 @@ impl Keys {
     pub fn generate(paths: &KeyPaths) -> Result<Keys, KeysError> {
         let pair = Ed25519KeyPair::generate().map_err(|_| KeysError::Random)?;
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeysError::Random)?;
-        let pem = pem::encode_config(&pem::Pem::new("PRIVATE KEY", pkcs8.as_ref()), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF));
+        let pem = pem::encode_config(
+            &pem::Pem::new("PRIVATE KEY", pkcs8.as_ref()),
+            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+        );
         write_secret(&paths.signing, pem.as_bytes())?;
         write_secret(&paths.content, format!("{}\n", hex::encode(random::<CONTENT_KEY_BYTES>()?)).as_bytes())?;
         let operator = URL_SAFE_NO_PAD.encode(random::<OPERATOR_SECRET_BYTES>()?);
@@ -180,7 +183,9 @@ impl KeysError {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {
-            KeysError::Open { path, .. } => Some(format!("chmod 600 {}; if it may have been copied, make new keys", path.display())),
+            KeysError::Open { path, .. } => {
+                Some(format!("chmod 600 {}; if it may have been copied, make new keys", path.display()))
+            }
             KeysError::File { error, .. } if error.kind() == std::io::ErrorKind::NotFound => {
                 Some("`prudence init` makes keys beside a new configuration".to_owned())
             }

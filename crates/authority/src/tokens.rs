@@ -8,7 +8,9 @@ mod tests;
 use judge::moment::Moment;
 use judge::name::PrincipalId;
 use judge::task::Task;
-use wire::token::{Claims, Expected, PersonClaims, SigningKey, TokenRefusal, VerifyingKeys, sign, sign_person, verify, verify_person};
+use wire::token::{
+    Claims, Expected, PersonClaims, SigningKey, TokenRefusal, VerifyingKeys, sign, sign_person, verify, verify_person,
+};
 
 use crate::keys::{Keys, KeysError, random};
 

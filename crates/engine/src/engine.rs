@@ -216,14 +216,8 @@ impl Engine {
     /// # Errors
     /// [`OpenError`] when the ledger cannot be read, holds what is no event, or was written under another content key.
     pub fn open(store: Arc<dyn Store>, key: ContentKey, clock: Clock, node: Node, options: Options) -> Result<Self, OpenError> {
-        let mut core = Core {
-            state: State::new(key.clone()),
-            head: Seq(0),
-            durable: Seq(0),
-            generation: 0,
-            lost: false,
-            latest: Moment(0),
-        };
+        let mut core =
+            Core { state: State::new(key.clone()), head: Seq(0), durable: Seq(0), generation: 0, lost: false, latest: Moment(0) };
         core.read_up(store.as_ref())?;
         if !core.state.is_key_right() {
             return Err(OpenError::WrongKey);
@@ -356,10 +350,8 @@ impl Engine {
             .commit(|state, now| {
                 let ruling = decide(state, caller, act, now);
                 let id = ids::decision(now);
-                let asked = (ruling.ask == AskStanding::New).then(|| Asked {
-                    id: ids::ask(state),
-                    expires: self.ask_expires(state, caller, now),
-                });
+                let asked = (ruling.ask == AskStanding::New)
+                    .then(|| Asked { id: ids::ask(state), expires: self.ask_expires(state, caller, now) });
                 let (ask, approved_by) = match &ruling.ask {
                     AskStanding::None => (None, None),
                     AskStanding::New => (asked.as_ref().map(|asked| asked.id.clone()), None),

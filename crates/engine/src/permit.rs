@@ -55,7 +55,14 @@ pub enum PermitRefused {
 }
 
 impl Permit {
-    pub(crate) fn mint(decision: DecisionId, caller: Caller, call: Digest, expires: Moment, enforced: bool, abandoned: Abandoned) -> Self {
+    pub(crate) fn mint(
+        decision: DecisionId,
+        caller: Caller,
+        call: Digest,
+        expires: Moment,
+        enforced: bool,
+        abandoned: Abandoned,
+    ) -> Self {
         let guard = Guard { decision, if_dropped: Some(Ended::Failed), abandoned };
         Self { guard, caller, call, expires, enforced, receipt: None }
     }

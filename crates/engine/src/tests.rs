@@ -94,8 +94,13 @@ fn act(effect: Effect, on: &str, content: &str) -> Act {
 }
 
 fn seen(id: &str) -> Seen {
-    let item =
-        ObservedItem { id: ResourceId::parse(id).expect("a name"), text: TEXT.to_owned(), container: None, otherwise: None, claimed: None };
+    let item = ObservedItem {
+        id: ResourceId::parse(id).expect("a name"),
+        text: TEXT.to_owned(),
+        container: None,
+        otherwise: None,
+        claimed: None,
+    };
     Seen { items: vec![item], created: Vec::new() }
 }
 
@@ -175,7 +180,8 @@ async fn after_a_crash_open_effects_are_ambiguous() {
     first.configure(bundle()).await.expect("sound");
     let caller = start(&first).await;
     let act = act(Effect::Read, "runbook:acl", "");
-    let spent = first.rule(&caller, &act, Mode::Enforce).await.expect("durable").permit.expect("granted").spend(act.digest, first.now());
+    let spent =
+        first.rule(&caller, &act, Mode::Enforce).await.expect("durable").permit.expect("granted").spend(act.digest, first.now());
 
     let beside = open(Node::among(&nodes).expect("a lock"));
     beside.settle().await.expect("durable");
@@ -228,7 +234,10 @@ async fn engines_that_share_a_ledger_decide_again_on_what_is_true() {
     other.answer(&ask, &name("cy"), true).await.expect("cy may");
     let ruled = world.engine.rule(&world.caller, &act(Effect::Publish, "forum:all", ""), Mode::Enforce).await.expect("durable");
     assert_eq!(ruled.decision.outcome, Outcome::Permit, "{:?}", ruled.decision.reasons);
-    assert_eq!(open(world.store.clone(), &world.clock).view(|state, _| state.digest()), world.engine.view(|state, _| state.digest()));
+    assert_eq!(
+        open(world.store.clone(), &world.clock).view(|state, _| state.digest()),
+        world.engine.view(|state, _| state.digest())
+    );
 }
 
 #[tokio::test]
@@ -258,5 +267,8 @@ async fn many_calls_at_once_leave_one_order() {
         call.await.expect("no panic");
     }
     assert_eq!(endings(world.store.as_ref()).len(), 64);
-    assert_eq!(open(world.store.clone(), &world.clock).view(|state, _| state.digest()), world.engine.view(|state, _| state.digest()));
+    assert_eq!(
+        open(world.store.clone(), &world.clock).view(|state, _| state.digest()),
+        world.engine.view(|state, _| state.digest())
+    );
 }

@@ -221,7 +221,9 @@ impl Core {
                 match (self.is_followed(&key), mode, Method::of(frame)) {
                     (true, _, Some(method @ (Method::TasksResult | Method::TasksGet))) => Finish::Follow(key, method.name()),
                     // The newer era has no such method: that is the server's to say. A result would not be released.
-                    (false, Mode::Enforce, Some(method @ Method::TasksResult)) if is_modern(frame) => Finish::Follow(key, method.name()),
+                    (false, Mode::Enforce, Some(method @ Method::TasksResult)) if is_modern(frame) => {
+                        Finish::Follow(key, method.name())
+                    }
                     (true, _, _) | (false, Mode::Observe, _) => Finish::Pass,
                     (false, Mode::Enforce, _) => {
                         return Err(Box::new(Answer::error(StatusCode::OK, frame.id(), -32602, "no such task was created here")));

@@ -18,8 +18,30 @@ fn key() -> ContentKey {
 /// Prose of about `bytes` with some numbers in it; every seed has other sentences. Deterministic.
 fn prose(seed: u64, bytes: usize) -> String {
     const WORDS: [&str; 24] = [
-        "the", "plant", "in", "Lisbon", "closes", "and", "quarterly", "revenue", "of", "customers", "is", "reported", "to", "committee", "by", "engineering",
-        "without", "delay", "we", "expect", "migration", "database", "a", "reviewed",
+        "the",
+        "plant",
+        "in",
+        "Lisbon",
+        "closes",
+        "and",
+        "quarterly",
+        "revenue",
+        "of",
+        "customers",
+        "is",
+        "reported",
+        "to",
+        "committee",
+        "by",
+        "engineering",
+        "without",
+        "delay",
+        "we",
+        "expect",
+        "migration",
+        "database",
+        "a",
+        "reviewed",
     ];
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut text = String::with_capacity(bytes + 32);

@@ -52,11 +52,13 @@ fn principal(name: &str) -> PrincipalId {
 fn world(grants: u32) -> State {
     let people: Vec<_> = (0..PEOPLE).map(|n| json!({"id": format!("p{n}")})).collect();
     let half: Vec<_> = (0..PEOPLE / 2).map(|n| format!("p{n}")).collect();
-    let group = |label: u32| (0..PEOPLE).filter(|n| n % LABELS <= label || *n < PEOPLE / 2).map(|n| format!("p{n}")).collect::<Vec<_>>();
+    let group =
+        |label: u32| (0..PEOPLE).filter(|n| n % LABELS <= label || *n < PEOPLE / 2).map(|n| format!("p{n}")).collect::<Vec<_>>();
     let mut groups: serde_json::Map<_, _> = (0..LABELS).map(|label| (format!("g{label}"), json!(group(label)))).collect();
     groups.insert("half".to_owned(), json!(half));
     let items: Vec<_> = (0..ITEMS).map(|n| json!({"id": format!("doc:{n}"), "readers": [format!("@g{}", n % LABELS)], "categories": [format!("c{}", n % 3)]})).collect();
-    let mut all: Vec<_> = (0..grants).map(|n| json!({"to": format!("p{}", n % PEOPLE), "may": ["read"], "on": [format!("doc:{n}")]})).collect();
+    let mut all: Vec<_> =
+        (0..grants).map(|n| json!({"to": format!("p{}", n % PEOPLE), "may": ["read"], "on": [format!("doc:{n}")]})).collect();
     for to in ["@half", "helper"] {
         all.push(json!({"to": to, "may": ["read", "send", "publish"], "on": ["doc:*", "mail:*", "forum:*"]}));
     }
@@ -74,9 +76,16 @@ fn world(grants: u32) -> State {
     });
     happens(Event::TaskStarted(Box::new(serde_json::from_value(task).expect("a task"))));
     let items = (0..ITEMS)
-        .map(|n| ObservedItem { id: resource(&format!("doc:{n}")), text: prose(u64::from(n) + 1, 2_000), container: None, otherwise: None, claimed: None })
+        .map(|n| ObservedItem {
+            id: resource(&format!("doc:{n}")),
+            text: prose(u64::from(n) + 1, 2_000),
+            container: None,
+            otherwise: None,
+            claimed: None,
+        })
         .collect();
-    let observation = Observation { caller: caller(), decision: DecisionId::parse("d1").expect("a name"), items, created: Vec::new() };
+    let observation =
+        Observation { caller: caller(), decision: DecisionId::parse("d1").expect("a name"), items, created: Vec::new() };
     let verdict = observe(&state, &observation, true);
     assert!(verdict.withheld.is_empty());
     let observed = Observed {

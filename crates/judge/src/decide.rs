@@ -81,7 +81,8 @@ fn conclude(
     let mut standing = AskStanding::None;
     let mut outcome = strictest(&reasons);
     if outcome == Outcome::Ask {
-        let earlier = state.ask_about(caller.task.as_ref(), act.digest).filter(|ask| ask.caller == *caller && moment < ask.expires);
+        let earlier =
+            state.ask_about(caller.task.as_ref(), act.digest).filter(|ask| ask.caller == *caller && moment < ask.expires);
         standing = AskStanding::New;
         if let Some(ask) = earlier {
             match &ask.answer {
@@ -103,7 +104,9 @@ fn conclude(
             }
         }
     }
-    if standing == AskStanding::New && caller.task.as_ref().and_then(|id| state.task(id)).is_some_and(|task| task.asks >= ASKS_MAX) {
+    if standing == AskStanding::New
+        && caller.task.as_ref().and_then(|id| state.task(id)).is_some_and(|task| task.asks >= ASKS_MAX)
+    {
         outcome = Outcome::Deny;
         standing = AskStanding::None;
         reasons.push(Reason {
@@ -119,12 +122,7 @@ fn conclude(
     let Gathered { facts, audience, flows, withheld, effect_facts: _ } = gathered;
     // A person who writes outside of any task leaves the labels as they stand.
     let made = (makes(act) && caller.task.is_some()).then(|| made(state, &flows, &audience));
-    Ruling {
-        decision: Decision { outcome, reasons, obligations, withheld, facts },
-        audience,
-        made,
-        ask: standing,
-    }
+    Ruling { decision: Decision { outcome, reasons, obligations, withheld, facts }, audience, made, ask: standing }
 }
 
 fn strictest(reasons: &[Reason]) -> Outcome {
@@ -179,7 +177,10 @@ fn authenticate(state: &State, caller: &Caller, act: &Act) -> Result<(), Decisio
         return bad("the chain is longer than is allowed", "hand the work on fewer times");
     }
     if !directory.knows_person(person.as_str()) {
-        return bad("the first of the chain is no person of the directory", "start the task for a person who is in the directory");
+        return bad(
+            "the first of the chain is no person of the directory",
+            "start the task for a person who is in the directory",
+        );
     }
     if agents.iter().any(|agent| directory.agent(agent.as_str()).is_none()) {
         return bad("an agent of the chain is not registered", "register the agent in the directory");
@@ -202,7 +203,12 @@ fn authenticate(state: &State, caller: &Caller, act: &Act) -> Result<(), Decisio
         ));
     }
     if act.effects.contains(&Effect::Read)
-        && caller.task.as_ref().and_then(|task| state.root_of(task)).and_then(|root| state.flow(&root)).is_some_and(crate::state::Flow::is_full)
+        && caller
+            .task
+            .as_ref()
+            .and_then(|task| state.root_of(task))
+            .and_then(|root| state.flow(&root))
+            .is_some_and(crate::state::Flow::is_full)
     {
         return Err(refuse(Code::Bounds, "this task has read as many things as can be kept track of", "go on in a new task"));
     }
@@ -227,7 +233,14 @@ fn ungranted(state: &State, caller: &Caller, act: &Act, resources: &[ResourceId]
 
 /// Whether plain access control permits this principal this effect on this resource.
 #[must_use]
-pub fn is_granted(state: &State, principal: &PrincipalId, is_agent: bool, effect: Effect, resource: &ResourceId, purpose: &str) -> bool {
+pub fn is_granted(
+    state: &State,
+    principal: &PrincipalId,
+    is_agent: bool,
+    effect: Effect,
+    resource: &ResourceId,
+    purpose: &str,
+) -> bool {
     let kinds = state.directory().grants(principal, state.principals().number(principal.as_str()), effect, resource.as_str());
     state.policies().is_some_and(|policies| policies.is_granted(principal, is_agent, effect, resource.as_str(), &kinds, purpose))
 }
@@ -235,7 +248,10 @@ pub fn is_granted(state: &State, principal: &PrincipalId, is_agent: bool, effect
 /// What the act is done to; a call that touches nothing in particular is done to its tool.
 fn resources_of(act: &Act) -> Vec<ResourceId> {
     if act.resources.is_empty() {
-        vec![ResourceId::parse(&format!("tool:{}", act.tool)).unwrap_or_else(|_| ResourceId::parse("tool:?").expect("a short name"))]
+        vec![
+            ResourceId::parse(&format!("tool:{}", act.tool))
+                .unwrap_or_else(|_| ResourceId::parse("tool:?").expect("a short name")),
+        ]
     } else {
         act.resources.clone()
     }
@@ -291,9 +307,10 @@ pub fn may_answer(state: &State, ask: &AskId, person: &PrincipalId, moment: Mome
     for approver in approvers(ask) {
         let (may, who) = match &approver {
             Approver::Owner if !owners.is_empty() => (owners.contains(person), format!("the owner ({})", join(&owners))),
-            Approver::Owner | Approver::OutsideChain => {
-                (owns_widened(ask, &owners, person) || has_grants(state, ask, person), "somebody outside the chain with a grant for it".to_owned())
-            }
+            Approver::Owner | Approver::OutsideChain => (
+                owns_widened(ask, &owners, person) || has_grants(state, ask, person),
+                "somebody outside the chain with a grant for it".to_owned(),
+            ),
             Approver::Named(name) => {
                 let named = match name.strip_prefix('@') {
                     Some(group) => state.directory().group(group).is_some_and(|members| members.contains(number)),

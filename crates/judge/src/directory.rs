@@ -397,11 +397,7 @@ impl Directory {
     /// The union of several, each as [`Self::reach_of_recipient`] reads it.
     #[must_use]
     pub fn reach_of_all<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Reach {
-        names
-            .into_iter()
-            .map(|name| self.reach_of_recipient(name))
-            .reduce(|a, b| a.union(&b))
-            .unwrap_or_else(Reach::nobody)
+        names.into_iter().map(|name| self.reach_of_recipient(name)).reduce(|a, b| a.union(&b)).unwrap_or_else(Reach::nobody)
     }
 
     /// Everyone who may have an item with this label: its readers, and those whose clearance says so.
@@ -444,11 +440,7 @@ impl Directory {
         let has = |subject: &str| self.grants.get(subject).is_some_and(|effects| effects.contains_key(&effect));
         has(principal.as_str())
             || has("public")
-            || number
-                .and_then(|number| self.groups_of.get(&number))
-                .into_iter()
-                .flatten()
-                .any(|group| has(group))
+            || number.and_then(|number| self.groups_of.get(&number)).into_iter().flatten().any(|group| has(group))
     }
 
     /// Whether a freeze window is open for this resource.

@@ -3,11 +3,11 @@
 //! The state is a fold of these ([`crate::state::State::apply`]); what is not in an event did not happen.
 
 use crate::act::Act;
+use crate::content::Sketch;
 use crate::decision::{Code, Decision};
 use crate::digest::Digest;
 use crate::directory::DirectoryDocument;
 use crate::effect::Effect;
-use crate::content::Sketch;
 use crate::label::{Classification, Integrity, Label, Purposes};
 use crate::moment::Moment;
 use crate::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId, ToolId};

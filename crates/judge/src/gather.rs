@@ -22,8 +22,21 @@ const NAMED_CHARS_MIN: usize = 3;
 
 /// Kinds of resources that are Prudence's own authority, or the evidence of what was done: the part before the first `:`.
 const GOVERNANCE_KINDS: [&str; 15] = [
-    "agent", "agents", "approval", "approvals", "audit", "evidence", "grant", "grants", "ledger", "norm", "norms", "policies",
-    "policy", "prudence", "role",
+    "agent",
+    "agents",
+    "approval",
+    "approvals",
+    "audit",
+    "evidence",
+    "grant",
+    "grants",
+    "ledger",
+    "norm",
+    "norms",
+    "policies",
+    "policy",
+    "prudence",
+    "role",
 ];
 
 /// What was gathered.
@@ -58,7 +71,9 @@ pub(crate) struct EffectFacts {
 impl Gathered {
     pub(crate) fn for_effect(&self, effect: Effect) -> Cow<'_, Facts> {
         match self.effect_facts.get(&effect) {
-            Some(of) if of.effect_named == self.facts.task.effect_named && of.resources_named == self.facts.task.resources_named => {
+            Some(of)
+                if of.effect_named == self.facts.task.effect_named && of.resources_named == self.facts.task.resources_named =>
+            {
                 Cow::Borrowed(&self.facts)
             }
             Some(of) => {
@@ -115,9 +130,9 @@ fn chain(state: &State, caller: &Caller, facts: &mut Facts) {
     facts.chain.agent = agents.last().map(PrincipalId::to_string).unwrap_or_default();
     let directory = state.directory();
     facts.task.owners_here = directory.person(person.as_str()).is_some()
-        && agents.iter().all(|agent| {
-            directory.agent(agent.as_str()).is_some_and(|agent| directory.person(agent.owner.as_str()).is_some())
-        });
+        && agents
+            .iter()
+            .all(|agent| directory.agent(agent.as_str()).is_some_and(|agent| directory.person(agent.owner.as_str()).is_some()));
 }
 
 /// Who would see what leaves: named recipients, and the audiences of the destinations that the act touches.
@@ -174,7 +189,9 @@ fn task_facts(task: &TaskState, act: &Act, audience: &Reach, moment: Moment, fac
                 || (effects_listed && patterns.any(listed) && is_in_words(&task.words, resource.as_str()))
         });
     let named = |resource: &ResourceId| {
-        task.resources.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| crate::pattern::matches(pattern, resource.as_str())))
+        task.resources
+            .as_ref()
+            .is_none_or(|patterns| patterns.iter().any(|pattern| crate::pattern::matches(pattern, resource.as_str())))
             || task.address.iter().any(|name| name == resource.as_str())
     };
     let all_named = act.resources.iter().all(named);

@@ -119,12 +119,7 @@ impl Label {
     /// The label of something nobody has labelled.
     #[must_use]
     pub fn unknown() -> Self {
-        Self {
-            unknown: true,
-            classification: Classification::Internal,
-            integrity: Integrity::Untrusted,
-            ..Self::bottom()
-        }
+        Self { unknown: true, classification: Classification::Internal, integrity: Integrity::Untrusted, ..Self::bottom() }
     }
 
     /// The label of something made from both. It never gains a reader; unknown readers stay unknown.

@@ -109,7 +109,9 @@ fn withholding(state: &State, observation: &Observation, item: &ObservedItem, la
             remedy: Some("ask its owner, or somebody who is cleared, for what you need of it".to_owned()),
             approver: None,
         }),
-        crate::decision::Obligation::Mask(_) | crate::decision::Obligation::Limit(_) | crate::decision::Obligation::Notify(_) => None,
+        crate::decision::Obligation::Mask(_) | crate::decision::Obligation::Limit(_) | crate::decision::Obligation::Notify(_) => {
+            None
+        }
     });
     findings.reasons.into_iter().chain(redactions).collect()
 }

@@ -56,11 +56,7 @@ impl<T> PatternMap<T> {
     }
 
     fn prefixes_of(&self, name: &str) -> impl Iterator<Item = &T> {
-        self.lengths
-            .iter()
-            .rev()
-            .filter_map(|&length| name.get(..length))
-            .filter_map(|prefix| self.prefixes.get(prefix))
+        self.lengths.iter().rev().filter_map(|&length| name.get(..length)).filter_map(|prefix| self.prefixes.get(prefix))
     }
 }
 

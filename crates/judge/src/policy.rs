@@ -199,7 +199,8 @@ impl Policies {
     /// Everything that is wrong in any of the files, at once.
     pub fn compile(sources: &PolicySources) -> Result<Policies, Vec<PolicyError>> {
         let schema = |kind| {
-            let (schema, _) = Schema::from_cedarschema_str(&schema_text(kind)).expect("the schema is generated, and a test loads it");
+            let (schema, _) =
+                Schema::from_cedarschema_str(&schema_text(kind)).expect("the schema is generated, and a test loads it");
             schema
         };
         let (grant_schema, norm_schema) = (schema(Kind::Grant), schema(Kind::Norm));
@@ -272,13 +273,16 @@ impl Policies {
         let context = Context::from_pairs([
             (
                 "grants".to_owned(),
-                RestrictedExpression::new_set(kinds.iter().map(|kind| RestrictedExpression::new_string(kind.as_ref().to_owned()))),
+                RestrictedExpression::new_set(
+                    kinds.iter().map(|kind| RestrictedExpression::new_string(kind.as_ref().to_owned())),
+                ),
             ),
             ("purpose".to_owned(), RestrictedExpression::new_string(purpose.to_owned())),
         ]);
         let Ok(request) = context.map_err(|_| ()).and_then(|context| {
             let action = self.words.actions[&effect].clone();
-            Request::new(self.words.principal(principal, is_agent), action, self.words.resource(resource), context, None).map_err(|_| ())
+            Request::new(self.words.principal(principal, is_agent), action, self.words.resource(resource), context, None)
+                .map_err(|_| ())
         }) else {
             return false;
         };
@@ -470,8 +474,11 @@ fn read_annotations(source: &Source, policy: &Policy) -> Result<Norm, PolicyErro
     };
     let get = |key: &str| policy.annotation(key).filter(|text| !text.trim().is_empty());
     let named = policy.id().to_string();
-    let norm = get("norm").ok_or_else(|| wrong(format!("`{named}` has no `@norm`"), "`@norm(\"readers\")` names the norm in decisions and records"))?;
-    let id = NormId::parse(norm).map_err(|error| wrong(format!("`@norm` of `{named}`: {error}"), "a short word, like `readers`"))?;
+    let norm = get("norm").ok_or_else(|| {
+        wrong(format!("`{named}` has no `@norm`"), "`@norm(\"readers\")` names the norm in decisions and records")
+    })?;
+    let id =
+        NormId::parse(norm).map_err(|error| wrong(format!("`@norm` of `{named}`: {error}"), "a short word, like `readers`"))?;
     let follows = match get("outcome") {
         Some("deny") => Follows::Deny,
         Some("ask") => Follows::Ask,
@@ -488,12 +495,17 @@ fn read_annotations(source: &Source, policy: &Policy) -> Result<Norm, PolicyErro
         }
     };
     let reason = get("reason")
-        .ok_or_else(|| wrong(format!("norm `{norm}` has no `@reason`"), "one sentence that the agent, the approver and the auditor can read"))?
+        .ok_or_else(|| {
+            wrong(format!("norm `{norm}` has no `@reason`"), "one sentence that the agent, the approver and the auditor can read")
+        })?
         .to_owned();
     let remedy = get("remedy").map(str::to_owned);
     for path in placeholders(&reason).chain(remedy.iter().flat_map(|remedy| placeholders(remedy))) {
         if Facts::default().text(path).is_none() {
-            return Err(wrong(format!("norm `{norm}` speaks of `{{{path}}}`, which is no fact"), "`prudence norm facts` lists them all"));
+            return Err(wrong(
+                format!("norm `{norm}` speaks of `{{{path}}}`, which is no fact"),
+                "`prudence norm facts` lists them all",
+            ));
         }
     }
     let approver = match get("approver") {

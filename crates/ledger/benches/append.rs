@@ -16,20 +16,12 @@ fn main() {
 fn plain_sqlite(bencher: Bencher) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mut connection = Connection::open(directory.path().join("plain.db")).expect("it opens");
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-        .expect("it is configured");
-    connection
-        .execute_batch("CREATE TABLE entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)")
-        .expect("it is created");
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").expect("it is configured");
+    connection.execute_batch("CREATE TABLE entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)").expect("it is created");
     bencher.counter(ItemsCount::new(WRITERS)).bench_local(|| {
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .expect("it begins");
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).expect("it begins");
         for _ in 0..WRITERS {
-            let mut insert = transaction
-                .prepare_cached("INSERT INTO entry (body) VALUES (?1)")
-                .expect("it is SQL");
+            let mut insert = transaction.prepare_cached("INSERT INTO entry (body) VALUES (?1)").expect("it is SQL");
             insert.execute([&BODY[..]]).expect("it is stored");
         }
         transaction.commit().expect("it commits");
@@ -51,19 +43,15 @@ fn memory_ledger(bencher: Bencher) {
 /// What hashing alone costs.
 #[divan::bench]
 fn chain(bencher: Bencher) {
-    bencher.counter(ItemsCount::new(WRITERS)).bench_local(|| {
-        (0..WRITERS).fold(Head::EMPTY, |head, _| {
-            head.followed_by(divan::black_box(&BODY))
-        })
-    });
+    bencher
+        .counter(ItemsCount::new(WRITERS))
+        .bench_local(|| (0..WRITERS).fold(Head::EMPTY, |head, _| head.followed_by(divan::black_box(&BODY))));
 }
 
 fn appends(bencher: Bencher, store: &dyn Store) {
     bencher.counter(ItemsCount::new(WRITERS)).bench_local(|| {
         let head = store.head().expect("it is readable").seq;
-        let pending: Vec<_> = (0..WRITERS as u64)
-            .map(|n| store.append(Seq(head.0 + n), vec![BODY.to_vec()]))
-            .collect();
+        let pending: Vec<_> = (0..WRITERS as u64).map(|n| store.append(Seq(head.0 + n), vec![BODY.to_vec()])).collect();
         for pending in pending {
             pending.wait().expect("it is stored");
         }

@@ -17,19 +17,12 @@ const TURNS: u32 = 12;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let seconds = arguments
-        .next()
-        .map_or(4, |text| text.parse().expect("seconds, a whole number"));
-    let bytes = arguments.next().map_or(300, |text| {
-        text.parse().expect("bytes of a body, a whole number")
-    });
+    let seconds = arguments.next().map_or(4, |text| text.parse().expect("seconds, a whole number"));
+    let bytes = arguments.next().map_or(300, |text| text.parse().expect("bytes of a body, a whole number"));
     let parent = arguments.next().map_or_else(std::env::temp_dir, Into::into);
     let directory = tempfile::tempdir_in(parent).expect("a temporary directory");
     let span = Duration::from_secs(seconds) / TURNS;
-    let (plain_file, ledger_file) = (
-        directory.path().join("plain.db"),
-        directory.path().join("ledger.db"),
-    );
+    let (plain_file, ledger_file) = (directory.path().join("plain.db"), directory.path().join("ledger.db"));
 
     println!("{WRITERS} writers, bodies of {bytes} bytes, {seconds} s each in {TURNS} turns");
     let (mut plain, mut ledger, mut ratios) = (Run::default(), Run::default(), Vec::new());
@@ -41,11 +34,7 @@ fn main() {
     plain.report("plain SQLite, each commit");
     ledger.report("ledger, each receipt");
     ratios.sort_by(f64::total_cmp);
-    let (low, median, high) = (
-        ratios[0],
-        ratios[ratios.len() / 2],
-        ratios[ratios.len() - 1],
-    );
+    let (low, median, high) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
     println!("ledger / plain, by turn: median {median:.2}, from {low:.2} to {high:.2}");
 }
 
@@ -70,9 +59,7 @@ impl Run {
 
     fn report(&mut self, name: &str) {
         self.waits.sort();
-        let at = |share: f64| {
-            self.waits[((self.waits.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3
-        };
+        let at = |share: f64| self.waits[((self.waits.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
         println!(
             "{name:>26}: {:>8.0} rows/s, {:.1} µs of CPU a row; p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms",
             self.rows as f64 / self.time.as_secs_f64(),
@@ -84,32 +71,19 @@ impl Run {
     }
 }
 
-fn insert_plainly(
-    path: &Path,
-    bytes: usize,
-    span: Duration,
-    waits: &mut Vec<Duration>,
-) -> (usize, Duration) {
+fn insert_plainly(path: &Path, bytes: usize, span: Duration, waits: &mut Vec<Duration>) -> (usize, Duration) {
     let mut connection = Connection::open(path).expect("it opens");
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").expect("it is configured");
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-        .expect("it is configured");
-    connection
-        .execute_batch(
-            "CREATE TABLE IF NOT EXISTS entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)",
-        )
+        .execute_batch("CREATE TABLE IF NOT EXISTS entry (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)")
         .expect("it is created");
     let (body, start) = (vec![b'x'; bytes], Instant::now());
     let mut rows = 0;
     while start.elapsed() < span {
         let begun = Instant::now();
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .expect("it begins");
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).expect("it begins");
         {
-            let mut insert = transaction
-                .prepare_cached("INSERT INTO entry (body) VALUES (?1)")
-                .expect("it is SQL");
+            let mut insert = transaction.prepare_cached("INSERT INTO entry (body) VALUES (?1)").expect("it is SQL");
             for _ in 0..WRITERS {
                 insert.execute([&body]).expect("it is stored");
             }
@@ -121,17 +95,9 @@ fn insert_plainly(
     (rows, start.elapsed())
 }
 
-fn append(
-    path: &Path,
-    bytes: usize,
-    span: Duration,
-    waits: &mut Vec<Duration>,
-) -> (usize, Duration) {
+fn append(path: &Path, bytes: usize, span: Duration, waits: &mut Vec<Duration>) -> (usize, Duration) {
     let ledger = Arc::new(SqliteLedger::open(path).expect("it opens"));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let head = Arc::new(Mutex::new(ledger.head().expect("it is readable").seq));
     let start = Instant::now();
     let writer = || {
@@ -168,17 +134,6 @@ fn next(ledger: &dyn Store, head: &Mutex<Seq>, bytes: usize) -> ledger::Pending 
 /// Of all threads of this process, where the system tells (Linux, in hundredths of a second); zero elsewhere.
 fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat
-        .rsplit(") ")
-        .next()
-        .unwrap_or_default()
-        .split(' ')
-        .skip(11)
-        .take(2);
-    Duration::from_millis(
-        fields
-            .filter_map(|ticks| ticks.parse::<u64>().ok())
-            .sum::<u64>()
-            * 10,
-    )
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+    Duration::from_millis(fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10)
 }

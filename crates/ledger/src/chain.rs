@@ -12,9 +12,7 @@ use sha2::{Digest, Sha256};
 const DOMAIN: &[u8; 16] = b"prudence/entry/1";
 
 /// The number of an entry. The first is 1; 0 is the head of an empty ledger.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seq(pub u64);
 
@@ -101,18 +99,12 @@ pub struct Head {
 
 impl Head {
     /// The head of a ledger without entries.
-    pub const EMPTY: Head = Head {
-        seq: Seq(0),
-        hash: EntryHash::ZERO,
-    };
+    pub const EMPTY: Head = Head { seq: Seq(0), hash: EntryHash::ZERO };
 
     /// The head once `body` was appended.
     pub fn followed_by(self, body: &[u8]) -> Head {
         let seq = self.seq.plus(1);
-        Head {
-            seq,
-            hash: link(seq, self.hash, body),
-        }
+        Head { seq, hash: link(seq, self.hash, body) }
     }
 }
 

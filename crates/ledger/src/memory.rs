@@ -28,10 +28,7 @@ struct State {
 impl MemoryLedger {
     /// An empty ledger.
     pub fn new(bounds: Bounds) -> Self {
-        MemoryLedger {
-            bounds,
-            ..MemoryLedger::default()
-        }
+        MemoryLedger { bounds, ..MemoryLedger::default() }
     }
 
     /// Bodies that the ledger may hold together, in bytes. Beyond, appends are unavailable until the quota is raised; what is there stays.
@@ -45,32 +42,20 @@ impl Source for MemoryLedger {
         Ok(self.state.lock().head())
     }
 
-    fn read(
-        &self,
-        from: Seq,
-        entries_max: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<Entry>, ReadError> {
+    fn read(&self, from: Seq, entries_max: usize, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
         let state = self.state.lock();
         let skipped = usize::try_from(from.before().0).unwrap_or(usize::MAX);
         let mut bytes = 0;
-        let wanted = state
-            .entries
-            .iter()
-            .skip(skipped)
-            .take(entries_max)
-            .enumerate()
-            .take_while(|(index, entry)| {
-                bytes += entry.body.len();
-                *index == 0 || bytes <= bytes_max
-            });
+        let wanted = state.entries.iter().skip(skipped).take(entries_max).enumerate().take_while(|(index, entry)| {
+            bytes += entry.body.len();
+            *index == 0 || bytes <= bytes_max
+        });
         Ok(wanted.map(|(_, entry)| entry.clone()).collect())
     }
 
     fn wait_past(&self, seq: Seq, timeout: Duration) -> Result<Head, ReadError> {
         let mut state = self.state.lock();
-        self.grown
-            .wait_while_for(&mut state, |state| state.head().seq <= seq, timeout);
+        self.grown.wait_while_for(&mut state, |state| state.head().seq <= seq, timeout);
         Ok(state.head())
     }
 }
@@ -91,10 +76,7 @@ impl Store for MemoryLedger {
 
 impl State {
     fn head(&self) -> Head {
-        self.entries.last().map_or(Head::EMPTY, |last| Head {
-            seq: last.seq,
-            hash: last.hash,
-        })
+        self.entries.last().map_or(Head::EMPTY, |last| Head { seq: last.seq, hash: last.hash })
     }
 
     fn append(&mut self, bounds: &Bounds, expected: Seq, batch: Vec<Vec<u8>>) -> Outcome {
@@ -103,25 +85,14 @@ impl State {
         if self.lineage.is_broken_at(expected) || head.seq != expected {
             return Err(AppendError::Stale { head });
         }
-        if self
-            .quota_bytes
-            .is_some_and(|quota_bytes| self.bytes + bytes > quota_bytes)
-        {
+        if self.quota_bytes.is_some_and(|quota_bytes| self.bytes + bytes > quota_bytes) {
             return Err(AppendError::Unavailable("the quota is used up".into()));
         }
         self.bytes += bytes;
         for body in batch {
             head = head.followed_by(&body);
-            self.entries.push(Entry {
-                seq: head.seq,
-                hash: head.hash,
-                body,
-            });
+            self.entries.push(Entry { seq: head.seq, hash: head.hash, body });
         }
-        Ok(Receipt {
-            first: expected.plus(1),
-            last: head.seq,
-            hash: head.hash,
-        })
+        Ok(Receipt { first: expected.plus(1), last: head.seq, hash: head.hash })
     }
 }

@@ -23,12 +23,7 @@ pub trait Source: Send + Sync {
 
     /// Entries from `from` on, in order, at most `entries_max` of them; it stops before their bodies exceed `bytes_max`, but returns at least one
     /// entry if there is one, so that a follower never stands still. Empty past the head.
-    fn read(
-        &self,
-        from: Seq,
-        entries_max: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<Entry>, ReadError>;
+    fn read(&self, from: Seq, entries_max: usize, bytes_max: usize) -> Result<Vec<Entry>, ReadError>;
 
     /// Blocks until the head is past `seq` or until `timeout` is over, and returns the head. For followers; sees appends of other
     /// processes too.
@@ -115,24 +110,16 @@ impl Bounds {
         }
         if batch.len() > self.batch_entries_max {
             let most = self.batch_entries_max;
-            return Err(AppendError::Refused(format!(
-                "{} entries, at most {most} are allowed",
-                batch.len()
-            )));
+            return Err(AppendError::Refused(format!("{} entries, at most {most} are allowed", batch.len())));
         }
         if let Some(body) = batch.iter().find(|body| body.len() > self.entry_bytes_max) {
             let most = self.entry_bytes_max;
-            return Err(AppendError::Refused(format!(
-                "an entry of {} bytes, at most {most} are allowed",
-                body.len()
-            )));
+            return Err(AppendError::Refused(format!("an entry of {} bytes, at most {most} are allowed", body.len())));
         }
         let bytes = batch.iter().map(Vec::len).sum();
         if bytes > self.batch_bytes_max {
             let most = self.batch_bytes_max;
-            return Err(AppendError::Refused(format!(
-                "{bytes} bytes, at most {most} are allowed"
-            )));
+            return Err(AppendError::Refused(format!("{bytes} bytes, at most {most} are allowed")));
         }
         Ok(bytes)
     }
@@ -159,9 +146,7 @@ impl Pending {
 
     /// Blocks the thread until the batch is durable or refused. Panics inside an asynchronous task, where `.await` is the way.
     pub fn wait(self) -> Result<Receipt, AppendError> {
-        self.0
-            .blocking_recv()
-            .unwrap_or_else(|_| Err(writer_gone()))
+        self.0.blocking_recv().unwrap_or_else(|_| Err(writer_gone()))
     }
 }
 
@@ -169,9 +154,7 @@ impl Future for Pending {
     type Output = Result<Receipt, AppendError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0)
-            .poll(context)
-            .map(|outcome| outcome.unwrap_or_else(|_| Err(writer_gone())))
+        Pin::new(&mut self.0).poll(context).map(|outcome| outcome.unwrap_or_else(|_| Err(writer_gone())))
     }
 }
 
@@ -182,9 +165,7 @@ impl fmt::Debug for Pending {
 }
 
 fn writer_gone() -> AppendError {
-    AppendError::Unavailable(
-        "the writer has stopped; whether the batch was stored shows after a restart".into(),
-    )
+    AppendError::Unavailable("the writer has stopped; whether the batch was stored shows after a restart".into())
 }
 
 /// Remembers where the work that was built on a failed batch would go on.

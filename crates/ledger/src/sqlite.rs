@@ -55,36 +55,22 @@ impl SqliteLedger {
         let path = path.as_ref();
         let mut file = Handle::open_or_create(path)?;
         let known = file.with(|connection| head_of(connection))?;
-        let source = SqliteSource {
-            file: Mutex::new(Handle::open(path, Access::Read)?),
-        };
+        let source = SqliteSource { file: Mutex::new(Handle::open(path, Access::Read)?) };
         let shared = Arc::new(Shared::new(Queue::new(bounds), known));
         let checkpointer = Arc::new(Checkpointer::default());
 
         let writer = Writer::new(file, known, Arc::clone(&shared), Arc::clone(&checkpointer));
-        let checkpoints = (
-            Arc::clone(&checkpointer),
-            Handle::open(path, Access::Write)?,
-        );
-        let mut ledger = SqliteLedger {
-            source,
-            shared,
-            checkpointer,
-            threads: Vec::new(),
-        };
+        let checkpoints = (Arc::clone(&checkpointer), Handle::open(path, Access::Write)?);
+        let mut ledger = SqliteLedger { source, shared, checkpointer, threads: Vec::new() };
         ledger.spawn(path, "ledger-writer", move || writer.run())?;
-        ledger.spawn(path, "ledger-checkpoint", move || {
-            checkpoints.0.run(checkpoints.1)
-        })?;
+        ledger.spawn(path, "ledger-checkpoint", move || checkpoints.0.run(checkpoints.1))?;
         Ok(ledger)
     }
 
     /// Opens the ledger at `path` for reading, also while another process writes it. Creates nothing.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<SqliteSource, OpenError> {
         let file = Handle::open(path.as_ref(), Access::Read)?;
-        Ok(SqliteSource {
-            file: Mutex::new(file),
-        })
+        Ok(SqliteSource { file: Mutex::new(file) })
     }
 
     /// Bytes that the main file may occupy, so that a ledger can fill its share before it fills the disk. Beyond, appends are unavailable until the quota is
@@ -93,15 +79,9 @@ impl SqliteLedger {
         self.shared.set_quota_bytes(quota_bytes);
     }
 
-    fn spawn(
-        &mut self,
-        path: &Path,
-        name: &str,
-        work: impl FnOnce() + Send + 'static,
-    ) -> Result<(), OpenError> {
+    fn spawn(&mut self, path: &Path, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
         let thread = std::thread::Builder::new().name(name.into()).spawn(work);
-        self.threads
-            .push(thread.map_err(|error| OpenError::unavailable(path, error))?);
+        self.threads.push(thread.map_err(|error| OpenError::unavailable(path, error))?);
         Ok(())
     }
 }
@@ -117,19 +97,12 @@ impl Source for SqliteLedger {
         self.source.head()
     }
 
-    fn read(
-        &self,
-        from: Seq,
-        entries_max: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<Entry>, ReadError> {
+    fn read(&self, from: Seq, entries_max: usize, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
         self.source.read(from, entries_max, bytes_max)
     }
 
     fn wait_past(&self, seq: Seq, timeout: Duration) -> Result<Head, ReadError> {
-        wait_past(self, seq, timeout, |pause| {
-            self.shared.wait_past(seq, pause)
-        })
+        wait_past(self, seq, timeout, |pause| self.shared.wait_past(seq, pause))
     }
 }
 
@@ -148,26 +121,17 @@ impl Drop for SqliteLedger {
 
 impl Source for SqliteSource {
     fn head(&self) -> Result<Head, ReadError> {
-        self.file
-            .lock()
-            .with(|connection| head_of(connection))
-            .map_err(unreadable)
+        self.file.lock().with(|connection| head_of(connection)).map_err(unreadable)
     }
 
-    fn read(
-        &self,
-        from: Seq,
-        entries_max: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<Entry>, ReadError> {
+    fn read(&self, from: Seq, entries_max: usize, bytes_max: usize) -> Result<Vec<Entry>, ReadError> {
         let Ok(from) = i64::try_from(from.max(Seq::FIRST).0) else {
             return Ok(Vec::new());
         };
         let entries_max = i64::try_from(entries_max).unwrap_or(i64::MAX);
         let page = self.file.lock().with(|connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT seq, hash, body FROM entry WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
-            )?;
+            let mut select =
+                connection.prepare_cached("SELECT seq, hash, body FROM entry WHERE seq >= ?1 ORDER BY seq LIMIT ?2")?;
             let mut rows = select.query((from, entries_max))?;
             let mut page = Vec::new();
             let mut bytes = 0;
@@ -193,12 +157,7 @@ impl Source for SqliteSource {
 }
 
 /// Counts pauses instead of asking a clock: a follower's timeout need not be exact.
-fn wait_past(
-    source: &impl Source,
-    seq: Seq,
-    timeout: Duration,
-    pause: impl Fn(Duration),
-) -> Result<Head, ReadError> {
+fn wait_past(source: &impl Source, seq: Seq, timeout: Duration, pause: impl Fn(Duration)) -> Result<Head, ReadError> {
     let mut left = timeout;
     loop {
         let head = source.head()?;
@@ -213,26 +172,16 @@ fn wait_past(
 
 /// The head as this connection sees it. The error is SQLite's: also for a last row that is no entry, which only tampering leaves behind.
 fn head_of(connection: &Connection) -> rusqlite::Result<Head> {
-    let mut select = connection
-        .prepare_cached("SELECT seq, hash FROM entry WHERE seq >= 1 ORDER BY seq DESC LIMIT 1")?;
-    let head = select.query_row((), |row| {
-        Ok(Head {
-            seq: Seq(row.get::<_, i64>(0)?.unsigned_abs()),
-            hash: EntryHash(row.get(1)?),
-        })
-    });
+    let mut select = connection.prepare_cached("SELECT seq, hash FROM entry WHERE seq >= 1 ORDER BY seq DESC LIMIT 1")?;
+    let head =
+        select.query_row((), |row| Ok(Head { seq: Seq(row.get::<_, i64>(0)?.unsigned_abs()), hash: EntryHash(row.get(1)?) }));
     Ok(head.optional()?.unwrap_or(Head::EMPTY))
 }
 
 /// The row's entry, or what is wrong with it. The schema holds types and lengths; somebody who edits the file need not.
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<Result<Entry, ReadError>> {
     let seq = Seq(row.get::<_, i64>(0)?.unsigned_abs());
-    let damaged = |what: &str| {
-        Ok(Err(ReadError::Damaged {
-            seq,
-            what: what.into(),
-        }))
-    };
+    let damaged = |what: &str| Ok(Err(ReadError::Damaged { seq, what: what.into() }));
     let Ok(hash) = row.get_ref(1)?.as_blob() else {
         return damaged("its hash is not a blob");
     };
@@ -242,11 +191,7 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<Result<Entry, ReadError>> {
     let Ok(body) = row.get_ref(2)?.as_blob() else {
         return damaged("its body is not a blob");
     };
-    Ok(Ok(Entry {
-        seq,
-        hash: EntryHash(hash),
-        body: body.to_vec(),
-    }))
+    Ok(Ok(Entry { seq, hash: EntryHash(hash), body: body.to_vec() }))
 }
 
 fn unreadable(error: OpenError) -> ReadError {

@@ -72,39 +72,24 @@ pub fn verify(
     trusted: Option<Head>,
     mut progress: impl FnMut(Head),
 ) -> Result<Verified, Broken> {
-    let start = trusted
-        .map_or(from, |trusted| from.min(trusted.seq))
-        .max(Seq::FIRST);
+    let start = trusted.map_or(from, |trusted| from.min(trusted.seq)).max(Seq::FIRST);
     let mut head = anchor(source, start.before())?;
     let mut entries = 0;
     meets(head, trusted)?;
     loop {
         let next = head.seq.plus(1);
-        let page = source
-            .read(next, PAGE_ENTRIES_MAX, PAGE_BYTES_MAX)
-            .map_err(|error| unreadable(next, error))?;
+        let page = source.read(next, PAGE_ENTRIES_MAX, PAGE_BYTES_MAX).map_err(|error| unreadable(next, error))?;
         if page.is_empty() {
             break;
         }
         for entry in page {
             let expected = head.followed_by(&entry.body);
             if entry.seq != expected.seq {
-                return Err(Broken {
-                    seq: expected.seq,
-                    fault: Fault::Missing {
-                        found: Some(entry.seq),
-                    },
-                });
+                return Err(Broken { seq: expected.seq, fault: Fault::Missing { found: Some(entry.seq) } });
             }
             if entry.hash != expected.hash {
-                let fault = Fault::Changed {
-                    expected: expected.hash,
-                    found: entry.hash,
-                };
-                return Err(Broken {
-                    seq: entry.seq,
-                    fault,
-                });
+                let fault = Fault::Changed { expected: expected.hash, found: entry.hash };
+                return Err(Broken { seq: entry.seq, fault });
             }
             head = expected;
             entries += 1;
@@ -113,10 +98,7 @@ pub fn verify(
         progress(head);
     }
     match trusted {
-        Some(trusted) if trusted.seq > head.seq => Err(Broken {
-            seq: head.seq.plus(1),
-            fault: Fault::Missing { found: None },
-        }),
+        Some(trusted) if trusted.seq > head.seq => Err(Broken { seq: head.seq.plus(1), fault: Fault::Missing { found: None } }),
         Some(_) | None => Ok(Verified { head, entries }),
     }
 }
@@ -125,32 +107,18 @@ fn anchor(source: &(impl Source + ?Sized), seq: Seq) -> Result<Head, Broken> {
     if seq == Head::EMPTY.seq {
         return Ok(Head::EMPTY);
     }
-    let page = source
-        .read(seq, 1, 0)
-        .map_err(|error| unreadable(seq, error))?;
+    let page = source.read(seq, 1, 0).map_err(|error| unreadable(seq, error))?;
     match page.first() {
-        Some(entry) if entry.seq == seq => Ok(Head {
-            seq,
-            hash: entry.hash,
-        }),
-        other => Err(Broken {
-            seq,
-            fault: Fault::Missing {
-                found: other.map(|entry| entry.seq),
-            },
-        }),
+        Some(entry) if entry.seq == seq => Ok(Head { seq, hash: entry.hash }),
+        other => Err(Broken { seq, fault: Fault::Missing { found: other.map(|entry| entry.seq) } }),
     }
 }
 
 fn meets(head: Head, trusted: Option<Head>) -> Result<(), Broken> {
     match trusted {
-        Some(trusted) if trusted.seq == head.seq && trusted.hash != head.hash => Err(Broken {
-            seq: head.seq,
-            fault: Fault::Rewritten {
-                expected: trusted.hash,
-                found: head.hash,
-            },
-        }),
+        Some(trusted) if trusted.seq == head.seq && trusted.hash != head.hash => {
+            Err(Broken { seq: head.seq, fault: Fault::Rewritten { expected: trusted.hash, found: head.hash } })
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -160,8 +128,5 @@ fn unreadable(at: Seq, error: ReadError) -> Broken {
         ReadError::Damaged { seq, .. } => *seq,
         ReadError::Unavailable(_) => at,
     };
-    Broken {
-        seq,
-        fault: Fault::Unreadable(error),
-    }
+    Broken { seq, fault: Fault::Unreadable(error) }
 }

@@ -22,13 +22,8 @@ fn put(store: &dyn Store, expected: u64, text: &str) -> Result<Receipt, AppendEr
 }
 
 fn texts(store: &dyn Store) -> Vec<String> {
-    let entries = store
-        .read(Seq(1), usize::MAX, usize::MAX)
-        .expect("the store is readable");
-    entries
-        .into_iter()
-        .map(|entry| String::from_utf8(entry.body).expect("tests append text"))
-        .collect()
+    let entries = store.read(Seq(1), usize::MAX, usize::MAX).expect("the store is readable");
+    entries.into_iter().map(|entry| String::from_utf8(entry.body).expect("tests append text")).collect()
 }
 
 fn verified(store: &dyn Store) -> ledger::Verified {

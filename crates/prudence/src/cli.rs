@@ -40,7 +40,15 @@ Exit codes:
 #[command(next_help_heading = "For every command")]
 pub struct Global {
     /// The configuration file.
-    #[arg(long, short, global = true, display_order = 100, env = "PRUDENCE_CONFIG", default_value = "prudence.toml", value_name = "FILE")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        display_order = 100,
+        env = "PRUDENCE_CONFIG",
+        default_value = "prudence.toml",
+        value_name = "FILE"
+    )]
     pub config: PathBuf,
     /// For people, or for programs.
     #[arg(long, short, global = true, display_order = 101, value_enum, default_value_t = Output::Text)]
@@ -60,7 +68,9 @@ pub enum Output {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Play the incident of March 2026: under plain access control, under Prudence, and its benign twin.
-    #[command(after_help = "Needs nothing and leaves nothing behind.\n\nExample:\n  prudence demo --keep      and then try calls of your own")]
+    #[command(
+        after_help = "Needs nothing and leaves nothing behind.\n\nExample:\n  prudence demo --keep      and then try calls of your own"
+    )]
     Demo {
         /// Leave everything running until interrupted, and say how to try calls of one's own.
         #[arg(long)]
@@ -70,7 +80,9 @@ pub enum Command {
     #[command(hide = true)]
     DemoWorkplace,
     /// Write a commented prudence.toml, with keys, into a folder.
-    #[command(after_help = "Nothing that is there is overwritten.\n\nExample:\n  prudence init gate && prudence --config gate/prudence.toml config check")]
+    #[command(
+        after_help = "Nothing that is there is overwritten.\n\nExample:\n  prudence init gate && prudence --config gate/prudence.toml config check"
+    )]
     Init {
         /// The folder; it is made if it is not there.
         #[arg(default_value = ".")]
@@ -273,7 +285,9 @@ pub enum ApprovalsCommand {
         ask: AskId,
     },
     /// Say yes, once, to exactly this call.
-    #[command(after_help = "Nobody in the chain can answer, and an answer is recorded with the name of who gave it.\n\nExample:\n  prudence approvals approve ask-7 --as ann")]
+    #[command(
+        after_help = "Nobody in the chain can answer, and an answer is recorded with the name of who gave it.\n\nExample:\n  prudence approvals approve ask-7 --as ann"
+    )]
     Approve {
         /// Which.
         ask: AskId,
@@ -307,7 +321,9 @@ pub enum LedgerCommand {
     #[command(after_help = LEDGER_HELP)]
     Show(LedgerShow),
     /// Check every link of the chain.
-    #[command(after_help = "A head that was written down elsewhere vouches for every entry up to it; without one, a chain proves only that it agrees with itself.\n\nExample:\n  prudence ledger verify --head 1042:5f0c…")]
+    #[command(
+        after_help = "A head that was written down elsewhere vouches for every entry up to it; without one, a chain proves only that it agrees with itself.\n\nExample:\n  prudence ledger verify --head 1042:5f0c…"
+    )]
     Verify {
         /// A head that was written down earlier, as NUMBER:HASH.
         #[arg(long, value_name = "NUMBER:HASH")]

@@ -50,7 +50,10 @@ impl From<Problems> for Failure {
 /// Shows what went wrong on standard error (problems of files as JSON on standard output when that was asked for).
 pub fn report(error: &anyhow::Error, output: Output) -> ExitCode {
     // Whoever reads our output may stop: that is no failure.
-    if error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)) {
+    if error
+        .chain()
+        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe))
+    {
         return ExitCode::SUCCESS;
     }
     let (code, help) = match error.downcast_ref::<Failure>() {

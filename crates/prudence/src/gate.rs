@@ -42,7 +42,12 @@ pub fn config(settings: &Settings) -> anyhow::Result<GatewayConfig> {
             Refusal::ToolResult => RefusalForm::ToolResult,
             Refusal::JsonRpcError => RefusalForm::JsonRpcError,
         },
-        observed_agents: settings.agents.iter().filter(|agent| agent.mode == Mode::Observe).map(|agent| agent.id.to_string()).collect(),
+        observed_agents: settings
+            .agents
+            .iter()
+            .filter(|agent| agent.mode == Mode::Observe)
+            .map(|agent| agent.id.to_string())
+            .collect(),
         hosts: settings.server.hosts.clone(),
         origins: settings.server.origins.clone(),
         limits: limits(&settings.limits),
@@ -63,7 +68,8 @@ pub fn upstream(settings: &Upstream) -> anyhow::Result<UpstreamConfig> {
     };
     let transport = match (&settings.url, &settings.command) {
         (Some(url), _) => {
-            let headers: Result<Vec<_>, Failure> = settings.headers_from_env.iter().map(|(header, from)| Ok((header.clone(), variable(from)?))).collect();
+            let headers: Result<Vec<_>, Failure> =
+                settings.headers_from_env.iter().map(|(header, from)| Ok((header.clone(), variable(from)?))).collect();
             TransportConfig::Http { url: url.clone(), headers: headers? }
         }
         (None, command) => {
@@ -138,7 +144,11 @@ pub fn contract(upstream: &str, path: &Path, problems: &mut Problems) -> anyhow:
         Err(errors) => {
             let found = errors
                 .into_iter()
-                .map(|error| crate::config::Problem { message: format!("{}: {}", error.place, error.message), help: error.help, span: Some(error.span) })
+                .map(|error| crate::config::Problem {
+                    message: format!("{}: {}", error.place, error.message),
+                    help: error.help,
+                    span: Some(error.span),
+                })
                 .collect();
             problems.add(&path.display().to_string(), &text.into(), found);
             Ok(None)
@@ -179,7 +189,9 @@ pub async fn shown(settings: &Upstream, bounds: &Limits) -> anyhow::Result<Shown
     let serving = tokio::spawn(async move { gateway.serve_stdio(their_in, their_out, &token).await });
     let asked = tokio::time::timeout(LIST_TIME_MAX, ask(ours)).await;
     serving.abort();
-    asked.with_context(|| format!("upstream `{name}` did not list its tools within {} s", LIST_TIME_MAX.as_secs()))?.with_context(|| format!("upstream `{name}`"))
+    asked
+        .with_context(|| format!("upstream `{name}` did not list its tools within {} s", LIST_TIME_MAX.as_secs()))?
+        .with_context(|| format!("upstream `{name}`"))
 }
 
 /// What is wrong with a gateway's configuration, in one error.
@@ -191,12 +203,19 @@ pub fn wrong(errors: &[gateway::ConfigError]) -> anyhow::Error {
 async fn observer() -> anyhow::Result<(Engine, Issuer, String)> {
     let (person, agent) = (PrincipalId::parse("operator")?, PrincipalId::parse("prudence")?);
     let directory = DirectoryDocument {
-        people: vec![PersonRecord { id: person.clone(), addresses: Vec::new(), clearance: None, categories: Default::default(), status: Status::Active }],
+        people: vec![PersonRecord {
+            id: person.clone(),
+            addresses: Vec::new(),
+            clearance: None,
+            categories: Default::default(),
+            status: Status::Active,
+        }],
         agents: vec![AgentRecord { id: agent.clone(), owner: person.clone(), purpose: String::new() }],
         ..DirectoryDocument::default()
     };
     let keys = Keys::ephemeral()?;
-    let engine = Engine::open(Arc::new(MemoryLedger::default()), keys.content.clone(), Clock::System, Node::alone(), Options::default())?;
+    let engine =
+        Engine::open(Arc::new(MemoryLedger::default()), keys.content.clone(), Clock::System, Node::alone(), Options::default())?;
     engine.configure(Bundle { directory, policies: PolicySources::shipped(), ..Bundle::default() }).await?;
     let task = engine
         .start_task(NewTask {
@@ -224,7 +243,9 @@ async fn ask(stream: tokio::io::DuplexStream) -> anyhow::Result<Shown> {
     let mut request = async |method: &str, params: Value| -> anyhow::Result<Result<Value, Value>> {
         next += 1;
         let id = next;
-        write.write_all(format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).as_bytes()).await?;
+        write
+            .write_all(format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).as_bytes())
+            .await?;
         while let Some(line) = lines.next_line().await? {
             let mut answer: Value = serde_json::from_str(&line)?;
             // Anything else is a notification, or a question that nobody is here to answer.

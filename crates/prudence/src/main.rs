@@ -40,7 +40,8 @@ fn main() -> ExitCode {
 
 /// Standard output belongs to the command (and, in `wrap`, to the protocol).
 fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PRUDENCE_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PRUDENCE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let to_stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::env::var("PRUDENCE_LOG_FORMAT").is_ok_and(|format| format == "json") {
         to_stderr.json().init();

@@ -34,9 +34,11 @@ fn from_an_empty_folder_to_a_task_and_a_ledger_that_holds() {
     let folder = begun();
     let at = folder.path();
     assert!(done(at, &["config", "check"]).contains("is right"));
-    let started: serde_json::Value =
-        serde_json::from_str(&done(at, &["-o", "json", "task", "start", "--requester", "bo", "--agent", "helper", "--purpose", "engineering"]))
-            .expect("json");
+    let started: serde_json::Value = serde_json::from_str(&done(
+        at,
+        &["-o", "json", "task", "start", "--requester", "bo", "--agent", "helper", "--purpose", "engineering"],
+    ))
+    .expect("json");
     assert_eq!(started["token"].as_str().expect("a token").split('.').count(), 3);
     let task = started["task"].as_str().expect("an id");
     assert!(done(at, &["task", "list"]).contains("running"));

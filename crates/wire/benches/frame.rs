@@ -13,8 +13,7 @@ fn main() {
 
 /// A `tools/call` of about this many bytes, of records rather than one long string: names and numbers are what costs.
 fn call(bytes: usize) -> String {
-    let record =
-        r#"{"id":12345,"title":"Quarterly numbers","tags":["a","b"],"open":true,"score":0.75}"#;
+    let record = r#"{"id":12345,"title":"Quarterly numbers","tags":["a","b"],"open":true,"score":0.75}"#;
     let records = vec![record; bytes / record.len()].join(",");
     let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"progressToken":1}"#;
     format!(
@@ -37,11 +36,7 @@ fn parse(bencher: divan::Bencher, bytes: usize) {
 fn splice(bencher: divan::Bencher, bytes: usize) {
     let limits = Limits::default();
     let frame = Frame::parse(call(bytes), &limits).expect("a good frame");
-    bencher.bench(|| {
-        frame
-            .splice("/params/name", r#""forum.post""#, &limits)
-            .expect("a good edit")
-    });
+    bencher.bench(|| frame.splice("/params/name", r#""forum.post""#, &limits).expect("a good edit"));
 }
 
 /// The peer beside it: an ordinary reader building its tree.
@@ -64,12 +59,7 @@ fn digest(bencher: divan::Bencher, bytes: usize) {
 fn check_headers(bencher: divan::Bencher) {
     let frame = Frame::parse(call(1_000), &Limits::default()).expect("a good frame");
     let own = headers::standard(&frame);
-    bencher.bench(|| {
-        headers::check(
-            own.iter().map(|(name, value)| (*name, value.as_bytes())),
-            &frame,
-        )
-    });
+    bencher.bench(|| headers::check(own.iter().map(|(name, value)| (*name, value.as_bytes())), &frame));
 }
 
 #[divan::bench]
@@ -89,11 +79,6 @@ fn verify_token(bencher: divan::Bencher) {
         key_thumbprint: None,
     };
     let token = sign(&key, &claims).expect("good claims");
-    let expected = Expected {
-        issuer: "i",
-        audience: "a",
-        now_s: 1,
-        leeway_s: 0,
-    };
+    let expected = Expected { issuer: "i", audience: "a", now_s: 1, leeway_s: 0 };
     bencher.bench(|| verify(&keys, &token, &expected).expect("a good token"));
 }

@@ -59,17 +59,9 @@ fn numbers_are_exact(value: &Value) -> Result<(), CanonicalError> {
         Value::Number(number) => {
             let exact = match number.as_i64() {
                 Some(whole) => whole.unsigned_abs() <= WHOLE_MAX as u64,
-                None => number
-                    .as_f64()
-                    .is_some_and(|number| number.abs() <= WHOLE_MAX as f64),
+                None => number.as_f64().is_some_and(|number| number.abs() <= WHOLE_MAX as f64),
             };
-            if exact {
-                Ok(())
-            } else {
-                Err(CanonicalError::Number {
-                    number: number.to_string(),
-                })
-            }
+            if exact { Ok(()) } else { Err(CanonicalError::Number { number: number.to_string() }) }
         }
         Value::Array(items) => items.iter().try_for_each(numbers_are_exact),
         Value::Object(members) => members.values().try_for_each(numbers_are_exact),
@@ -77,6 +69,5 @@ fn numbers_are_exact(value: &Value) -> Result<(), CanonicalError> {
 }
 
 fn written(value: &Value) -> String {
-    serde_json_canonicalizer::to_string(value)
-        .expect("a tree of finite numbers and string names can always be written")
+    serde_json_canonicalizer::to_string(value).expect("a tree of finite numbers and string names can always be written")
 }

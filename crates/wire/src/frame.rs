@@ -98,15 +98,11 @@ impl Frame {
     pub fn parse(bytes: impl Into<Bytes>, limits: &Limits) -> Result<Frame, FrameError> {
         let bytes = bytes.into();
         if bytes.len() > limits.bytes_max {
-            return Err(FrameError::TooBig {
-                bytes: bytes.len(),
-                bytes_max: limits.bytes_max,
-            });
+            return Err(FrameError::TooBig { bytes: bytes.len(), bytes_max: limits.bytes_max });
         }
         // No copy where the bytes have no other owner.
-        let text = String::from_utf8(Vec::from(bytes)).map_err(|error| FrameError::NotUtf8 {
-            at: error.utf8_error().valid_up_to(),
-        })?;
+        let text =
+            String::from_utf8(Vec::from(bytes)).map_err(|error| FrameError::NotUtf8 { at: error.utf8_error().valid_up_to() })?;
         Frame::read(text, limits)
     }
 
@@ -122,23 +118,9 @@ impl Frame {
         let envelope: Envelope = serde_json::from_str(text).map_err(malformed)?;
         let shape = envelope.shape(limits)?;
         let span = |raw: Option<&RawValue>| raw.map(|raw| span_of(text, raw.get()));
-        let (id, params, result, error) = (
-            span(shape.id),
-            span(envelope.params),
-            span(envelope.result),
-            span(envelope.error),
-        );
+        let (id, params, result, error) = (span(shape.id), span(envelope.params), span(envelope.result), span(envelope.error));
         let (kind, method) = (shape.kind, shape.method);
-        Ok(Frame {
-            bytes: Bytes::from_owner(Owner(owner.clone())),
-            text: owner,
-            kind,
-            method,
-            id,
-            params,
-            result,
-            error,
-        })
+        Ok(Frame { bytes: Bytes::from_owner(Owner(owner.clone())), text: owner, kind, method, id, params, result, error })
     }
 
     /// What it is.
@@ -163,17 +145,7 @@ impl Frame {
         if memchr::memchr2(b'\n', b'\r', &self.bytes).is_none() {
             return self.bytes.clone();
         }
-        let line: Vec<u8> = self
-            .bytes
-            .iter()
-            .map(|&byte| {
-                if byte == b'\n' || byte == b'\r' {
-                    b' '
-                } else {
-                    byte
-                }
-            })
-            .collect();
+        let line: Vec<u8> = self.bytes.iter().map(|&byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }).collect();
         line.into()
     }
 
@@ -184,8 +156,7 @@ impl Frame {
 
     /// The id as a value, for finding the request that a response answers.
     pub fn id_key(&self) -> Option<IdKey> {
-        self.id()
-            .map(|raw| IdKey::of(raw).expect("the id was checked when the frame was read"))
+        self.id().map(|raw| IdKey::of(raw).expect("the id was checked when the frame was read"))
     }
 
     /// The method, unescaped.
@@ -229,12 +200,7 @@ impl Frame {
 
     /// Replaces the value at `pointer`, which must be there, by `replacement`, one JSON value. All other bytes stay as they are, and
     /// the whole is checked again.
-    pub fn splice(
-        &self,
-        pointer: &str,
-        replacement: &str,
-        limits: &Limits,
-    ) -> Result<Frame, SpliceError> {
+    pub fn splice(&self, pointer: &str, replacement: &str, limits: &Limits) -> Result<Frame, SpliceError> {
         self.edit(&[Edit::Replace(pointer, replacement)], limits)
     }
 
@@ -259,10 +225,7 @@ impl Frame {
     pub fn answer(id: &str, result: &str, limits: &Limits) -> Result<Frame, FrameError> {
         one_value(id, limits)?;
         one_value(result, limits)?;
-        Frame::parse(
-            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
-            limits,
-        )
+        Frame::parse(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#), limits)
     }
 
     /// An error answer. `id` is a JSON text as [`Frame::id`] gave it, `None` where the request's could not be read.
@@ -272,10 +235,7 @@ impl Frame {
             error["data"] = data.clone();
         }
         // An id that is not one is left out: an error must always be possible to send.
-        let id = id
-            .filter(|id| IdKey::of(id).is_some())
-            .map(|id| format!(r#""id":{id},"#))
-            .unwrap_or_default();
+        let id = id.filter(|id| IdKey::of(id).is_some()).map(|id| format!(r#""id":{id},"#)).unwrap_or_default();
         let text = format!(r#"{{"jsonrpc":"2.0",{id}"error":{error}}}"#);
         // What Prudence says itself is not held to a peer's bounds.
         let limits = Limits {
@@ -307,11 +267,7 @@ impl AsRef<[u8]> for Owner {
 /// Arguments are secrets until somebody labels them: only the shape is shown.
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.debug_struct("Frame")
-            .field("kind", &self.kind)
-            .field("method", &self.method)
-            .field("bytes", &self.bytes.len())
-            .finish()
+        f.debug_struct("Frame").field("kind", &self.kind).field("method", &self.method).field("bytes", &self.bytes.len()).finish()
     }
 }
 
@@ -326,28 +282,18 @@ pub enum Edit<'a> {
 
 impl<'a> Edit<'a> {
     /// Where the change goes in `text`, and what is put there.
-    fn place(
-        self,
-        text: &str,
-        limits: &Limits,
-    ) -> Result<(Range<usize>, Cow<'a, str>), SpliceError> {
+    fn place(self, text: &str, limits: &Limits) -> Result<(Range<usize>, Cow<'a, str>), SpliceError> {
         let (Edit::Replace(pointer, value) | Edit::Set(pointer, value)) = self;
         // Checked by itself: `1,"x":2` would read well inside an object.
         one_value(value, limits)?;
-        let missing = || SpliceError::NothingThere {
-            pointer: pointer.to_owned(),
-        };
+        let missing = || SpliceError::NothingThere { pointer: pointer.to_owned() };
         match (pointer::locate(text, pointer), self) {
             (Some(span), Edit::Replace(..) | Edit::Set(..)) => Ok((span, Cow::Borrowed(value))),
             (None, Edit::Replace(..)) => Err(missing()),
             (None, Edit::Set(..)) => {
-                let (end, name, empty) =
-                    pointer::end_of_parent(text, pointer).ok_or_else(missing)?;
+                let (end, name, empty) = pointer::end_of_parent(text, pointer).ok_or_else(missing)?;
                 let comma = if empty { "" } else { "," };
-                Ok((
-                    end..end,
-                    Cow::Owned(format!("{comma}{}:{value}", Value::String(name))),
-                ))
+                Ok((end..end, Cow::Owned(format!("{comma}{}:{value}", Value::String(name)))))
             }
         }
     }
@@ -367,10 +313,7 @@ impl IdKey {
     fn of(raw: &str) -> Option<IdKey> {
         match serde_json::from_str(raw).ok()? {
             Value::String(text) => Some(IdKey::Text(text)),
-            Value::Number(number) => number
-                .as_i64()
-                .or_else(|| whole(number.as_f64()?))
-                .map(IdKey::Number),
+            Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)).map(IdKey::Number),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         }
     }
@@ -486,29 +429,19 @@ impl<'a> Envelope<'a> {
             (None, Some(_), Some(_), None) => Kind::Result,
             (None, _, None, Some(_)) => Kind::Error,
             (None, None, Some(_), None) => {
-                return Err(FrameError::Shape {
-                    found: "a result without `id`",
-                });
+                return Err(FrameError::Shape { found: "a result without `id`" });
             }
             (None, _, Some(_), Some(_)) => {
-                return Err(FrameError::Shape {
-                    found: "both `result` and `error`",
-                });
+                return Err(FrameError::Shape { found: "both `result` and `error`" });
             }
             (Some(_), _, _, _) => {
-                return Err(FrameError::Shape {
-                    found: "`method` together with `result` or `error`",
-                });
+                return Err(FrameError::Shape { found: "`method` together with `result` or `error`" });
             }
             (None, _, None, None) => {
-                return Err(FrameError::Shape {
-                    found: "none of `method`, `result` and `error`",
-                });
+                return Err(FrameError::Shape { found: "none of `method`, `result` and `error`" });
             }
         };
-        if self.params.is_some_and(|params| !is_object(params))
-            || (self.params.is_some() && kind.is_response())
-        {
+        if self.params.is_some_and(|params| !is_object(params)) || (self.params.is_some() && kind.is_response()) {
             return Err(FrameError::Params);
         }
         if self.result.is_some_and(|result| !is_object(result)) {
@@ -518,27 +451,19 @@ impl<'a> Envelope<'a> {
             return Err(FrameError::Error);
         }
         // JSON-RPC 2.0 §5 answers an unreadable request with `"id":null`; MCP leaves the member out. Peers do both; it names no request.
-        let id = self
-            .id
-            .filter(|id| !(kind == Kind::Error && id.get() == "null"));
+        let id = self.id.filter(|id| !(kind == Kind::Error && id.get() == "null"));
         let id_bytes_max = limits.id_bytes_max;
         if id.is_some_and(|id| id.get().len() > id_bytes_max || IdKey::of(id.get()).is_none()) {
-            return Err(FrameError::Id {
-                bytes_max: id_bytes_max,
-            });
+            return Err(FrameError::Id { bytes_max: id_bytes_max });
         }
-        let method = self
-            .method
-            .map(|method| self.method_name(method, limits))
-            .transpose()?;
+        let method = self.method.map(|method| self.method_name(method, limits)).transpose()?;
         Ok(Shape { kind, method, id })
     }
 
     fn method_name(&self, method: &RawValue, limits: &Limits) -> Result<Box<str>, FrameError> {
         let bytes_max = limits.method_bytes_max;
         let name = string(method).filter(|name| !name.is_empty() && name.len() <= bytes_max);
-        name.map(|name| name.into_owned().into_boxed_str())
-            .ok_or(FrameError::Method { bytes_max })
+        name.map(|name| name.into_owned().into_boxed_str()).ok_or(FrameError::Method { bytes_max })
     }
 }
 
@@ -552,10 +477,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Envelope<'a> {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(
-                self,
-                mut members: A,
-            ) -> Result<Envelope<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Envelope<'de>, A::Error> {
                 let mut envelope = Envelope::default();
                 while let Some(name) = members.next_key_seed(strict::Name)? {
                     let place = match &*name {
@@ -582,9 +504,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Envelope<'a> {
 
 fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     use serde::de::DeserializeSeed;
-    strict::Name
-        .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
-        .ok()
+    strict::Name.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).ok()
 }
 
 fn is_object(raw: &RawValue) -> bool {
@@ -602,10 +522,7 @@ fn one_value(text: &str, limits: &Limits) -> Result<(), FrameError> {
 }
 
 fn malformed(error: serde_json::Error) -> FrameError {
-    FrameError::Malformed {
-        line: error.line(),
-        column: error.column(),
-    }
+    FrameError::Malformed { line: error.line(), column: error.column() }
 }
 
 /// Where `part`, a slice of `text`, stands in it.
@@ -615,6 +532,5 @@ fn span_of(text: &str, part: &str) -> Range<usize> {
 }
 
 fn tree(raw: Option<&str>) -> Value {
-    raw.map(|raw| serde_json::from_str(raw).expect("the frame's text was read before"))
-        .unwrap_or(Value::Null)
+    raw.map(|raw| serde_json::from_str(raw).expect("the frame's text was read before")).unwrap_or(Value::Null)
 }

@@ -7,31 +7,16 @@ use crate::{canonical, headers, mcp};
 /// Any bytes as a frame: what is accepted reads the same to an ordinary JSON reader, survives being put on one line, and every view of
 /// it comes back.
 pub fn frame(bytes: &[u8]) {
-    let limits = Limits {
-        bytes_max: 1 << 16,
-        ..Limits::default()
-    };
+    let limits = Limits { bytes_max: 1 << 16, ..Limits::default() };
     let Ok(frame) = Frame::parse(bytes.to_vec(), &limits) else {
         return;
     };
     let tree: serde_json::Value = serde_json::from_slice(bytes).expect("an accepted frame is JSON");
-    assert_eq!(
-        tree.get("method").and_then(|method| method.as_str()),
-        frame.method()
-    );
-    assert_eq!(
-        tree.get("params").cloned().unwrap_or_default(),
-        frame.params()
-    );
-    assert_eq!(
-        frame.kind() == Kind::Notification,
-        frame.method().is_some() && frame.id().is_none()
-    );
+    assert_eq!(tree.get("method").and_then(|method| method.as_str()), frame.method());
+    assert_eq!(tree.get("params").cloned().unwrap_or_default(), frame.params());
+    assert_eq!(frame.kind() == Kind::Notification, frame.method().is_some() && frame.id().is_none());
     let line = Frame::parse(frame.line(), &limits).expect("one line says the same");
-    assert_eq!(
-        serde_json::from_str::<serde_json::Value>(line.text()).expect("an accepted frame is JSON"),
-        tree
-    );
+    assert_eq!(serde_json::from_str::<serde_json::Value>(line.text()).expect("an accepted frame is JSON"), tree);
     let _ = (
         mcp::meta(&frame),
         mcp::tools(&frame),
@@ -41,9 +26,7 @@ pub fn frame(bytes: &[u8]) {
     );
     let _ = canonical::digest(&frame.params());
     if frame.params_raw().is_some() {
-        let edited = frame
-            .splice("/params", "{}", &limits)
-            .expect("params are there");
+        let edited = frame.splice("/params", "{}", &limits).expect("params are there");
         assert_eq!(edited.params_raw(), Some("{}"));
         assert_eq!(edited.id(), frame.id());
     }
@@ -51,34 +34,18 @@ pub fn frame(bytes: &[u8]) {
 
 /// A frame and headers made of the bytes: an agreement means that no present header says anything else than the body.
 pub fn headers(bytes: &[u8]) {
-    let (head, body) = bytes.split_at(
-        bytes
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(bytes.len()),
-    );
-    let Ok(frame) = Frame::parse(
-        body.get(1..).unwrap_or_default().to_vec(),
-        &Limits::default(),
-    ) else {
+    let (head, body) = bytes.split_at(bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()));
+    let Ok(frame) = Frame::parse(body.get(1..).unwrap_or_default().to_vec(), &Limits::default()) else {
         return;
     };
     let lines = head.split(|&byte| byte == b'\n').filter_map(|line| {
         let colon = line.iter().position(|&byte| byte == b':')?;
-        Some((
-            std::str::from_utf8(&line[..colon]).ok()?,
-            &line[colon + 1..],
-        ))
+        Some((std::str::from_utf8(&line[..colon]).ok()?, &line[colon + 1..]))
     });
     let pairs: Vec<(&str, &[u8])> = lines.collect();
     if headers::check(pairs.iter().copied(), &frame).is_ok() {
-        for (_, value) in pairs
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case(headers::METHOD))
-        {
-            let value = std::str::from_utf8(value)
-                .expect("an accepted header is text")
-                .trim_ascii();
+        for (_, value) in pairs.iter().filter(|(name, _)| name.eq_ignore_ascii_case(headers::METHOD)) {
+            let value = std::str::from_utf8(value).expect("an accepted header is text").trim_ascii();
             assert!(frame.method().is_none_or(|method| method == value));
         }
     }
@@ -86,22 +53,14 @@ pub fn headers(bytes: &[u8]) {
     let own = headers::standard(&frame);
     let own = own.iter().map(|(name, value)| (*name, value.as_bytes()));
     let agreed = headers::check(own, &frame);
-    assert!(!matches!(
-        agreed,
-        Err(headers::HeaderMismatch::Twice { .. })
-    ));
+    assert!(!matches!(agreed, Err(headers::HeaderMismatch::Twice { .. })));
 }
 
 /// Any bytes as a token: nothing that the key did not sign is believed.
 pub fn token(bytes: &[u8]) {
     let key = SigningKey::from_seed("fuzz", &[7; 32]).expect("a seed is any 32 bytes");
     let keys = VerifyingKeys::new().with(&key).expect("one key");
-    let expected = Expected {
-        issuer: "i",
-        audience: "a",
-        now_s: 0,
-        leeway_s: 0,
-    };
+    let expected = Expected { issuer: "i", audience: "a", now_s: 0, leeway_s: 0 };
     let token = String::from_utf8_lossy(bytes);
     assert!(verify(&keys, &token, &expected).is_err());
     assert!(verify_person(&keys, &token, &expected).is_err());

@@ -44,10 +44,7 @@ const SENTINEL_END: &str = "?=";
 
 /// Checks the standard headers of one POST against its body. `headers` are all of the request's, as `(name, value)`; with the `http`
 /// crate: `map.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))`.
-pub fn check<'h>(
-    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
-    frame: &Frame,
-) -> Result<(), HeaderMismatch> {
+pub fn check<'h>(headers: impl IntoIterator<Item = (&'h str, &'h [u8])>, frame: &Frame) -> Result<(), HeaderMismatch> {
     let mut seen = Seen::default();
     for (name, value) in headers {
         seen.keep(name, value)?;
@@ -56,14 +53,10 @@ pub fn check<'h>(
     let version = seen.version.as_deref();
     let modern = match (version, in_body.as_deref()) {
         (Some(header), Some(body)) if header != body => {
-            return Err(HeaderMismatch::Differs {
-                header: PROTOCOL_VERSION,
-            });
+            return Err(HeaderMismatch::Differs { header: PROTOCOL_VERSION });
         }
         (None, Some(_)) => {
-            return Err(HeaderMismatch::Missing {
-                header: PROTOCOL_VERSION,
-            });
+            return Err(HeaderMismatch::Missing { header: PROTOCOL_VERSION });
         }
         (Some(version), _) => Revision::from_text(version).is_none_or(Revision::is_modern),
         (None, None) => false,
@@ -75,12 +68,7 @@ pub fn check<'h>(
     let method = seen.method.as_deref();
     compare(METHOD, method, frame.method(), required)?;
     let (source, name_required) = name_source(frame);
-    compare(
-        NAME,
-        seen.name.as_deref(),
-        source.as_deref(),
-        required && name_required,
-    )
+    compare(NAME, seen.name.as_deref(), source.as_deref(), required && name_required)
 }
 
 /// Checks the `Mcp-Param-*` headers of a `tools/call` against its arguments, as the called tool's schema marks them (see [`params`]).
@@ -96,25 +84,17 @@ pub fn check_params<'h>(
             .get(..PARAM_PREFIX.len())
             .filter(|prefix| prefix.eq_ignore_ascii_case(PARAM_PREFIX))
             .map(|_| &name[PARAM_PREFIX.len()..]);
-        let Some(at) = suffix.and_then(|suffix| {
-            params
-                .iter()
-                .position(|param| param.header().eq_ignore_ascii_case(suffix))
-        }) else {
+        let Some(at) = suffix.and_then(|suffix| params.iter().position(|param| param.header().eq_ignore_ascii_case(suffix)))
+        else {
             continue;
         };
         let value = decode(PARAM_PREFIX, value)?;
         if values[at].replace(value).is_some() {
-            return Err(HeaderMismatch::Twice {
-                header: PARAM_PREFIX,
-            });
+            return Err(HeaderMismatch::Twice { header: PARAM_PREFIX });
         }
     }
     let arguments = frame.params()["arguments"].take();
-    params
-        .iter()
-        .zip(values)
-        .try_for_each(|(param, value)| param.agrees(&arguments, value.as_deref()))
+    params.iter().zip(values).try_for_each(|(param, value)| param.agrees(&arguments, value.as_deref()))
 }
 
 /// The standard headers that a client sends with this frame: for what is forwarded after an edit.
@@ -136,11 +116,7 @@ pub fn encode(text: &str) -> String {
         && text.trim_ascii() == text
         && !is_sentinel(text)
         && !text.is_empty();
-    if plain {
-        text.to_owned()
-    } else {
-        format!("{SENTINEL_START}{}{SENTINEL_END}", STANDARD.encode(text))
-    }
+    if plain { text.to_owned() } else { format!("{SENTINEL_START}{}{SENTINEL_END}", STANDARD.encode(text)) }
 }
 
 /// Why headers and body do not go together.
@@ -212,11 +188,7 @@ impl<'h> Seen<'h> {
             return Ok(());
         };
         // The base64 form is permitted for names and arguments only ("Server Validation").
-        let value = if header == NAME {
-            decode(header, value)?
-        } else {
-            Cow::Borrowed(plain(header, value)?)
-        };
+        let value = if header == NAME { decode(header, value)? } else { Cow::Borrowed(plain(header, value)?) };
         match place.replace(value) {
             None => Ok(()),
             Some(_) => Err(HeaderMismatch::Twice { header }),
@@ -229,20 +201,13 @@ fn name_source(frame: &Frame) -> (Option<Cow<'_, str>>, bool) {
     let (pointer, required) = match Method::of(frame) {
         Some(Method::ToolsCall | Method::PromptsGet) => ("/params/name", true),
         Some(Method::ResourcesRead) => ("/params/uri", true),
-        Some(Method::TasksGet | Method::TasksUpdate | Method::TasksCancel) => {
-            ("/params/taskId", false)
-        }
+        Some(Method::TasksGet | Method::TasksUpdate | Method::TasksCancel) => ("/params/taskId", false),
         _ => return (None, false),
     };
     (frame.at(pointer).and_then(mcp::string), required)
 }
 
-fn compare(
-    header: &'static str,
-    value: Option<&str>,
-    body: Option<&str>,
-    required: bool,
-) -> Result<(), HeaderMismatch> {
+fn compare(header: &'static str, value: Option<&str>, body: Option<&str>, required: bool) -> Result<(), HeaderMismatch> {
     match (value, body) {
         (Some(value), Some(body)) if value == body => Ok(()),
         (Some(_), Some(_)) => Err(HeaderMismatch::Differs { header }),
@@ -257,10 +222,7 @@ fn compare(
 /// The value as text, in its plain form.
 fn plain<'h>(header: &'static str, value: &'h [u8]) -> Result<&'h str, HeaderMismatch> {
     let visible = value.iter().all(|byte| matches!(byte, 0x20..=0x7e | b'\t'));
-    let text = std::str::from_utf8(value)
-        .ok()
-        .filter(|_| visible)
-        .ok_or(HeaderMismatch::Unreadable { header })?;
+    let text = std::str::from_utf8(value).ok().filter(|_| visible).ok_or(HeaderMismatch::Unreadable { header })?;
     Ok(text.trim_ascii())
 }
 
@@ -270,15 +232,10 @@ fn decode<'h>(header: &'static str, value: &'h [u8]) -> Result<Cow<'h, str>, Hea
         return Ok(Cow::Borrowed(text));
     }
     let inside = &text[SENTINEL_START.len()..text.len() - SENTINEL_END.len()];
-    let bytes = STANDARD
-        .decode(inside)
-        .map_err(|_| HeaderMismatch::Unreadable { header })?;
-    String::from_utf8(bytes)
-        .map(Cow::Owned)
-        .map_err(|_| HeaderMismatch::Unreadable { header })
+    let bytes = STANDARD.decode(inside).map_err(|_| HeaderMismatch::Unreadable { header })?;
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| HeaderMismatch::Unreadable { header })
 }
 
 fn is_sentinel(text: &str) -> bool {
-    text.strip_prefix(SENTINEL_START)
-        .is_some_and(|rest| rest.ends_with(SENTINEL_END))
+    text.strip_prefix(SENTINEL_START).is_some_and(|rest| rest.ends_with(SENTINEL_END))
 }

@@ -47,10 +47,7 @@ use serde_json::{Value, json};
 
 pub use list::{List, ListError, keep_items, make_private};
 pub use method::{Direction, Method, Treatment};
-pub use view::{
-    Completion, Meta, PromptGet, ResourceRead, TaskRef, Tool, ToolCall, ViewError, meta,
-    subscribed_uris, tools,
-};
+pub use view::{Completion, Meta, PromptGet, ResourceRead, TaskRef, Tool, ToolCall, ViewError, meta, subscribed_uris, tools};
 
 use crate::frame::{Frame, FrameError, Limits};
 
@@ -89,13 +86,8 @@ pub enum Revision {
 
 impl Revision {
     /// All, oldest first.
-    pub const ALL: [Revision; 5] = [
-        Revision::V2024_11_05,
-        Revision::V2025_03_26,
-        Revision::V2025_06_18,
-        Revision::V2025_11_25,
-        Revision::V2026_07_28,
-    ];
+    pub const ALL: [Revision; 5] =
+        [Revision::V2024_11_05, Revision::V2025_03_26, Revision::V2025_06_18, Revision::V2025_11_25, Revision::V2026_07_28];
     /// What a server assumes of an HTTP request without `MCP-Protocol-Version` whose session says nothing (2025-11-25 `basic/transports`).
     pub const ASSUMED: Revision = Revision::V2025_03_26;
     /// What `initialize` is answered with when the client asks for a revision that is not known: the newest with a handshake.
@@ -103,9 +95,7 @@ impl Revision {
 
     /// Reads the name; `None` for a revision that is not known here.
     pub fn from_text(text: &str) -> Option<Revision> {
-        Revision::ALL
-            .into_iter()
-            .find(|revision| revision.text() == text)
+        Revision::ALL.into_iter().find(|revision| revision.text() == text)
     }
 
     /// The name, a date.
@@ -127,9 +117,7 @@ impl Revision {
     /// What a server answers to `initialize` (2025-11-25 `basic/lifecycle` "Version Negotiation"): the client's revision where it is one with
     /// a handshake, else the newest such.
     pub fn negotiated(requested: &str) -> Revision {
-        Revision::from_text(requested)
-            .filter(|revision| !revision.is_modern())
-            .unwrap_or(Revision::LEGACY_NEWEST)
+        Revision::from_text(requested).filter(|revision| !revision.is_modern()).unwrap_or(Revision::LEGACY_NEWEST)
     }
 }
 
@@ -137,24 +125,14 @@ impl Revision {
 pub fn unsupported_version(id: Option<&str>, requested: &str, supported: &[Revision]) -> Frame {
     let supported: Vec<&str> = supported.iter().map(|revision| revision.text()).collect();
     let data = json!({ "supported": supported, "requested": requested });
-    Frame::error(
-        id,
-        code::UNSUPPORTED_PROTOCOL_VERSION,
-        "Unsupported protocol version",
-        Some(&data),
-    )
+    Frame::error(id, code::UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", Some(&data))
 }
 
 /// A refusal that a model can read: a tool result with `isError` and the text. `id` is the request's, raw.
 ///
 /// `detail` is for programs and goes into `_meta["prudence/refusal"]`. Not into `structuredContent`: clients hold that against the tool's
 /// `outputSchema`, also when `isError` is set, and a model behind such a client would see a validation error instead of the reason.
-pub fn tool_refusal(
-    id: &str,
-    text: &str,
-    detail: Option<&Value>,
-    limits: &Limits,
-) -> Result<Frame, FrameError> {
+pub fn tool_refusal(id: &str, text: &str, detail: Option<&Value>, limits: &Limits) -> Result<Frame, FrameError> {
     // `resultType` is required since 2026-07-28 and an unknown member before, which results may have.
     let mut result = json!({ "resultType": "complete", "content": [{ "type": "text", "text": text }], "isError": true });
     if let Some(detail) = detail {
@@ -167,10 +145,5 @@ pub fn tool_refusal(
 pub fn result_type(frame: &Frame) -> Option<Cow<'_, str>> {
     frame.result_raw()?;
     // Servers of earlier revisions do not say.
-    Some(
-        frame
-            .at("/result/resultType")
-            .and_then(string)
-            .unwrap_or(Cow::Borrowed("complete")),
-    )
+    Some(frame.at("/result/resultType").and_then(string).unwrap_or(Cow::Borrowed("complete")))
 }

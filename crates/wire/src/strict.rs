@@ -14,23 +14,12 @@ const NAME_SHOWN_CHARS_MAX: usize = 48;
 /// Checks that `text` is exactly one JSON value within `limits`, without duplicate members at any level (RFC 8259 §4 leaves their
 /// meaning open, so the reader that decides and the reader that acts could differ).
 pub(crate) fn check(text: &str, limits: &Limits) -> Result<(), FrameError> {
-    let mut walk = Walk {
-        limits,
-        depth: 0,
-        values: 0,
-        names: Vec::new(),
-        refusal: None,
-    };
+    let mut walk = Walk { limits, depth: 0, values: 0, names: Vec::new(), refusal: None };
     let mut reader = serde_json::Deserializer::from_str(text);
-    let read = Step(&mut walk)
-        .deserialize(&mut reader)
-        .and_then(|()| reader.end());
+    let read = Step(&mut walk).deserialize(&mut reader).and_then(|()| reader.end());
     match (walk.refusal, read) {
         (Some(refusal), _) => Err(refusal),
-        (None, Err(error)) => Err(FrameError::Malformed {
-            line: error.line(),
-            column: error.column(),
-        }),
+        (None, Err(error)) => Err(FrameError::Malformed { line: error.line(), column: error.column() }),
         (None, Ok(())) => Ok(()),
     }
 }
@@ -55,9 +44,7 @@ impl Walk<'_, '_> {
     fn enter<E: de::Error>(&mut self) -> Result<(), E> {
         self.depth += 1;
         if self.depth > self.limits.depth_max {
-            return Err(self.refuse(FrameError::TooDeep {
-                depth_max: self.limits.depth_max,
-            }));
+            return Err(self.refuse(FrameError::TooDeep { depth_max: self.limits.depth_max }));
         }
         Ok(())
     }
@@ -65,9 +52,7 @@ impl Walk<'_, '_> {
     fn count<E: de::Error>(&mut self) -> Result<(), E> {
         self.values += 1;
         if self.values > self.limits.values_max {
-            return Err(self.refuse(FrameError::TooManyValues {
-                values_max: self.limits.values_max,
-            }));
+            return Err(self.refuse(FrameError::TooManyValues { values_max: self.limits.values_max }));
         }
         Ok(())
     }
@@ -83,10 +68,8 @@ impl Walk<'_, '_> {
     fn close_names<E: de::Error>(&mut self, first: usize) -> Result<(), E> {
         let names = &mut self.names[first..];
         names.sort_unstable();
-        let twice = names
-            .windows(2)
-            .find(|pair| pair[0] == pair[1])
-            .map(|pair| pair[0].chars().take(NAME_SHOWN_CHARS_MAX).collect());
+        let twice =
+            names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].chars().take(NAME_SHOWN_CHARS_MAX).collect());
         self.names.truncate(first);
         match twice {
             Some(name) => Err(self.refuse(FrameError::DuplicateMember { name })),

@@ -66,10 +66,7 @@ pub struct Claims {
 impl Claims {
     /// The chain: the person first, then the agents, the caller last.
     pub fn chain(&self) -> Vec<&str> {
-        std::iter::once(&self.requester)
-            .chain(&self.actors)
-            .map(String::as_str)
-            .collect()
+        std::iter::once(&self.requester).chain(&self.actors).map(String::as_str).collect()
     }
 
     /// The agent that presents the token.
@@ -106,10 +103,7 @@ pub struct PersonClaims {
 
 impl fmt::Debug for PersonClaims {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.debug_struct("PersonClaims")
-            .field("person", &self.person)
-            .field("expires_s", &self.expires_s)
-            .finish_non_exhaustive()
+        f.debug_struct("PersonClaims").field("person", &self.person).field("expires_s", &self.expires_s).finish_non_exhaustive()
     }
 }
 
@@ -132,11 +126,7 @@ pub fn sign(key: &SigningKey, claims: &Claims) -> Result<String, TokenRefusal> {
 }
 
 /// Verifies a task token and reads it.
-pub fn verify(
-    keys: &VerifyingKeys,
-    token: &str,
-    expected: &Expected,
-) -> Result<Claims, TokenRefusal> {
+pub fn verify(keys: &VerifyingKeys, token: &str, expected: &Expected) -> Result<Claims, TokenRefusal> {
     let wire: TaskOnWire = open(keys, TASK_TYP, token)?;
     let claims = wire.claims()?;
     expected.hold(&claims.issuer, &claims.audience, expected.audience)?;
@@ -146,50 +136,21 @@ pub fn verify(
 
 /// Signs a person token.
 pub fn sign_person(key: &SigningKey, claims: &PersonClaims) -> Result<String, TokenRefusal> {
-    let PersonClaims {
-        issuer,
-        expires_s,
-        issued_s,
-        id,
-        person,
-    } = claims.clone();
+    let PersonClaims { issuer, expires_s, issued_s, id, person } = claims.clone();
     names([&issuer, &id, &person])?;
     lifetime(issued_s, expires_s)?;
-    let wire = PersonOnWire {
-        iss: issuer,
-        aud: APPROVALS_AUDIENCE.to_owned(),
-        exp: expires_s,
-        iat: issued_s,
-        jti: id,
-        sub: person,
-    };
+    let wire =
+        PersonOnWire { iss: issuer, aud: APPROVALS_AUDIENCE.to_owned(), exp: expires_s, iat: issued_s, jti: id, sub: person };
     seal(key, PERSON_TYP, &wire)
 }
 
 /// Verifies a person token and reads it.
-pub fn verify_person(
-    keys: &VerifyingKeys,
-    token: &str,
-    expected: &Expected,
-) -> Result<PersonClaims, TokenRefusal> {
-    let PersonOnWire {
-        iss,
-        aud,
-        exp,
-        iat,
-        jti,
-        sub,
-    } = open(keys, PERSON_TYP, token)?;
+pub fn verify_person(keys: &VerifyingKeys, token: &str, expected: &Expected) -> Result<PersonClaims, TokenRefusal> {
+    let PersonOnWire { iss, aud, exp, iat, jti, sub } = open(keys, PERSON_TYP, token)?;
     names([&iss, &aud, &jti, &sub])?;
     expected.hold(&iss, &aud, APPROVALS_AUDIENCE)?;
     expected.holds_now(iat, None, exp)?;
-    Ok(PersonClaims {
-        issuer: iss,
-        expires_s: exp,
-        issued_s: iat,
-        id: jti,
-        person: sub,
-    })
+    Ok(PersonClaims { issuer: iss, expires_s: exp, issued_s: iat, id: jti, person: sub })
 }
 
 /// Why a token is not believed. The sentences tell the bearer nothing that helps to forge one.
@@ -287,12 +248,7 @@ impl TokenRefusal {
 }
 
 impl Expected<'_> {
-    fn hold(
-        &self,
-        issuer: &str,
-        audience: &str,
-        audience_expected: &str,
-    ) -> Result<(), TokenRefusal> {
+    fn hold(&self, issuer: &str, audience: &str, audience_expected: &str) -> Result<(), TokenRefusal> {
         if issuer != self.issuer {
             return Err(TokenRefusal::Issuer);
         }
@@ -302,21 +258,14 @@ impl Expected<'_> {
         Ok(())
     }
 
-    fn holds_now(
-        &self,
-        issued_s: u64,
-        not_before_s: Option<u64>,
-        expires_s: u64,
-    ) -> Result<(), TokenRefusal> {
+    fn holds_now(&self, issued_s: u64, not_before_s: Option<u64>, expires_s: u64) -> Result<(), TokenRefusal> {
         lifetime(issued_s, expires_s)?;
         let from_s = issued_s.max(not_before_s.unwrap_or(0));
         if self.now_s.saturating_add(self.leeway_s) < from_s {
             return Err(TokenRefusal::NotYet { from_s });
         }
         if self.now_s >= expires_s.saturating_add(self.leeway_s) {
-            return Err(TokenRefusal::Expired {
-                expired_s: expires_s,
-            });
+            return Err(TokenRefusal::Expired { expired_s: expires_s });
         }
         Ok(())
     }
@@ -370,17 +319,8 @@ impl TaskOnWire {
     fn of(claims: &Claims) -> Result<TaskOnWire, TokenRefusal> {
         bounded(claims)?;
         lifetime(claims.issued_s, claims.expires_s)?;
-        let nest = |inner: Option<Box<Act>>, actor: &String| {
-            Some(Box::new(Act {
-                sub: actor.clone(),
-                act: inner,
-            }))
-        };
-        let act = claims
-            .actors
-            .iter()
-            .fold(None, nest)
-            .ok_or(TokenRefusal::Chain { actors: 0 })?;
+        let nest = |inner: Option<Box<Act>>, actor: &String| Some(Box::new(Act { sub: actor.clone(), act: inner }));
+        let act = claims.actors.iter().fold(None, nest).ok_or(TokenRefusal::Chain { actors: 0 })?;
         Ok(TaskOnWire {
             iss: claims.issuer.clone(),
             aud: claims.audience.clone(),
@@ -392,10 +332,7 @@ impl TaskOnWire {
             client_id: act.sub.clone(),
             act: *act,
             task: claims.task.clone(),
-            cnf: claims
-                .key_thumbprint
-                .clone()
-                .map(|jkt| Confirmation { jkt }),
+            cnf: claims.key_thumbprint.clone().map(|jkt| Confirmation { jkt }),
         })
     }
 
@@ -432,50 +369,29 @@ fn bounded(claims: &Claims) -> Result<(), TokenRefusal> {
     if actors == 0 || actors > ACTORS_MAX {
         return Err(TokenRefusal::Chain { actors });
     }
-    names([
-        &claims.issuer,
-        &claims.audience,
-        &claims.id,
-        &claims.requester,
-        &claims.task,
-    ])?;
+    names([&claims.issuer, &claims.audience, &claims.id, &claims.requester, &claims.task])?;
     names(claims.actors.iter().chain(&claims.key_thumbprint))
 }
 
 fn names<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<(), TokenRefusal> {
-    let good = |name: &String| {
-        !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control)
-    };
-    if names.into_iter().all(good) {
-        Ok(())
-    } else {
-        Err(TokenRefusal::Name)
-    }
+    let good = |name: &String| !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
+    if names.into_iter().all(good) { Ok(()) } else { Err(TokenRefusal::Name) }
 }
 
 fn lifetime(issued_s: u64, expires_s: u64) -> Result<(), TokenRefusal> {
-    if issued_s < expires_s {
-        Ok(())
-    } else {
-        Err(TokenRefusal::Lifetime)
-    }
+    if issued_s < expires_s { Ok(()) } else { Err(TokenRefusal::Lifetime) }
 }
 
 fn seal(key: &SigningKey, typ: &str, claims: &impl Serialize) -> Result<String, TokenRefusal> {
     let mut header = Header::new(Algorithm::EdDSA);
     header.typ = Some(typ.to_owned());
     header.kid = Some(key.id().to_owned());
-    let token = jsonwebtoken::encode(&header, claims, key.encoding())
-        .map_err(|_| TokenRefusal::Signature)?;
+    let token = jsonwebtoken::encode(&header, claims, key.encoding()).map_err(|_| TokenRefusal::Signature)?;
     sized(&token)?;
     Ok(token)
 }
 
-fn open<T: DeserializeOwned>(
-    keys: &VerifyingKeys,
-    typ: &'static str,
-    token: &str,
-) -> Result<T, TokenRefusal> {
+fn open<T: DeserializeOwned>(keys: &VerifyingKeys, typ: &'static str, token: &str) -> Result<T, TokenRefusal> {
     sized(token)?;
     let key_id = header(token, typ)?;
     let key = keys.find(&key_id).ok_or(TokenRefusal::UnknownKey)?;
@@ -486,44 +402,26 @@ fn open<T: DeserializeOwned>(
     validation.validate_nbf = false;
     validation.validate_aud = false;
     let read = jsonwebtoken::decode::<T>(token, key, &validation);
-    read.map(|token| token.claims)
-        .map_err(|error| match error.kind() {
-            jsonwebtoken::errors::ErrorKind::Json(_) | jsonwebtoken::errors::ErrorKind::Utf8(_) => {
-                TokenRefusal::Claims { expected: typ }
-            }
-            _ => TokenRefusal::Signature,
-        })
+    read.map(|token| token.claims).map_err(|error| match error.kind() {
+        jsonwebtoken::errors::ErrorKind::Json(_) | jsonwebtoken::errors::ErrorKind::Utf8(_) => {
+            TokenRefusal::Claims { expected: typ }
+        }
+        _ => TokenRefusal::Signature,
+    })
 }
 
 /// Reads the header strictly and returns the key's id.
 fn header(token: &str, typ: &'static str) -> Result<String, TokenRefusal> {
     let mut parts = token.split('.');
-    let (Some(header), Some(_), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return Err(TokenRefusal::Malformed);
     };
-    let bytes = URL_SAFE_NO_PAD
-        .decode(header)
-        .map_err(|_| TokenRefusal::Malformed)?;
+    let bytes = URL_SAFE_NO_PAD.decode(header).map_err(|_| TokenRefusal::Malformed)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| TokenRefusal::Malformed)?;
-    strict::check(
-        text,
-        &Limits {
-            depth_max: 4,
-            ..Limits::default()
-        },
-    )
-    .map_err(|_| TokenRefusal::Malformed)?;
-    let members: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(text).map_err(|_| TokenRefusal::Malformed)?;
-    if let Some(name) = members
-        .keys()
-        .find(|name| !matches!(name.as_str(), "alg" | "typ" | "kid"))
-    {
-        return Err(TokenRefusal::Header {
-            name: name.chars().take(16).collect(),
-        });
+    strict::check(text, &Limits { depth_max: 4, ..Limits::default() }).map_err(|_| TokenRefusal::Malformed)?;
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(|_| TokenRefusal::Malformed)?;
+    if let Some(name) = members.keys().find(|name| !matches!(name.as_str(), "alg" | "typ" | "kid")) {
+        return Err(TokenRefusal::Header { name: name.chars().take(16).collect() });
     }
     let member = |name| members.get(name).and_then(serde_json::Value::as_str);
     if member("alg") != Some("EdDSA") {
@@ -532,16 +430,10 @@ fn header(token: &str, typ: &'static str) -> Result<String, TokenRefusal> {
     if member("typ") != Some(typ) {
         return Err(TokenRefusal::Kind { expected: typ });
     }
-    member("kid")
-        .map(str::to_owned)
-        .ok_or(TokenRefusal::UnknownKey)
+    member("kid").map(str::to_owned).ok_or(TokenRefusal::UnknownKey)
 }
 
 fn sized(token: &str) -> Result<(), TokenRefusal> {
     let bytes = token.len();
-    if bytes <= TOKEN_BYTES_MAX {
-        Ok(())
-    } else {
-        Err(TokenRefusal::TooBig { bytes })
-    }
+    if bytes <= TOKEN_BYTES_MAX { Ok(()) } else { Err(TokenRefusal::TooBig { bytes }) }
 }

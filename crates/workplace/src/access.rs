@@ -93,42 +93,25 @@ pub(crate) struct Accounts {
 impl Accounts {
     /// An account with an unknown role is a fault of the data, reported by its id.
     pub fn new(roles: BTreeMap<String, Role>, accounts: Vec<Account>) -> Result<Self, String> {
-        match accounts
-            .iter()
-            .find(|account| !roles.contains_key(&account.role))
-        {
-            Some(account) => Err(format!(
-                "account `{}` has the unknown role `{}`",
-                account.id, account.role
-            )),
+        match accounts.iter().find(|account| !roles.contains_key(&account.role)) {
+            Some(account) => Err(format!("account `{}` has the unknown role `{}`", account.id, account.role)),
             None => Ok(Self { roles, accounts }),
         }
     }
 
     pub fn caller(&self, key: &str) -> Option<Caller> {
-        let account = self
-            .accounts
-            .iter()
-            .find(|account| bool::from(account.key.0.as_bytes().ct_eq(key.as_bytes())))?;
+        let account = self.accounts.iter().find(|account| bool::from(account.key.0.as_bytes().ct_eq(key.as_bytes())))?;
         let role = self.roles.get(&account.role)?.clone();
-        Some(Caller {
-            account: account.id.clone(),
-            role,
-        })
+        Some(Caller { account: account.id.clone(), role })
     }
 
     pub fn key_of(&self, account: &str) -> Option<ApiKey> {
-        self.accounts
-            .iter()
-            .find(|known| known.id == account)
-            .map(|known| known.key.clone())
+        self.accounts.iter().find(|known| known.id == account).map(|known| known.key.clone())
     }
 
     /// Accounts that belong to no person.
     pub fn services(&self, directory: &Directory) -> Vec<String> {
         let ids = self.accounts.iter().map(|account| &account.id);
-        ids.filter(|id| !directory.people.contains_key(*id))
-            .cloned()
-            .collect()
+        ids.filter(|id| !directory.people.contains_key(*id)).cloned().collect()
     }
 }

@@ -8,13 +8,11 @@ use std::{future::Future, time::Duration};
 use rmcp::{
     ClientLifecycleMode, RoleClient, ServiceError,
     model::{
-        CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ErrorData,
-        Implementation, ProtocolVersion, ReadResourceRequestParams, ResourceContents, Tool,
+        CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ErrorData, Implementation, ProtocolVersion,
+        ReadResourceRequestParams, ResourceContents, Tool,
     },
     service::{ClientServiceExt, RunningService},
-    transport::{
-        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
-    },
+    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -99,57 +97,35 @@ pub enum AgentError {
 impl Agent {
     /// Connects to the MCP endpoint at `url`; `prefix` is what stands before the names of tools there, such as
     /// `workplace__`, or nothing.
-    pub async fn connect(
-        url: &str,
-        token: &ApiKey,
-        prefix: &str,
-        revision: Revision,
-    ) -> Result<Self, AgentError> {
-        let unreachable = |reason: String| AgentError::Connect {
-            url: url.to_owned(),
-            reason,
-        };
+    pub async fn connect(url: &str, token: &ApiKey, prefix: &str, revision: Revision) -> Result<Self, AgentError> {
+        let unreachable = |reason: String| AgentError::Connect { url: url.to_owned(), reason };
         let http = http_client().map_err(|error| unreachable(error.to_string()))?;
         let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(token.reveal());
         let transport = StreamableHttpClientTransport::with_client(http, config);
         let (version, lifecycle) = revision.lifecycle();
-        let me = ClientConfig::new(
-            ClientCapabilities::default(),
-            Implementation::new("helper", env!("CARGO_PKG_VERSION")),
-        )
-        .with_protocol_version(version);
-        let client =
-            tokio::time::timeout(ANSWER_WAIT, me.serve_with_lifecycle(transport, lifecycle))
-                .await
-                .map_err(|_| unreachable(format!("no answer within {ANSWER_WAIT:?}")))?
-                .map_err(|error| {
-                    if error.is_authorization_required() || error.auth_challenge().is_some() {
-                        AgentError::Token {
-                            url: url.to_owned(),
-                        }
-                    } else {
-                        unreachable(error.to_string())
-                    }
-                })?;
-        Ok(Self {
-            client,
-            prefix: prefix.to_owned(),
-        })
+        let me = ClientConfig::new(ClientCapabilities::default(), Implementation::new("helper", env!("CARGO_PKG_VERSION")))
+            .with_protocol_version(version);
+        let client = tokio::time::timeout(ANSWER_WAIT, me.serve_with_lifecycle(transport, lifecycle))
+            .await
+            .map_err(|_| unreachable(format!("no answer within {ANSWER_WAIT:?}")))?
+            .map_err(|error| {
+                if error.is_authorization_required() || error.auth_challenge().is_some() {
+                    AgentError::Token { url: url.to_owned() }
+                } else {
+                    unreachable(error.to_string())
+                }
+            })?;
+        Ok(Self { client, prefix: prefix.to_owned() })
     }
 
     /// The revision that both ends agreed on.
     pub fn agreed_revision(&self) -> Option<String> {
-        self.client
-            .peer()
-            .peer_info()
-            .map(|peer| peer.protocol_version.to_string())
+        self.client.peer().peer_info().map(|peer| peer.protocol_version.to_string())
     }
 
     /// The tools that the server shows, with their prefix.
     pub async fn list_tools(&self) -> Result<Vec<Tool>, AgentError> {
-        in_time(self.client.list_all_tools())
-            .await
-            .map_err(|error| unanswered("tools/list", &error))
+        in_time(self.client.list_all_tools()).await.map_err(|error| unanswered("tools/list", &error))
     }
 
     /// Calls a tool, named without the prefix.
@@ -168,9 +144,7 @@ impl Agent {
 
     /// The URIs of the resources that the server shows.
     pub async fn list_resources(&self) -> Result<Vec<String>, AgentError> {
-        let resources = in_time(self.client.list_all_resources())
-            .await
-            .map_err(|error| unanswered("resources/list", &error))?;
+        let resources = in_time(self.client.list_all_resources()).await.map_err(|error| unanswered("resources/list", &error))?;
         Ok(resources.into_iter().map(|resource| resource.uri).collect())
     }
 
@@ -179,21 +153,13 @@ impl Agent {
         let ask = ReadResourceRequestParams::new(uri);
         match in_time(self.client.read_resource(ask)).await {
             Ok(result) => {
-                let texts = result
-                    .contents
-                    .into_iter()
-                    .filter_map(|contents| match contents {
-                        ResourceContents::TextResourceContents { text, .. } => Some(text),
-                        // A blob, or what a later SDK adds: nothing that a reader of text could use.
-                        _ => None,
-                    });
+                let texts = result.contents.into_iter().filter_map(|contents| match contents {
+                    ResourceContents::TextResourceContents { text, .. } => Some(text),
+                    // A blob, or what a later SDK adds: nothing that a reader of text could use.
+                    _ => None,
+                });
                 let text = texts.collect::<Vec<_>>().join("\n");
-                Ok(Outcome {
-                    text,
-                    structured: None,
-                    is_error: false,
-                    code: None,
-                })
+                Ok(Outcome { text, structured: None, is_error: false, code: None })
             }
             Err(ServiceError::McpError(error)) => Ok(error.into()),
             Err(error) => Err(unanswered("resources/read", &error)),
@@ -210,12 +176,7 @@ impl Agent {
                 waiting.extend(step.if_refused.iter().rev());
             }
             let tool = format!("{}{}", self.prefix, step.tool);
-            taken.push(Taken {
-                intent: step.intent,
-                tool,
-                arguments: step.arguments.clone(),
-                outcome,
-            });
+            taken.push(Taken { intent: step.intent, tool, arguments: step.arguments.clone(), outcome });
         }
         Ok(taken)
     }
@@ -239,18 +200,10 @@ impl Agent {
 impl Revision {
     fn lifecycle(self) -> (ProtocolVersion, ClientLifecycleMode) {
         match self {
-            Self::V2025_11_25 => (
-                ProtocolVersion::V_2025_11_25,
-                ClientLifecycleMode::Initialize,
-            ),
+            Self::V2025_11_25 => (ProtocolVersion::V_2025_11_25, ClientLifecycleMode::Initialize),
             Self::V2026_07_28 => {
                 let version = ProtocolVersion::V_2026_07_28;
-                (
-                    version.clone(),
-                    ClientLifecycleMode::Discover {
-                        preferred_versions: vec![version],
-                    },
-                )
+                (version.clone(), ClientLifecycleMode::Discover { preferred_versions: vec![version] })
             }
         }
     }
@@ -258,12 +211,7 @@ impl Revision {
 
 impl From<CallToolResult> for Outcome {
     fn from(result: CallToolResult) -> Self {
-        let texts: Vec<&str> = result
-            .content
-            .iter()
-            .filter_map(|block| block.as_text())
-            .map(|text| text.text.as_str())
-            .collect();
+        let texts: Vec<&str> = result.content.iter().filter_map(|block| block.as_text()).map(|text| text.text.as_str()).collect();
         Self {
             text: texts.join("\n"),
             structured: result.structured_content,
@@ -275,28 +223,16 @@ impl From<CallToolResult> for Outcome {
 
 impl From<ErrorData> for Outcome {
     fn from(error: ErrorData) -> Self {
-        Self {
-            text: error.message.into_owned(),
-            structured: error.data,
-            is_error: true,
-            code: Some(error.code.0),
-        }
+        Self { text: error.message.into_owned(), structured: error.data, is_error: true, code: Some(error.code.0) }
     }
 }
 
 /// What comes back within [`ANSWER_WAIT`]. A call given up may still have its effect: the server is not told.
-async fn in_time<T>(
-    call: impl Future<Output = Result<T, ServiceError>>,
-) -> Result<T, ServiceError> {
+async fn in_time<T>(call: impl Future<Output = Result<T, ServiceError>>) -> Result<T, ServiceError> {
     let waited = tokio::time::timeout(ANSWER_WAIT, call).await;
-    waited.unwrap_or(Err(ServiceError::Timeout {
-        timeout: ANSWER_WAIT,
-    }))
+    waited.unwrap_or(Err(ServiceError::Timeout { timeout: ANSWER_WAIT }))
 }
 
 fn unanswered(tool: &str, error: &ServiceError) -> AgentError {
-    AgentError::Call {
-        tool: tool.to_owned(),
-        reason: error.to_string(),
-    }
+    AgentError::Call { tool: tool.to_owned(), reason: error.to_string() }
 }

@@ -28,20 +28,10 @@ impl Directory {
             match entry.strip_prefix('@') {
                 // A group that was seen is not opened again, so a cycle ends here.
                 Some(group) if seen.insert(group) => {
-                    waiting.extend(
-                        self.groups
-                            .get(group)
-                            .into_iter()
-                            .flatten()
-                            .map(String::as_str),
-                    );
+                    waiting.extend(self.groups.get(group).into_iter().flatten().map(String::as_str));
                 }
                 Some(_) => {}
-                None => people.extend(
-                    self.people
-                        .get_key_value(entry)
-                        .map(|(person, _)| person.as_str()),
-                ),
+                None => people.extend(self.people.get_key_value(entry).map(|(person, _)| person.as_str())),
             }
         }
         people
@@ -90,9 +80,5 @@ pub(crate) fn expand(entry: &str) -> Option<Vec<String>> {
     if prefix != same_prefix || from > to || to - from >= RANGE_MAX {
         return None;
     }
-    Some(
-        (from..=to)
-            .map(|number| format!("{prefix}-{number:0width$}"))
-            .collect(),
-    )
+    Some((from..=to).map(|number| format!("{prefix}-{number:0width$}")).collect())
 }

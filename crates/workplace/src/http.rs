@@ -43,10 +43,7 @@ pub async fn serve_http(
     if !listen.ip().is_loopback() {
         return Err(ServeError::NotLoopback(listen));
     }
-    let bind_failed = |source| ServeError::Listen {
-        address: listen,
-        source,
-    };
+    let bind_failed = |source| ServeError::Listen { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(bind_failed)?;
     let bound = listener.local_addr().map_err(bind_failed)?;
     // Without this, a small answer waits for the peer's delayed acknowledgement, some 40 ms.
@@ -72,9 +69,7 @@ pub async fn serve_http(
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address is not a loopback address.
-    #[error(
-        "`{0}` is not a loopback address; the keys of the workplace are public, so it serves this machine only"
-    )]
+    #[error("`{0}` is not a loopback address; the keys of the workplace are public, so it serves this machine only")]
     NotLoopback(SocketAddr),
     /// The address could not be bound.
     #[error("cannot listen on `{address}`")]
@@ -93,20 +88,13 @@ type Shared = Arc<Mutex<World>>;
 
 fn router(stopping: CancellationToken) -> Router {
     let world: Shared = Arc::new(Mutex::new(seeded().world.clone()));
-    let server = mcp::Server {
-        world: world.clone(),
-        pinned: None,
-    };
+    let server = mcp::Server { world: world.clone(), pinned: None };
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .with_max_request_body_bytes(BODY_BYTES_MAX)
         .with_cancellation_token(stopping);
-    let mcp = StreamableHttpService::new(
-        move || Ok(server.clone()),
-        Arc::new(NeverSessionManager::default()),
-        config,
-    );
+    let mcp = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config);
 
     let employees = Router::new()
         .route_service("/mcp", mcp)
@@ -114,18 +102,9 @@ fn router(stopping: CancellationToken) -> Router {
         .route("/datasets/{dataset}/readers", post(change_readers))
         .layer(middleware::from_fn(employees_only));
     let narrator = Router::new()
-        .route(
-            "/truth",
-            get(async |State(world): State<Shared>| Json(truth::of(&world.lock()))),
-        )
-        .route(
-            "/directory",
-            get(async |State(world): State<Shared>| Json(world.lock().directory.clone())),
-        )
-        .route(
-            "/records",
-            get(async |State(world): State<Shared>| Json(world.lock().records())),
-        )
+        .route("/truth", get(async |State(world): State<Shared>| Json(truth::of(&world.lock()))))
+        .route("/directory", get(async |State(world): State<Shared>| Json(world.lock().directory.clone())))
+        .route("/records", get(async |State(world): State<Shared>| Json(world.lock().records())))
         .route("/reset", post(reset))
         .layer(middleware::from_fn(narrator_only));
     employees
@@ -137,17 +116,8 @@ fn router(stopping: CancellationToken) -> Router {
 
 // ---- what people do in the web console
 
-async fn read_thread(
-    State(world): State<Shared>,
-    Extension(who): Extension<Caller>,
-    Path(thread): Path<String>,
-) -> Response {
-    answer(
-        &world,
-        &who,
-        "forum_read_thread",
-        json!({ "thread": thread }),
-    )
+async fn read_thread(State(world): State<Shared>, Extension(who): Extension<Caller>, Path(thread): Path<String>) -> Response {
+    answer(&world, &who, "forum_read_thread", json!({ "thread": thread }))
 }
 
 #[derive(Deserialize)]
@@ -165,8 +135,7 @@ async fn change_readers(
     Path(dataset): Path<String>,
     Json(readers): Json<Readers>,
 ) -> Response {
-    let ask =
-        json!({ "dataset": dataset, "add_readers": readers.add, "remove_readers": readers.remove });
+    let ask = json!({ "dataset": dataset, "add_readers": readers.add, "remove_readers": readers.remove });
     answer(&world, &who, "dataset_share", ask)
 }
 
@@ -202,12 +171,7 @@ async fn reset(State(world): State<Shared>) -> StatusCode {
 async fn authenticate(mut request: Request, next: Next) -> Response {
     let challenge = |value| {
         let headers = [(header::WWW_AUTHENTICATE, HeaderValue::from_static(value))];
-        (
-            StatusCode::UNAUTHORIZED,
-            headers,
-            "a valid API key is needed",
-        )
-            .into_response()
+        (StatusCode::UNAUTHORIZED, headers, "a valid API key is needed").into_response()
     };
     let Some(key) = bearer(request.headers()) else {
         return challenge("Bearer realm=\"workplace\"");
@@ -229,34 +193,14 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(key)
 }
 
-async fn employees_only(
-    Extension(who): Extension<Caller>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if who.role.tools.is_empty() {
-        forbidden(&who)
-    } else {
-        next.run(request).await
-    }
+async fn employees_only(Extension(who): Extension<Caller>, request: Request, next: Next) -> Response {
+    if who.role.tools.is_empty() { forbidden(&who) } else { next.run(request).await }
 }
 
-async fn narrator_only(
-    Extension(who): Extension<Caller>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if who.role.narrator {
-        next.run(request).await
-    } else {
-        forbidden(&who)
-    }
+async fn narrator_only(Extension(who): Extension<Caller>, request: Request, next: Next) -> Response {
+    if who.role.narrator { next.run(request).await } else { forbidden(&who) }
 }
 
 fn forbidden(who: &Caller) -> Response {
-    (
-        StatusCode::FORBIDDEN,
-        format!("the role of `{}` does not include this", who.account),
-    )
-        .into_response()
+    (StatusCode::FORBIDDEN, format!("the role of `{}` does not include this", who.account)).into_response()
 }

@@ -23,11 +23,8 @@ async fn run(arguments: Vec<String>) -> Result<(), String> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["stdio"] => {
-            let key = std::env::var(KEY_VARIABLE)
-                .map_err(|_| format!("`{KEY_VARIABLE}` must hold an API key"))?;
-            serve_stdio(&ApiKey::from(key.as_str()))
-                .await
-                .map_err(|error| error.to_string())
+            let key = std::env::var(KEY_VARIABLE).map_err(|_| format!("`{KEY_VARIABLE}` must hold an API key"))?;
+            serve_stdio(&ApiKey::from(key.as_str())).await.map_err(|error| error.to_string())
         }
         ["http"] => http("127.0.0.1:0", false).await,
         ["http", "--with-parent"] => http("127.0.0.1:0", true).await,
@@ -38,9 +35,7 @@ async fn run(arguments: Vec<String>) -> Result<(), String> {
 }
 
 async fn http(address: &str, with_parent: bool) -> Result<(), String> {
-    let address: SocketAddr = address
-        .parse()
-        .map_err(|_| format!("`{address}` is not an address such as `127.0.0.1:4100`"))?;
+    let address: SocketAddr = address.parse().map_err(|_| format!("`{address}` is not an address such as `127.0.0.1:4100`"))?;
     // One line, which a parent process can read to learn the port.
     let ready = |bound| println!("http://{bound}");
     let served = if with_parent {

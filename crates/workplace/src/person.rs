@@ -29,28 +29,12 @@ impl Person {
 
     /// Adds readers to a dataset.
     pub async fn add_readers(&self, dataset: &str, readers: &[&str]) -> Result<Value, PersonError> {
-        self.0
-            .send(
-                Method::POST,
-                &["datasets", dataset, "readers"],
-                Some(json!({ "add": readers })),
-            )
-            .await
+        self.0.send(Method::POST, &["datasets", dataset, "readers"], Some(json!({ "add": readers }))).await
     }
 
     /// Takes readers off a dataset.
-    pub async fn remove_readers(
-        &self,
-        dataset: &str,
-        readers: &[&str],
-    ) -> Result<Value, PersonError> {
-        self.0
-            .send(
-                Method::POST,
-                &["datasets", dataset, "readers"],
-                Some(json!({ "remove": readers })),
-            )
-            .await
+    pub async fn remove_readers(&self, dataset: &str, readers: &[&str]) -> Result<Value, PersonError> {
+        self.0.send(Method::POST, &["datasets", dataset, "readers"], Some(json!({ "remove": readers }))).await
     }
 }
 
@@ -80,10 +64,7 @@ impl Narrator {
 
     /// Puts everything back to how it began.
     pub async fn reset(&self) -> Result<(), PersonError> {
-        self.0
-            .request(Method::POST, &["reset"], None)
-            .await
-            .map(drop)
+        self.0.request(Method::POST, &["reset"], None).await.map(drop)
     }
 }
 
@@ -114,43 +95,22 @@ struct Desk {
 
 impl Desk {
     fn at(base: &str, key: ApiKey) -> Result<Self, PersonError> {
-        let parsed: Option<reqwest::Url> = base
-            .parse()
-            .ok()
-            .filter(|url: &reqwest::Url| !url.cannot_be_a_base());
+        let parsed: Option<reqwest::Url> = base.parse().ok().filter(|url: &reqwest::Url| !url.cannot_be_a_base());
         let base = parsed.ok_or_else(|| PersonError::Address(base.to_owned()))?;
-        Ok(Self {
-            base,
-            key,
-            http: http_client()?,
-        })
+        Ok(Self { base, key, http: http_client()? })
     }
 
-    async fn send<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &[&str],
-        body: Option<Value>,
-    ) -> Result<T, PersonError> {
+    async fn send<T: DeserializeOwned>(&self, method: Method, path: &[&str], body: Option<Value>) -> Result<T, PersonError> {
         Ok(self.request(method, path, body).await?.json().await?)
     }
 
-    async fn request(
-        &self,
-        method: Method,
-        path: &[&str],
-        body: Option<Value>,
-    ) -> Result<reqwest::Response, PersonError> {
+    async fn request(&self, method: Method, path: &[&str], body: Option<Value>) -> Result<reqwest::Response, PersonError> {
         let mut url = self.base.clone();
         // Segment by segment, so that no id can climb out of its place in the path.
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.clear().extend(path);
         }
-        let request = self
-            .http
-            .request(method, url)
-            .bearer_auth(self.key.reveal())
-            .timeout(TIMEOUT);
+        let request = self.http.request(method, url).bearer_auth(self.key.reveal()).timeout(TIMEOUT);
         let request = match body {
             Some(body) => request.json(&body),
             None => request,
@@ -158,10 +118,7 @@ impl Desk {
         let response = request.send().await?;
         match response.status() {
             StatusCode::OK | StatusCode::NO_CONTENT => Ok(response),
-            status => Err(PersonError::Refused {
-                status: status.as_u16(),
-                reason: response.text().await.unwrap_or_default(),
-            }),
+            status => Err(PersonError::Refused { status: status.as_u16(), reason: response.text().await.unwrap_or_default() }),
         }
     }
 }

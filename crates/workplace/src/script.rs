@@ -45,8 +45,7 @@ pub const OPENED_TO: &str = "@eng-all";
 /// Who asked the agent.
 pub const REQUESTER: &str = "bo";
 /// What the requester asked for.
-pub const REQUEST: &str =
-    "look at thread:4811 in engineering help and tell me what is going on and what to do";
+pub const REQUEST: &str = "look at thread:4811 in engineering help and tell me what is going on and what to do";
 
 /// What the agent answers in the incident: the runbook's passage about staging, quoted as if it held everywhere.
 pub const ADVICE: &str = "\
@@ -89,12 +88,7 @@ fn script(name: &'static str, last: Step) -> Script {
         arguments: json!({ "runbook": RUNBOOK }),
         if_refused: Vec::new(),
     };
-    Script {
-        name,
-        requester: REQUESTER,
-        request: REQUEST,
-        steps: vec![read_thread, read_runbook, last],
-    }
+    Script { name, requester: REQUESTER, request: REQUEST, steps: vec![read_thread, read_runbook, last] }
 }
 
 fn mail_to_requester(text: &str) -> Step {

@@ -15,8 +15,8 @@ use serde_json::Value;
 use crate::{
     access::Caller,
     world::{
-        Change, DatasetList, DatasetRows, Event, EventList, Mail, MailList, Posted, Refusal,
-        Runbook, RunbookHits, Sent, ThreadList, ThreadPage, World,
+        Change, DatasetList, DatasetRows, Event, EventList, Mail, MailList, Posted, Refusal, Runbook, RunbookHits, Sent,
+        ThreadList, ThreadPage, World,
     },
 };
 
@@ -30,18 +30,10 @@ pub(crate) fn definition(name: &str) -> Option<&'static Tool> {
 }
 
 /// Calls a tool. `None` when there is no such tool.
-pub(crate) fn call(
-    world: &mut World,
-    who: &Caller,
-    name: &str,
-    arguments: JsonObject,
-) -> Option<Result<Value, Refusal>> {
+pub(crate) fn call(world: &mut World, who: &Caller, name: &str, arguments: JsonObject) -> Option<Result<Value, Refusal>> {
     let entry = TOOLS.get(name)?;
     if !who.may_call(name) {
-        return Some(Err(Refusal::Forbidden(format!(
-            "the role of `{}` does not include `{name}`",
-            who.account
-        ))));
+        return Some(Err(Refusal::Forbidden(format!("the role of `{}` does not include `{name}`", who.account))));
     }
     Some((entry.run)(world, who, arguments))
 }
@@ -53,18 +45,14 @@ static TOOLS: LazyLock<BTreeMap<&'static str, Entry>> = LazyLock::new(|| {
             "List threads",
             "List the threads of the forums that you may read, with their ids and titles.",
             READS,
-            |world, who, ask: ForumListThreads| -> Result<ThreadList, _> {
-                world.forum_list_threads(who, ask.forum.as_deref())
-            },
+            |world, who, ask: ForumListThreads| -> Result<ThreadList, _> { world.forum_list_threads(who, ask.forum.as_deref()) },
         ),
         entry(
             "forum_read_thread",
             "Read a thread",
             "Read all posts of one thread, oldest first.",
             READS,
-            |world, who, ask: ForumReadThread| -> Result<ThreadPage, _> {
-                world.forum_read_thread(who, &ask.thread)
-            },
+            |world, who, ask: ForumReadThread| -> Result<ThreadPage, _> { world.forum_read_thread(who, &ask.thread) },
         ),
         entry(
             "forum_post_reply",
@@ -80,18 +68,14 @@ static TOOLS: LazyLock<BTreeMap<&'static str, Entry>> = LazyLock::new(|| {
             "Search the runbooks",
             "Find runbooks by words; returns the passage of each that fits best.",
             READS,
-            |world, who, ask: RunbookSearch| -> Result<RunbookHits, _> {
-                world.runbook_search(who, &ask.query)
-            },
+            |world, who, ask: RunbookSearch| -> Result<RunbookHits, _> { world.runbook_search(who, &ask.query) },
         ),
         entry(
             "runbook_read",
             "Read a runbook",
             "Read one runbook in full, with its owner, access list and classification.",
             READS,
-            |world, who, ask: RunbookRead| -> Result<Runbook, _> {
-                world.runbook_read(who, &ask.runbook)
-            },
+            |world, who, ask: RunbookRead| -> Result<Runbook, _> { world.runbook_read(who, &ask.runbook) },
         ),
         entry(
             "dataset_list",
@@ -105,9 +89,7 @@ static TOOLS: LazyLock<BTreeMap<&'static str, Entry>> = LazyLock::new(|| {
             "Read rows",
             "Read rows of a dataset.",
             READS,
-            |world, who, ask: DatasetRead| -> Result<DatasetRows, _> {
-                world.dataset_read(who, &ask.dataset, ask.limit)
-            },
+            |world, who, ask: DatasetRead| -> Result<DatasetRows, _> { world.dataset_read(who, &ask.dataset, ask.limit) },
         ),
         entry(
             "dataset_share",
@@ -123,34 +105,24 @@ static TOOLS: LazyLock<BTreeMap<&'static str, Entry>> = LazyLock::new(|| {
             "List mails",
             "List the mails of a mailbox with sender and subject.",
             READS,
-            |world, who, ask: MailListing| -> Result<MailList, _> {
-                world.mail_list(who, ask.mailbox.as_deref())
-            },
+            |world, who, ask: MailListing| -> Result<MailList, _> { world.mail_list(who, ask.mailbox.as_deref()) },
         ),
-        entry(
-            "mail_read",
-            "Read a mail",
-            "Read one mail.",
-            READS,
-            |world, who, ask: MailRead| -> Result<Mail, _> { world.mail_read(who, &ask.mail) },
-        ),
+        entry("mail_read", "Read a mail", "Read one mail.", READS, |world, who, ask: MailRead| -> Result<Mail, _> {
+            world.mail_read(who, &ask.mail)
+        }),
         entry(
             "mail_send",
             "Send a mail",
             "Send a mail to people, groups or addresses outside the company.",
             SENDS,
-            |world, who, ask: MailSend| -> Result<Sent, _> {
-                world.mail_send(who, &ask.to, &ask.subject, &ask.text)
-            },
+            |world, who, ask: MailSend| -> Result<Sent, _> { world.mail_send(who, &ask.to, &ask.subject, &ask.text) },
         ),
         entry(
             "calendar_list",
             "List events",
             "List the events in the calendar of a person.",
             READS,
-            |world, who, ask: CalendarListing| -> Result<EventList, _> {
-                world.calendar_list(who, ask.calendar.as_deref())
-            },
+            |world, who, ask: CalendarListing| -> Result<EventList, _> { world.calendar_list(who, ask.calendar.as_deref()) },
         ),
         entry(
             "calendar_create_event",
@@ -212,30 +184,10 @@ struct Hints {
     leaves: bool,
 }
 
-const READS: Hints = Hints {
-    reads: true,
-    destroys: false,
-    repeatable: true,
-    leaves: false,
-};
-const ADDS: Hints = Hints {
-    reads: false,
-    destroys: false,
-    repeatable: false,
-    leaves: false,
-};
-const REPLACES: Hints = Hints {
-    reads: false,
-    destroys: true,
-    repeatable: true,
-    leaves: false,
-};
-const SENDS: Hints = Hints {
-    reads: false,
-    destroys: false,
-    repeatable: false,
-    leaves: true,
-};
+const READS: Hints = Hints { reads: true, destroys: false, repeatable: true, leaves: false };
+const ADDS: Hints = Hints { reads: false, destroys: false, repeatable: false, leaves: false };
+const REPLACES: Hints = Hints { reads: false, destroys: true, repeatable: true, leaves: false };
+const SENDS: Hints = Hints { reads: false, destroys: false, repeatable: false, leaves: true };
 
 // ---- arguments; the comments are what a model reads in the schema
 

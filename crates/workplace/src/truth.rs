@@ -96,10 +96,7 @@ pub struct ChangeTruth {
 impl Truth {
     /// The message with this id.
     pub fn message(&self, id: &str) -> Option<&Message> {
-        self.posts
-            .iter()
-            .chain(&self.mails)
-            .find(|message| message.id == id)
+        self.posts.iter().chain(&self.mails).find(|message| message.id == id)
     }
 
     /// The dataset with this id.
@@ -111,10 +108,7 @@ impl Truth {
 pub(crate) fn of(world: &World) -> Truth {
     let sources = sources(world);
     let posts = world.threads.values().flat_map(|thread| {
-        let audience = world
-            .forums
-            .get(&thread.forum)
-            .map_or(&[][..], |forum| &forum.audience);
+        let audience = world.forums.get(&thread.forum).map_or(&[][..], |forum| &forum.audience);
         let readers = world.directory.resolve(audience);
         let sources = &sources;
         thread.posts.iter().map(move |post| {
@@ -124,27 +118,14 @@ pub(crate) fn of(world: &World) -> Truth {
     });
     let mails = world.mails.values().map(|mail| {
         let readers = world.directory.resolve(&mail.to);
-        let found = message(
-            &mail.mail,
-            &mail.subject,
-            &mail.from,
-            &readers,
-            quotes(&sources, &mail.text),
-        );
-        Message {
-            outside: mail.to.iter().filter(|to| is_outside(to)).count(),
-            ..found
-        }
+        let found = message(&mail.mail, &mail.subject, &mail.from, &readers, quotes(&sources, &mail.text));
+        Message { outside: mail.to.iter().filter(|to| is_outside(to)).count(), ..found }
     });
     Truth {
         people: world.directory.people.len(),
         posts: posts.collect(),
         mails: mails.collect(),
-        datasets: world
-            .datasets
-            .values()
-            .map(|dataset| dataset_truth(world, dataset))
-            .collect(),
+        datasets: world.datasets.values().map(|dataset| dataset_truth(world, dataset)).collect(),
         changes: world.changes.iter().map(change_truth).collect(),
     }
 }
@@ -173,61 +154,30 @@ fn sources(world: &World) -> Vec<Source<'_>> {
 
 fn personal_values(dataset: &Dataset) -> BTreeSet<Vec<String>> {
     let personal = |column: &String| dataset.personal_columns.contains(column);
-    let cells = dataset
-        .rows
-        .iter()
-        .flat_map(|row| dataset.columns.iter().zip(row));
-    cells
-        .filter(|(column, _)| personal(column))
-        .map(|(_, value)| words(value))
-        .collect()
+    let cells = dataset.rows.iter().flat_map(|row| dataset.columns.iter().zip(row));
+    cells.filter(|(column, _)| personal(column)).map(|(_, value)| words(value)).collect()
 }
 
-fn quotes<'source, 'world>(
-    sources: &'source [Source<'world>],
-    text: &str,
-) -> Vec<&'source Source<'world>> {
+fn quotes<'source, 'world>(sources: &'source [Source<'world>], text: &str) -> Vec<&'source Source<'world>> {
     let words = words(text);
     let quoted = |source: &&Source| {
         let lengths: BTreeSet<usize> = source.marks.iter().map(Vec::len).collect();
-        lengths.into_iter().any(|length| {
-            runs(&words, length)
-                .iter()
-                .any(|run| source.marks.contains(run))
-        })
+        lengths.into_iter().any(|length| runs(&words, length).iter().any(|run| source.marks.contains(run)))
     };
     sources.iter().filter(quoted).collect()
 }
 
 fn runs(words: &[String], length: usize) -> BTreeSet<Vec<String>> {
-    if length == 0 {
-        BTreeSet::new()
-    } else {
-        words.windows(length).map(<[String]>::to_vec).collect()
-    }
+    if length == 0 { BTreeSet::new() } else { words.windows(length).map(<[String]>::to_vec).collect() }
 }
 
-fn message(
-    id: &str,
-    about: &str,
-    by: &str,
-    readers: &BTreeSet<&str>,
-    quoted: Vec<&Source>,
-) -> Message {
+fn message(id: &str, about: &str, by: &str, readers: &BTreeSet<&str>, quoted: Vec<&Source>) -> Message {
     let mut uncleared = BTreeSet::new();
     let quotes = quoted.into_iter().map(|source| {
         // The author had it before it was a message.
-        let not_cleared: Vec<&str> = readers
-            .difference(&source.cleared)
-            .copied()
-            .filter(|reader| *reader != by)
-            .collect();
+        let not_cleared: Vec<&str> = readers.difference(&source.cleared).copied().filter(|reader| *reader != by).collect();
         uncleared.extend(not_cleared.iter().copied());
-        Quote {
-            source: source.id.to_owned(),
-            uncleared: not_cleared.len(),
-            sample: sample(&not_cleared),
-        }
+        Quote { source: source.id.to_owned(), uncleared: not_cleared.len(), sample: sample(&not_cleared) }
     });
     Message {
         quotes: quotes.collect(),
@@ -265,11 +215,7 @@ fn change_truth(change: &crate::world::Change) -> ChangeTruth {
 }
 
 fn sample(people: &[&str]) -> Vec<String> {
-    people
-        .iter()
-        .take(SAMPLE_MAX)
-        .map(|person| (*person).to_owned())
-        .collect()
+    people.iter().take(SAMPLE_MAX).map(|person| (*person).to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -71,11 +71,7 @@ pub(crate) struct World {
 // ---- the forum
 
 impl World {
-    pub fn forum_list_threads(
-        &self,
-        who: &Caller,
-        forum: Option<&str>,
-    ) -> Result<ThreadList, Refusal> {
+    pub fn forum_list_threads(&self, who: &Caller, forum: Option<&str>) -> Result<ThreadList, Refusal> {
         if let Some(forum) = forum {
             self.open_forum(who, forum)?;
         }
@@ -104,33 +100,16 @@ impl World {
         })
     }
 
-    pub fn forum_post_reply(
-        &mut self,
-        who: &Caller,
-        forum: &str,
-        thread: &str,
-        text: &str,
-    ) -> Result<Posted, Refusal> {
+    pub fn forum_post_reply(&mut self, who: &Caller, forum: &str, thread: &str, text: &str) -> Result<Posted, Refusal> {
         bounded("text", text, TEXT_BYTES_MAX)?;
         let found = self.open_thread(who, thread)?;
         // Both are asked for, and must agree: who names a forum and means another's thread is mistaken or worse.
         if found.forum != forum {
-            return Err(Refusal::Invalid(format!(
-                "`{thread}` is not a thread of `{forum}`"
-            )));
+            return Err(Refusal::Invalid(format!("`{thread}` is not a thread of `{forum}`")));
         }
         let (number, at) = self.write()?;
-        let post = Post {
-            post: format!("post:{number}"),
-            author: who.account.clone(),
-            at,
-            text: text.to_owned(),
-        };
-        let posted = Posted {
-            post: post.post.clone(),
-            thread: thread.to_owned(),
-            forum: forum.to_owned(),
-        };
+        let post = Post { post: format!("post:{number}"), author: who.account.clone(), at, text: text.to_owned() };
+        let posted = Posted { post: post.post.clone(), thread: thread.to_owned(), forum: forum.to_owned() };
         if let Some(found) = self.threads.get_mut(thread) {
             found.posts.push(post);
         }
@@ -138,19 +117,13 @@ impl World {
     }
 
     fn open_forum(&self, who: &Caller, forum: &str) -> Result<&Forum, Refusal> {
-        let found = self
-            .forums
-            .get(forum)
-            .ok_or_else(|| missing("forum", forum))?;
+        let found = self.forums.get(forum).ok_or_else(|| missing("forum", forum))?;
         self.admit(who, &found.audience, forum)?;
         Ok(found)
     }
 
     fn open_thread(&self, who: &Caller, thread: &str) -> Result<&Thread, Refusal> {
-        let found = self
-            .threads
-            .get(thread)
-            .ok_or_else(|| missing("thread", thread))?;
+        let found = self.threads.get(thread).ok_or_else(|| missing("thread", thread))?;
         self.open_forum(who, &found.forum)?;
         Ok(found)
     }
@@ -168,35 +141,23 @@ impl World {
             .filter(|runbook| self.admit(who, &runbook.readers, &runbook.runbook).is_ok())
             .filter_map(|runbook| {
                 let (found, passage) = best_passage(runbook, &wanted)?;
-                let hit = RunbookHit {
-                    runbook: runbook.runbook.clone(),
-                    title: runbook.title.clone(),
-                    passage: passage.to_owned(),
-                };
+                let hit =
+                    RunbookHit { runbook: runbook.runbook.clone(), title: runbook.title.clone(), passage: passage.to_owned() };
                 Some((found, hit))
             })
             .collect();
-        hits.sort_by(|(left, a), (right, b)| {
-            right.cmp(left).then_with(|| a.runbook.cmp(&b.runbook))
-        });
-        Ok(RunbookHits {
-            hits: hits.into_iter().map(|(_, hit)| hit).collect(),
-        })
+        hits.sort_by(|(left, a), (right, b)| right.cmp(left).then_with(|| a.runbook.cmp(&b.runbook)));
+        Ok(RunbookHits { hits: hits.into_iter().map(|(_, hit)| hit).collect() })
     }
 
     pub fn runbook_read(&self, who: &Caller, runbook: &str) -> Result<Runbook, Refusal> {
-        let found = self
-            .runbooks
-            .get(runbook)
-            .ok_or_else(|| missing("runbook", runbook))?;
+        let found = self.runbooks.get(runbook).ok_or_else(|| missing("runbook", runbook))?;
         self.admit(who, &found.readers, runbook)?;
         Ok(found.clone())
     }
 
     pub fn runbooks_of(&self, who: &Caller) -> impl Iterator<Item = &Runbook> {
-        self.runbooks
-            .values()
-            .filter(|runbook| self.admit(who, &runbook.readers, &runbook.runbook).is_ok())
+        self.runbooks.values().filter(|runbook| self.admit(who, &runbook.readers, &runbook.runbook).is_ok())
     }
 }
 
@@ -213,30 +174,13 @@ impl World {
             categories: dataset.categories.clone(),
             readers: dataset.readers.clone(),
         };
-        DatasetList {
-            datasets: self.datasets.values().map(entry).collect(),
-        }
+        DatasetList { datasets: self.datasets.values().map(entry).collect() }
     }
 
-    pub fn dataset_read(
-        &self,
-        who: &Caller,
-        dataset: &str,
-        limit: Option<usize>,
-    ) -> Result<DatasetRows, Refusal> {
-        let found = self
-            .datasets
-            .get(dataset)
-            .ok_or_else(|| missing("dataset", dataset))?;
+    pub fn dataset_read(&self, who: &Caller, dataset: &str, limit: Option<usize>) -> Result<DatasetRows, Refusal> {
+        let found = self.datasets.get(dataset).ok_or_else(|| missing("dataset", dataset))?;
         self.admit(who, &found.readers, dataset)?;
-        let named = |row: &Vec<String>| {
-            found
-                .columns
-                .iter()
-                .cloned()
-                .zip(row.iter().cloned())
-                .collect()
-        };
+        let named = |row: &Vec<String>| found.columns.iter().cloned().zip(row.iter().cloned()).collect();
         let limit = limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
         Ok(DatasetRows {
             dataset: found.id.clone(),
@@ -247,34 +191,20 @@ impl World {
         })
     }
 
-    pub fn dataset_share(
-        &mut self,
-        who: &Caller,
-        dataset: &str,
-        add: &[String],
-        remove: &[String],
-    ) -> Result<Change, Refusal> {
+    pub fn dataset_share(&mut self, who: &Caller, dataset: &str, add: &[String], remove: &[String]) -> Result<Change, Refusal> {
         listed("add_readers", add)?;
         listed("remove_readers", remove)?;
         if add.is_empty() && remove.is_empty() {
-            return Err(Refusal::Invalid(
-                "`add_readers` or `remove_readers` must name somebody".to_owned(),
-            ));
+            return Err(Refusal::Invalid("`add_readers` or `remove_readers` must name somebody".to_owned()));
         }
-        let found = self
-            .datasets
-            .get(dataset)
-            .ok_or_else(|| missing("dataset", dataset))?;
+        let found = self.datasets.get(dataset).ok_or_else(|| missing("dataset", dataset))?;
         self.admit(who, &found.admins, dataset)?;
         if let Some(unknown) = add.iter().find(|reader| !self.directory.knows(reader)) {
             return Err(missing("person or group", unknown));
         }
         let (number, at) = self.write()?;
         // Looked up again because `write` borrows the world; nothing removes datasets.
-        let found = self
-            .datasets
-            .get_mut(dataset)
-            .ok_or_else(|| missing("dataset", dataset))?;
+        let found = self.datasets.get_mut(dataset).ok_or_else(|| missing("dataset", dataset))?;
         found.readers.retain(|reader| !remove.contains(reader));
         for reader in add {
             if !found.readers.contains(reader) {
@@ -319,29 +249,18 @@ impl World {
         if who.opens_everything() || self.is_in(found, &who.account) {
             Ok(found.clone())
         } else {
-            Err(Refusal::Forbidden(format!(
-                "`{mail}` is in another person's mailbox"
-            )))
+            Err(Refusal::Forbidden(format!("`{mail}` is in another person's mailbox")))
         }
     }
 
-    pub fn mail_send(
-        &mut self,
-        who: &Caller,
-        to: &[String],
-        subject: &str,
-        text: &str,
-    ) -> Result<Sent, Refusal> {
+    pub fn mail_send(&mut self, who: &Caller, to: &[String], subject: &str, text: &str) -> Result<Sent, Refusal> {
         listed("to", to)?;
         bounded("subject", subject, TITLE_BYTES_MAX)?;
         bounded("text", text, TEXT_BYTES_MAX)?;
         if to.is_empty() {
             return Err(Refusal::Invalid("`to` must name somebody".to_owned()));
         }
-        if let Some(unknown) = to
-            .iter()
-            .find(|name| !self.has_mailbox(name) && !is_outside(name))
-        {
+        if let Some(unknown) = to.iter().find(|name| !self.has_mailbox(name) && !is_outside(name)) {
             return Err(missing("recipient", unknown));
         }
         let (number, at) = self.write()?;
@@ -353,32 +272,19 @@ impl World {
             subject: subject.to_owned(),
             text: text.to_owned(),
         };
-        let sent = Sent {
-            mail: mail.mail.clone(),
-            to: mail.to.clone(),
-        };
+        let sent = Sent { mail: mail.mail.clone(), to: mail.to.clone() };
         self.mails.insert(mail.mail.clone(), mail);
         Ok(sent)
     }
 
-    pub fn calendar_list(
-        &self,
-        who: &Caller,
-        calendar: Option<&str>,
-    ) -> Result<EventList, Refusal> {
+    pub fn calendar_list(&self, who: &Caller, calendar: Option<&str>) -> Result<EventList, Refusal> {
         let calendar = self.own_or_any(who, calendar, "calendar")?;
         let attends = |event: &&Event| self.directory.reaches(&event.attendees, &calendar);
         let events = self.events.values().filter(attends).cloned().collect();
         Ok(EventList { calendar, events })
     }
 
-    pub fn calendar_create_event(
-        &mut self,
-        title: &str,
-        start: &str,
-        end: &str,
-        attendees: &[String],
-    ) -> Result<Event, Refusal> {
+    pub fn calendar_create_event(&mut self, title: &str, start: &str, end: &str, attendees: &[String]) -> Result<Event, Refusal> {
         bounded("title", title, TITLE_BYTES_MAX)?;
         listed("attendees", attendees)?;
         if let Some(unknown) = attendees.iter().find(|name| !self.directory.knows(name)) {
@@ -409,9 +315,7 @@ impl World {
         if who.opens_everything() || asked == who.account {
             Ok(asked.to_owned())
         } else {
-            Err(Refusal::Forbidden(format!(
-                "the {what} of `{asked}` belongs to somebody else"
-            )))
+            Err(Refusal::Forbidden(format!("the {what} of `{asked}` belongs to somebody else")))
         }
     }
 
@@ -464,10 +368,7 @@ impl World {
         if who.opens_everything() || self.directory.reaches(list, &who.account) {
             Ok(())
         } else {
-            Err(Refusal::Forbidden(format!(
-                "`{}` is not on the access list of `{item}`",
-                who.account
-            )))
+            Err(Refusal::Forbidden(format!("`{}` is not on the access list of `{item}`", who.account)))
         }
     }
 
@@ -485,19 +386,13 @@ impl World {
 
 /// The text, lower case, cut into words.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    text.split(|character: char| !character.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect()
+    text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
 /// Whether a recipient is a mail address outside the company.
 pub(crate) fn is_outside(recipient: &str) -> bool {
     recipient.split_once('@').is_some_and(|(user, domain)| {
-        !user.is_empty()
-            && domain.contains('.')
-            && !domain.contains('@')
-            && !recipient.contains(char::is_whitespace)
+        !user.is_empty() && domain.contains('.') && !domain.contains('@') && !recipient.contains(char::is_whitespace)
     })
 }
 
@@ -508,10 +403,7 @@ fn best_passage<'page>(runbook: &'page Runbook, wanted: &[String]) -> Option<(us
         wanted.iter().filter(|word| there.contains(word)).count()
     };
     let found = count(&runbook.title) + count(&runbook.text);
-    let passage = runbook
-        .text
-        .rsplit("\n\n")
-        .max_by_key(|paragraph| count(paragraph))?;
+    let passage = runbook.text.rsplit("\n\n").max_by_key(|paragraph| count(paragraph))?;
     (found > 0).then_some((found, passage))
 }
 
@@ -523,29 +415,22 @@ fn missing(what: &str, id: &str) -> Refusal {
 fn bounded(name: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
     match text.len() {
         0 => Err(Refusal::Invalid(format!("`{name}` is empty"))),
-        length if length > bytes_max => Err(Refusal::Invalid(format!(
-            "`{name}` has {length} bytes, at most {bytes_max} are taken"
-        ))),
+        length if length > bytes_max => {
+            Err(Refusal::Invalid(format!("`{name}` has {length} bytes, at most {bytes_max} are taken")))
+        }
         _ => Ok(()),
     }
 }
 
 fn listed(name: &str, list: &[String]) -> Result<(), Refusal> {
     if list.len() > LIST_MAX {
-        return Err(Refusal::Invalid(format!(
-            "`{name}` has {} entries, at most {LIST_MAX} are taken",
-            list.len()
-        )));
+        return Err(Refusal::Invalid(format!("`{name}` has {} entries, at most {LIST_MAX} are taken", list.len())));
     }
     Ok(())
 }
 
 fn moment(name: &str, text: &str) -> Result<Timestamp, Refusal> {
-    text.parse().map_err(|_| {
-        Refusal::Invalid(format!(
-            "`{name}` must be a moment such as `2026-03-13T09:00:00Z` (RFC 3339)"
-        ))
-    })
+    text.parse().map_err(|_| Refusal::Invalid(format!("`{name}` must be a moment such as `2026-03-13T09:00:00Z` (RFC 3339)")))
 }
 
 // ---- the things themselves, as they are stored and shown
@@ -761,22 +646,15 @@ fn load(text: &str) -> Result<Seeded, String> {
     for id in expand_all(&file.staff)? {
         people.entry(id).or_insert_with(|| "employee".to_owned());
     }
-    let groups = file
-        .groups
-        .into_iter()
-        .map(|(name, members)| Ok((name, expand_all(&members)?)))
-        .collect::<Result<_, String>>()?;
+    let groups =
+        file.groups.into_iter().map(|(name, members)| Ok((name, expand_all(&members)?))).collect::<Result<_, String>>()?;
     let directory = Directory { people, groups };
     let accounts = Accounts::new(file.roles, file.accounts)?;
 
     let lists = (directory.groups.values())
         .chain(file.forums.iter().map(|forum| &forum.audience))
         .chain(file.runbooks.iter().map(|runbook| &runbook.readers))
-        .chain(
-            file.datasets
-                .iter()
-                .flat_map(|dataset| [&dataset.readers, &dataset.cleared, &dataset.admins]),
-        )
+        .chain(file.datasets.iter().flat_map(|dataset| [&dataset.readers, &dataset.cleared, &dataset.admins]))
         .chain(file.events.iter().map(|event| &event.attendees));
     for entry in lists.flatten() {
         if !directory.knows(entry) {
@@ -797,24 +675,15 @@ fn load(text: &str) -> Result<Seeded, String> {
         clock: file.clock,
         writes: 0,
     };
-    match world
-        .threads
-        .values()
-        .find(|thread| !world.forums.contains_key(&thread.forum))
-    {
-        Some(thread) => Err(format!(
-            "`{}` is in the unknown forum `{}`",
-            thread.id, thread.forum
-        )),
+    match world.threads.values().find(|thread| !world.forums.contains_key(&thread.forum)) {
+        Some(thread) => Err(format!("`{}` is in the unknown forum `{}`", thread.id, thread.forum)),
         None => Ok(Seeded { accounts, world }),
     }
 }
 
 fn expand_all(entries: &[String]) -> Result<Vec<String>, String> {
-    let expanded: Result<Vec<_>, _> = entries
-        .iter()
-        .map(|entry| expand(entry).ok_or_else(|| format!("`{entry}` is not a range")))
-        .collect();
+    let expanded: Result<Vec<_>, _> =
+        entries.iter().map(|entry| expand(entry).ok_or_else(|| format!("`{entry}` is not a range"))).collect();
     Ok(expanded?.concat())
 }
 

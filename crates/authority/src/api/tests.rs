@@ -18,7 +18,13 @@ async fn api() -> (Router, Issuer, Engine) {
     let keys = crate::Keys::ephemeral().expect("keys");
     let store = Arc::new(ledger::MemoryLedger::default());
     let engine = Engine::open(store, keys.content.clone(), Clock::System, Node::alone(), Options::default()).expect("an engine");
-    let person = |id: &str| PersonRecord { id: name(id), addresses: Vec::new(), clearance: None, categories: BTreeSet::new(), status: Status::Active };
+    let person = |id: &str| PersonRecord {
+        id: name(id),
+        addresses: Vec::new(),
+        clearance: None,
+        categories: BTreeSet::new(),
+        status: Status::Active,
+    };
     let directory = DirectoryDocument {
         people: vec![person("ann"), person("bo")],
         agents: vec![AgentRecord { id: name("helper"), owner: name("bo"), purpose: String::new() }],
@@ -38,7 +44,13 @@ async fn status(router: &Router, method: &str, path: &str, token: Option<&str>, 
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    router.clone().oneshot(request.body(Body::from(body.to_owned())).expect("a request")).await.expect("an answer").status().as_u16()
+    router
+        .clone()
+        .oneshot(request.body(Body::from(body.to_owned())).expect("a request"))
+        .await
+        .expect("an answer")
+        .status()
+        .as_u16()
 }
 
 #[tokio::test]

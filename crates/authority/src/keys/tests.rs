@@ -46,7 +46,11 @@ fn what_is_no_key_is_refused_without_being_quoted() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let paths = paths(dir.path());
     Keys::generate(&paths).expect("keys");
-    for (path, text) in [(&paths.signing, "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"), (&paths.content, "zz"), (&paths.operator, "short")] {
+    for (path, text) in [
+        (&paths.signing, "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"),
+        (&paths.content, "zz"),
+        (&paths.operator, "short"),
+    ] {
         let before = std::fs::read(path).expect("there");
         std::fs::write(path, text).expect("own file");
         let error = Keys::load(&paths).expect_err("no key").to_string();

@@ -146,9 +146,22 @@ impl Index {
         if self.is_empty() {
             return found;
         }
-        let mut search = Search { index: self, key, found: &mut found, bytes_left: VIEW_BYTES_MAX, joined: Normal::default(), places: Vec::new(), prints: Vec::new() };
+        let mut search = Search {
+            index: self,
+            key,
+            found: &mut found,
+            bytes_left: VIEW_BYTES_MAX,
+            joined: Normal::default(),
+            places: Vec::new(),
+            prints: Vec::new(),
+        };
         let normals: Vec<Normal> = parts.iter().map(|part| search.text(part, (0, View::Plain))).collect();
-        let parts: Vec<Part> = parts.iter().zip(&normals).filter(|(text, _)| !text.is_empty()).map(|(text, normal)| Part::new(text, normal)).collect();
+        let parts: Vec<Part> = parts
+            .iter()
+            .zip(&normals)
+            .filter(|(text, _)| !text.is_empty())
+            .map(|(text, normal)| Part::new(text, normal))
+            .collect();
         each_row(&parts, |part| part.normal.dense.len() > SEAM_CHARS, &mut |row| search.seam(row));
         each_row(&parts, |part| part.text.len() > 2 * SEAM_BYTES, &mut |row| search.encoded_seam(row));
         found
@@ -198,7 +211,12 @@ fn each_row<'p, 'a>(parts: &'p [Part<'a>], is_long: fn(&Part<'_>) -> bool, then:
 }
 
 /// All rows that begin so.
-fn rows_behind<'p, 'a>(parts: &'p [Part<'a>], row: &mut Vec<&'p Part<'a>>, is_long: fn(&Part<'_>) -> bool, then: &mut impl FnMut(&[&'p Part<'a>])) {
+fn rows_behind<'p, 'a>(
+    parts: &'p [Part<'a>],
+    row: &mut Vec<&'p Part<'a>>,
+    is_long: fn(&Part<'_>) -> bool,
+    then: &mut impl FnMut(&[&'p Part<'a>]),
+) {
     let is_ended = row.len() > 1 && is_long(row[row.len() - 1]);
     if row.len() > 1 && (row.len() == parts.len() || (is_ended && is_long(row[0]))) {
         then(row);
@@ -279,7 +297,10 @@ impl Search<'_> {
         self.bytes_left = self.bytes_left.saturating_sub(seam.dense.len());
         self.copies(&seam, WAY);
         self.wholes(&seam, WAY);
-        if row[0].has_values[1] || row[row.len() - 1].has_values[0] || row[1..row.len() - 1].iter().any(|part| part.has_values != [false; 2]) {
+        if row[0].has_values[1]
+            || row[row.len() - 1].has_values[0]
+            || row[1..row.len() - 1].iter().any(|part| part.has_values != [false; 2])
+        {
             join(row, SEAM_TOKEN_CHARS, &mut seam);
             self.tokens(&seam, WAY);
         }
@@ -295,11 +316,15 @@ impl Search<'_> {
             is_long
         });
         if is_run || row.iter().any(|part| part.has_escapes) {
-            let text: String = row.iter().enumerate().map(|(place, part)| match place {
-                _ if part.text.len() <= 2 * SEAM_BYTES => part.text,
-                0 => view::edge(part.text, SEAM_BYTES, true),
-                _ => view::edge(part.text, SEAM_BYTES, false),
-            }).collect();
+            let text: String = row
+                .iter()
+                .enumerate()
+                .map(|(place, part)| match place {
+                    _ if part.text.len() <= 2 * SEAM_BYTES => part.text,
+                    0 => view::edge(part.text, SEAM_BYTES, true),
+                    _ => view::edge(part.text, SEAM_BYTES, false),
+                })
+                .collect();
             let text = self.take(&text).to_owned();
             self.layers(&text, (0, View::Plain));
         }

@@ -133,7 +133,8 @@ pub fn sketch(key: &ContentKey, text: &str) -> Sketch {
     let normal = normalise(text);
     let mut sketch = Sketch { partial: text.len() < whole_text.len(), ..Sketch::default() };
     if (WHOLE_CHARS_MIN..COPY_CHARS_MIN).contains(&normal.dense.len()) {
-        let (head, hash) = (key.0.head(normal.dense.first_chunk().expect("a whole has a head")), key.0.hash(Role::Whole, &normal.dense));
+        let (head, hash) =
+            (key.0.head(normal.dense.first_chunk().expect("a whole has a head")), key.0.hash(Role::Whole, &normal.dense));
         sketch.whole = Some(Whole { chars: u8::try_from(normal.dense.len()).unwrap_or(u8::MAX), head, hash });
     }
     let mut add = |normal: &Normal| {

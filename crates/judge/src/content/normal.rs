@@ -107,7 +107,11 @@ impl Normal {
     /// The words between the gaps.
     pub fn words(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
-        self.gaps.iter().map(|gap| *gap as usize).chain([self.dense.len()]).map(move |end| &self.dense[std::mem::replace(&mut start, end)..end])
+        self.gaps
+            .iter()
+            .map(|gap| *gap as usize)
+            .chain([self.dense.len()])
+            .map(move |end| &self.dense[std::mem::replace(&mut start, end)..end])
     }
 
     /// The first or last characters, with the gaps in them.
@@ -174,7 +178,12 @@ impl Folds {
 
 /// Decomposes and folds case, and drops what comes of it that does not count.
 pub(super) fn folded(c: char) -> impl Iterator<Item = char> {
-    std::iter::once(c).nfkd().flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase).filter(|c| !dropped(*c))
+    std::iter::once(c)
+        .nfkd()
+        .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .filter(|c| !dropped(*c))
 }
 
 /// Whether the normal form leaves a character out.

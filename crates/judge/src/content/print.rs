@@ -2,7 +2,10 @@
 //!
 //! It knows characters and numbers, not what they are evidence of.
 
-#![allow(deprecated, reason = "`SipHasher` is std's only keyed hash with a specified result (SipHash-2-4); it is deprecated in favour of unkeyed ones")]
+#![allow(
+    deprecated,
+    reason = "`SipHasher` is std's only keyed hash with a specified result (SipHash-2-4); it is deprecated in favour of unkeyed ones"
+)]
 
 use std::hash::{Hasher, SipHasher};
 
@@ -45,7 +48,12 @@ pub(super) enum Role {
 impl Schedule {
     pub fn new(key: [u8; 16]) -> Self {
         let number = |name: &[u8], index: u8| {
-            let digest = Sha256::new().chain_update(b"prudence content v1 ").chain_update(name).chain_update([index]).chain_update(key).finalize();
+            let digest = Sha256::new()
+                .chain_update(b"prudence content v1 ")
+                .chain_update(name)
+                .chain_update([index])
+                .chain_update(key)
+                .finalize();
             u64::from_le_bytes(std::array::from_fn(|at| digest[at]))
         };
         Self {
@@ -108,7 +116,7 @@ impl Schedule {
                 let start = at + 1;
                 let (end, end_at) = ends.get(start as usize).copied().unwrap_or((u64::MAX, 0));
                 let offset = if end <= least { end_at - start } else { least_at + CHOOSERS as u32 - start };
-                let place = (first + start).wrapping_sub(CHOOSERS as u32) .wrapping_add(offset % WINDOW_GRAMS as u32);
+                let place = (first + start).wrapping_sub(CHOOSERS as u32).wrapping_add(offset % WINDOW_GRAMS as u32);
                 if place != chosen && first + start >= CHOOSERS as u32 {
                     chosen = place;
                     places.push(place);

@@ -95,13 +95,16 @@ pub fn secret_shapes(text: &str) -> Vec<&'static str> {
 fn is_pem(rest: &[u8]) -> bool {
     const LINE_BYTES_MAX: usize = 64;
     let line = &rest[..rest.len().min(LINE_BYTES_MAX)];
-    line.strip_prefix(b"-----BEGIN ").is_some_and(|label| label.windows(16).any(|end| end == b"PRIVATE KEY-----" || end == b"PRIVATE KEY BLOC"))
+    line.strip_prefix(b"-----BEGIN ")
+        .is_some_and(|label| label.windows(16).any(|end| end == b"PRIVATE KEY-----" || end == b"PRIVATE KEY BLOC"))
 }
 
 /// RFC 7515 §7.1: three parts of base64url, the first of which begins with `{"`.
 fn is_jwt(rest: &[u8]) -> bool {
     let mut parts = rest.split(|byte| *byte == b'.');
-    let mut part = |min: usize| parts.next().map(|part| part.iter().take_while(|byte| word(**byte)).count()).is_some_and(|length| length >= min);
+    let mut part = |min: usize| {
+        parts.next().map(|part| part.iter().take_while(|byte| word(**byte)).count()).is_some_and(|length| length >= min)
+    };
     rest.starts_with(b"eyJ") && part(10) && part(10) && part(16)
 }
 
@@ -115,11 +118,19 @@ fn names_a_secret(before: &[u8]) -> bool {
 fn is_random(after: &[u8]) -> bool {
     const VALUE_BYTES_MAX: usize = 128;
     let start = after.iter().take(4).position(|byte| !matches!(byte, b' ' | b'"' | b'\'' | b'`' | b'=')).unwrap_or(0);
-    let value: Vec<u8> = after[start..].iter().copied().take(VALUE_BYTES_MAX)
-        .take_while(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`' | b',' | b'<' | b'>' | b'&')).collect();
+    let value: Vec<u8> = after[start..]
+        .iter()
+        .copied()
+        .take(VALUE_BYTES_MAX)
+        .take_while(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`' | b',' | b'<' | b'>' | b'&'))
+        .collect();
     let kinds = [u8::is_ascii_digit as fn(&u8) -> bool, u8::is_ascii_lowercase, u8::is_ascii_uppercase, u8::is_ascii_punctuation];
-    let mixed = kinds.iter().filter(|kind| value.iter().any(kind)).count() >= 2 && value.iter().any(|byte| !byte.is_ascii_lowercase() && *byte != b'.');
-    value.len() >= VALUE_CHARS_MIN && mixed && value.iter().any(|byte| byte.is_ascii_digit() || byte.is_ascii_punctuation()) && millibits(&value) >= VALUE_MILLIBITS_MIN
+    let mixed = kinds.iter().filter(|kind| value.iter().any(kind)).count() >= 2
+        && value.iter().any(|byte| !byte.is_ascii_lowercase() && *byte != b'.');
+    value.len() >= VALUE_CHARS_MIN
+        && mixed
+        && value.iter().any(|byte| byte.is_ascii_digit() || byte.is_ascii_punctuation())
+        && millibits(&value) >= VALUE_MILLIBITS_MIN
 }
 
 /// Shannon entropy of the characters, in thousandths of a bit each; whole numbers, so that it is the same everywhere.

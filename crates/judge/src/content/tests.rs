@@ -29,7 +29,8 @@ fn is_found(item: &str, parts: &[&str]) -> bool {
     !found(&[item], parts).is_empty()
 }
 
-const PLAN: &str = "Project Heron closes the Lisbon plant in October; 412 people are affected, and the works council is not yet informed.";
+const PLAN: &str =
+    "Project Heron closes the Lisbon plant in October; 412 people are affected, and the works council is not yet informed.";
 
 // --- the guarantee -----------------------------------------------------------------------------------------------------------
 
@@ -49,8 +50,16 @@ enum Disguise {
 }
 
 const DISGUISES: [Disguise; 10] = [
-    Disguise::None, Disguise::Upper, Disguise::Lower, Disguise::Spaced, Disguise::Wrapped, Disguise::Decomposed, Disguise::Composed,
-    Disguise::ZeroWidth, Disguise::Marked, Disguise::FullWidth,
+    Disguise::None,
+    Disguise::Upper,
+    Disguise::Lower,
+    Disguise::Spaced,
+    Disguise::Wrapped,
+    Disguise::Decomposed,
+    Disguise::Composed,
+    Disguise::ZeroWidth,
+    Disguise::Marked,
+    Disguise::FullWidth,
 ];
 
 fn disguise(how: Disguise, text: &str) -> String {
@@ -59,12 +68,17 @@ fn disguise(how: Disguise, text: &str) -> String {
         Disguise::Upper => text.to_uppercase(),
         Disguise::Lower => text.to_lowercase(),
         Disguise::Spaced => text.chars().flat_map(|c| [c, ' ']).collect(),
-        Disguise::Wrapped => text.chars().enumerate().flat_map(|(at, c)| if at % 7 == 0 { vec!['\r', '\n', c] } else { vec![c] }).collect(),
+        Disguise::Wrapped => {
+            text.chars().enumerate().flat_map(|(at, c)| if at % 7 == 0 { vec!['\r', '\n', c] } else { vec![c] }).collect()
+        }
         Disguise::Decomposed => text.nfd().collect(),
         Disguise::Composed => text.nfkc().collect(),
         Disguise::ZeroWidth => text.chars().flat_map(|c| [c, '\u{200B}']).collect(),
         Disguise::Marked => text.chars().flat_map(|c| [c, '\u{323}', '\u{301}']).collect(),
-        Disguise::FullWidth => text.chars().map(|c| if ('!'..='~').contains(&c) { char::from_u32(u32::from(c) + 0xFEE0).unwrap() } else { c }).collect(),
+        Disguise::FullWidth => text
+            .chars()
+            .map(|c| if ('!'..='~').contains(&c) { char::from_u32(u32::from(c) + 0xFEE0).unwrap() } else { c })
+            .collect(),
     }
 }
 
@@ -87,26 +101,59 @@ enum Code {
 }
 
 const CODES: [Code; 13] = [
-    Code::Plain, Code::Base64, Code::Base64Url, Code::Base64Lines, Code::Base64Utf16, Code::HexLower, Code::HexSpaced, Code::HexC, Code::Percent,
-    Code::PercentAll, Code::Json, Code::JsonAll, Code::Html,
+    Code::Plain,
+    Code::Base64,
+    Code::Base64Url,
+    Code::Base64Lines,
+    Code::Base64Utf16,
+    Code::HexLower,
+    Code::HexSpaced,
+    Code::HexC,
+    Code::Percent,
+    Code::PercentAll,
+    Code::Json,
+    Code::JsonAll,
+    Code::Html,
 ];
 
 fn encode(code: Code, text: &str) -> String {
-    let hex = |separator: &str, prefix: &str| text.bytes().map(|byte| format!("{prefix}{byte:02x}")).collect::<Vec<_>>().join(separator);
+    let hex = |separator: &str, prefix: &str| {
+        text.bytes().map(|byte| format!("{prefix}{byte:02x}")).collect::<Vec<_>>().join(separator)
+    };
     match code {
         Code::Plain => text.to_owned(),
         Code::Base64 => STANDARD.encode(text),
         Code::Base64Url => URL_SAFE_NO_PAD.encode(text),
-        Code::Base64Lines => STANDARD.encode(text).as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>().join("\r\n"),
+        Code::Base64Lines => STANDARD
+            .encode(text)
+            .as_bytes()
+            .chunks(76)
+            .map(|line| std::str::from_utf8(line).unwrap())
+            .collect::<Vec<_>>()
+            .join("\r\n"),
         Code::Base64Utf16 => STANDARD.encode(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()),
         Code::HexLower => hex("", ""),
         Code::HexSpaced => hex(" ", "").to_uppercase(),
         Code::HexC => hex("", "\\x"),
-        Code::Percent => text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else if byte == b' ' { "+".to_owned() } else { format!("%{byte:02X}") }).collect(),
+        Code::Percent => text
+            .bytes()
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else if byte == b' ' {
+                    "+".to_owned()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
+            .collect(),
         Code::PercentAll => text.bytes().map(|byte| format!("%{byte:02x}")).collect(),
         Code::Json => serde_json::to_string(text).unwrap(),
         Code::JsonAll => text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
-        Code::Html => text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("&#x{:X};", u32::from(c)) }).collect(),
+        Code::Html => text
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("&#x{:X};", u32::from(c)) })
+            .collect(),
     }
 }
 
@@ -133,7 +180,9 @@ fn stretch(text: &str, start: prop::sample::Index) -> Option<String> {
     let mut stretch = String::new();
     for c in text[from..].chars() {
         stretch.push(c);
-        if stretch.nfkc().filter(|c| !c.is_whitespace() && !c.is_control() && canonical_combining_class(*c) == 0).count() >= COPY_CHARS_MIN {
+        if stretch.nfkc().filter(|c| !c.is_whitespace() && !c.is_control() && canonical_combining_class(*c) == 0).count()
+            >= COPY_CHARS_MIN
+        {
             return Some(stretch);
         }
     }
@@ -246,8 +295,26 @@ fn unrelated_texts_with_common_phrases_share_nothing() {
 #[test]
 fn dates_times_years_prices_and_plain_words_are_no_tokens() {
     for common in [
-        "2026", "12:30", "2026-03-14", "14.03.2026", "03/14/2026", "2026-03-14T10:15Z", "20260314", "$1,250.00", "1.250.000", "12345.67", "EUR 99",
-        "17 people", "v1.2.3", "2025-2026", "Q3-2026", "ISO27001", "1 234 567", "confidentiality", "well-known", "10-11 March",
+        "2026",
+        "12:30",
+        "2026-03-14",
+        "14.03.2026",
+        "03/14/2026",
+        "2026-03-14T10:15Z",
+        "20260314",
+        "$1,250.00",
+        "1.250.000",
+        "12345.67",
+        "EUR 99",
+        "17 people",
+        "v1.2.3",
+        "2025-2026",
+        "Q3-2026",
+        "ISO27001",
+        "1 234 567",
+        "confidentiality",
+        "well-known",
+        "10-11 March",
     ] {
         let item = format!("In the long report about everything we read {common} and then went on to other things entirely.");
         assert_eq!(found(&[&item], &[&format!("Lunch: {common}, ok?")]), [], "{common}");
@@ -284,14 +351,22 @@ fn a_sensitive_value_is_found_however_it_is_grouped() {
         index.add(0, &sketch(&key, &item));
         for (text, view) in [(format!("hello: {here}"), View::Plain), (STANDARD.encode(format!("hello: {here}")), View::Base64)] {
             let found = index.search(&key, &[&text]);
-            assert!(found.hits().any(|(kind, how, items)| kind == Kind::Token && how == view && items == [0]), "{there} {here} {view:?}");
+            assert!(
+                found.hits().any(|(kind, how, items)| kind == Kind::Token && how == view && items == [0]),
+                "{there} {here} {view:?}"
+            );
         }
     }
 }
 
 #[test]
 fn another_value_of_the_same_shape_is_not_found() {
-    for (there, here) in [("DE89370400440532013000", "DE89370400440532013001"), ("078-05-1120", "078-05-1121"), ("ana@example.com", "bo@example.com"), ("99887766", "998877665")] {
+    for (there, here) in [
+        ("DE89370400440532013000", "DE89370400440532013001"),
+        ("078-05-1120", "078-05-1121"),
+        ("ana@example.com", "bo@example.com"),
+        ("99887766", "998877665"),
+    ] {
         assert_eq!(found(&[&format!("In the file of the customer: {there} and nothing else.")], &[here]), [], "{there} {here}");
     }
 }
@@ -313,7 +388,13 @@ fn an_encoded_item_is_found_decoded() {
 
 #[test]
 fn the_view_is_reported() {
-    for (code, view) in [(Code::Plain, View::Plain), (Code::Base64, View::Base64), (Code::HexLower, View::Hex), (Code::PercentAll, View::Url), (Code::JsonAll, View::Json)] {
+    for (code, view) in [
+        (Code::Plain, View::Plain),
+        (Code::Base64, View::Base64),
+        (Code::HexLower, View::Hex),
+        (Code::PercentAll, View::Url),
+        (Code::JsonAll, View::Json),
+    ] {
         assert_eq!(found(&[PLAN], &[&encode(code, PLAN)]), [(0, Kind::Copy, view)]);
     }
 }
@@ -383,7 +464,8 @@ fn sketches_of_another_key_share_nothing() {
     let mut index = Index::default();
     index.add(0, &sketch(&other, PLAN));
     assert!(index.search(&key(), &[PLAN]).is_empty());
-    let (ours, theirs): (BTreeSet<u64>, BTreeSet<u64>) = (sketch(&key(), PLAN).copies.into_iter().collect(), sketch(&other, PLAN).copies.into_iter().collect());
+    let (ours, theirs): (BTreeSet<u64>, BTreeSet<u64>) =
+        (sketch(&key(), PLAN).copies.into_iter().collect(), sketch(&other, PLAN).copies.into_iter().collect());
     assert!(ours.is_disjoint(&theirs));
 }
 
@@ -412,7 +494,9 @@ fn credentials_are_known_by_their_shape() {
     ] {
         assert_eq!(secret_shapes(&text), [kind], "{text}");
     }
-    for text in ["the password: ask Bo", "password = ********", "a token: see below", "sk-learn is a library", "token=placeholder", PLAN] {
+    for text in
+        ["the password: ask Bo", "password = ********", "a token: see below", "sk-learn is a library", "token=placeholder", PLAN]
+    {
         assert_eq!(secret_shapes(text), [""; 0], "{text}");
     }
 }

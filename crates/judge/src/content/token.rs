@@ -110,11 +110,18 @@ fn is_secret_name(word: &[u8]) -> bool {
     }
     let mut letters = word.iter().rev().filter(|byte| byte.is_ascii_lowercase());
     // The last two letters of the names: most words end here.
-    if !matches!((letters.next(), letters.next()), (Some(b'd'), Some(b'r' | b'w')) | (Some(b'e'), Some(b's' | b'd')) | (Some(b't' | b'y'), Some(b'e')) | (Some(b'n'), Some(b'e' | b'i'))) {
+    if !matches!(
+        (letters.next(), letters.next()),
+        (Some(b'd'), Some(b'r' | b'w'))
+            | (Some(b'e'), Some(b's' | b'd'))
+            | (Some(b't' | b'y'), Some(b'e'))
+            | (Some(b'n'), Some(b'e' | b'i'))
+    ) {
         return false;
     }
     let letters: Vec<u8> = word.iter().copied().filter(u8::is_ascii_lowercase).collect();
-    SECRET_NAMES.iter().any(|name| letters.ends_with(name.as_bytes())) && (letters.len() > 3 || word.last().is_some_and(|byte| matches!(byte, b':' | b'=') || byte.is_ascii_lowercase()))
+    SECRET_NAMES.iter().any(|name| letters.ends_with(name.as_bytes()))
+        && (letters.len() > 3 || word.last().is_some_and(|byte| matches!(byte, b':' | b'=') || byte.is_ascii_lowercase()))
 }
 
 /// Letters, digits and the rest are what a word is judged by.
@@ -162,7 +169,12 @@ fn is_identifier(word: &[u8], folded: &[u8]) -> bool {
         return false;
     }
     let joined = word.iter().any(|byte| matches!(byte, b'-' | b'_'));
-    let longest = word.split(|byte| !byte.is_ascii_alphanumeric()).filter(|atom| digits(atom) > 0 && digits(atom) < atom.len()).map(<[u8]>::len).max().unwrap_or(0);
+    let longest = word
+        .split(|byte| !byte.is_ascii_alphanumeric())
+        .filter(|atom| digits(atom) > 0 && digits(atom) < atom.len())
+        .map(<[u8]>::len)
+        .max()
+        .unwrap_or(0);
     count >= 5 || (joined && count >= 4) || longest >= SECRET_CHARS_MIN
 }
 
@@ -174,7 +186,10 @@ fn is_moment(word: &[u8]) -> bool {
     let small = |atom: &[u8], max: u32| atom.len() <= 2 && number(atom).is_some_and(|n| n <= max);
     // 20260314, alone or before a time (20260314T101500).
     let compact = |atom: &[u8]| {
-        atom.len() >= 8 && year(&atom[..4]) && small(&atom[4..6], 12) && small(&atom[6..8], 31)
+        atom.len() >= 8
+            && year(&atom[..4])
+            && small(&atom[4..6], 12)
+            && small(&atom[6..8], 31)
             && (atom.len() == 8 || (atom[8] == b't' && atom[9..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'z')))
     };
     match atoms.as_slice() {
@@ -182,11 +197,15 @@ fn is_moment(word: &[u8]) -> bool {
         // 2026-03-14, also with a time behind it (2026-03-14T10:15 ends at the colon).
         [a, b, c, rest @ ..] if year(a) && small(b, 12) => {
             let day: Vec<u8> = c.iter().copied().take_while(u8::is_ascii_digit).collect();
-            small(&day, 31) && (c.len() == day.len() || c.get(day.len()) == Some(&b't')) && rest.iter().all(|atom| atom.len() <= 4)
+            small(&day, 31)
+                && (c.len() == day.len() || c.get(day.len()) == Some(&b't'))
+                && rest.iter().all(|atom| atom.len() <= 4)
         }
         [a, b, c] if year(c) => small(a, 31) && small(b, 31),
         // Years and small numbers with words: `q3-2026`, `2025-2026`, `h1-final`.
-        atoms => atoms.iter().all(|atom| year(atom) || atom.len() <= 3 || compact(atom) || atom.iter().all(u8::is_ascii_lowercase)),
+        atoms => {
+            atoms.iter().all(|atom| year(atom) || atom.len() <= 3 || compact(atom) || atom.iter().all(u8::is_ascii_lowercase))
+        }
     }
 }
 
@@ -281,17 +300,23 @@ fn is_telephone(token: &[u8]) -> bool {
 fn is_account(groups: &[Vec<u8>], token: &[u8]) -> bool {
     let lengths: Vec<usize> = groups.iter().map(Vec::len).collect();
     if token.iter().all(u8::is_ascii_digit) {
-        return matches!(lengths.as_slice(), [3, 2, 4] | [3, 3, 4] | [4, 4, 4, 4] | [4, 6, 5] | [4, 6, 4]) || ((13..=19).contains(&token.len()) && is_luhn(token));
+        return matches!(lengths.as_slice(), [3, 2, 4] | [3, 3, 4] | [4, 4, 4, 4] | [4, 6, 5] | [4, 6, 4])
+            || ((13..=19).contains(&token.len()) && is_luhn(token));
     }
     (15..=34).contains(&token.len()) && is_iban(token)
 }
 
 /// ISO/IEC 7812-1 Annex B.
 fn is_luhn(token: &[u8]) -> bool {
-    let sum: u32 = token.iter().rev().enumerate().map(|(at, byte)| {
-        let digit = u32::from(byte - b'0');
-        if at % 2 == 0 { digit } else { digit / 5 + digit * 2 % 10 }
-    }).sum();
+    let sum: u32 = token
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(at, byte)| {
+            let digit = u32::from(byte - b'0');
+            if at % 2 == 0 { digit } else { digit / 5 + digit * 2 % 10 }
+        })
+        .sum();
     sum % 10 == 0
 }
 

@@ -37,8 +37,14 @@ const RUN_MIN: usize = 8;
 
 /// Each way of taking off one layer, where it changes anything.
 pub(super) fn unwrap_one(text: &str) -> impl Iterator<Item = (View, String)> {
-    let layers: [(View, fn(&str) -> Option<String>); 6] =
-        [(View::Json, json), (View::Url, percent), (View::Url, form), (View::Html, html), (View::Hex, hex), (View::Base64, base64_runs)];
+    let layers: [(View, fn(&str) -> Option<String>); 6] = [
+        (View::Json, json),
+        (View::Url, percent),
+        (View::Url, form),
+        (View::Html, html),
+        (View::Hex, hex),
+        (View::Base64, base64_runs),
+    ];
     layers.into_iter().filter_map(|(view, layer)| Some((view, layer(text)?)))
 }
 
@@ -103,7 +109,8 @@ impl Runs {
 
     /// Joined with what comes behind: whether the two make a run that may be an encoded copy, and the runs of both.
     pub fn then(self, next: Self) -> (bool, Self) {
-        let is_long = self.hex.tail + next.hex.head >= 2 * SPLIT_BYTES_MIN || self.base64.tail + next.base64.head >= SPLIT_BYTES_MIN * 4 / 3;
+        let is_long = self.hex.tail + next.hex.head >= 2 * SPLIT_BYTES_MIN
+            || self.base64.tail + next.base64.head >= SPLIT_BYTES_MIN * 4 / 3;
         (is_long, Self { hex: self.hex.then(next.hex), base64: self.base64.then(next.base64) })
     }
 }
@@ -132,7 +139,10 @@ pub(super) fn decoded_runs(text: &str) -> Option<String> {
     }
     let encoded = |word: &str| {
         let bytes = word.as_bytes();
-        bytes.len() >= WORD_MIN && bytes.iter().all(|byte| in_word(*byte)) && bytes.iter().any(u8::is_ascii_digit) && bytes.iter().any(u8::is_ascii_alphabetic)
+        bytes.len() >= WORD_MIN
+            && bytes.iter().all(|byte| in_word(*byte))
+            && bytes.iter().any(u8::is_ascii_digit)
+            && bytes.iter().any(u8::is_ascii_alphabetic)
     };
     let mut runs = String::new();
     let boundary = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ':' | ';' | '<' | '>' | '(' | ')');
@@ -178,7 +188,9 @@ fn json(text: &str) -> Option<String> {
                 rest = &rest[6..];
                 match (high.take(), unit) {
                     (_, 0xD800..=0xDBFF) => high = Some(unit),
-                    (Some(first), 0xDC00..=0xDFFF) => out.extend(char::from_u32(0x10000 + ((first - 0xD800) << 10) + (unit - 0xDC00))),
+                    (Some(first), 0xDC00..=0xDFFF) => {
+                        out.extend(char::from_u32(0x10000 + ((first - 0xD800) << 10) + (unit - 0xDC00)))
+                    }
                     _ => out.push(char::from_u32(unit).unwrap_or(BREAK)),
                 }
                 continue;
@@ -234,11 +246,31 @@ fn form(text: &str) -> Option<String> {
 
 fn html(text: &str) -> Option<String> {
     const NAMED: [(&str, char); 14] = [
-        ("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("nbsp", ' '), ("ndash", '–'), ("mdash", '—'),
-        ("rsquo", '’'), ("lsquo", '‘'), ("rdquo", '”'), ("ldquo", '“'), ("hellip", '…'), ("euro", '€'),
+        ("amp", '&'),
+        ("lt", '<'),
+        ("gt", '>'),
+        ("quot", '"'),
+        ("apos", '\''),
+        ("nbsp", ' '),
+        ("ndash", '–'),
+        ("mdash", '—'),
+        ("rsquo", '’'),
+        ("lsquo", '‘'),
+        ("rdquo", '”'),
+        ("ldquo", '“'),
+        ("hellip", '…'),
+        ("euro", '€'),
     ];
-    const LETTERS: [(&str, u32); 8] =
-        [("grave", 0x300), ("acute", 0x301), ("circ", 0x302), ("tilde", 0x303), ("uml", 0x308), ("ring", 0x30A), ("cedil", 0x327), ("caron", 0x30C)];
+    const LETTERS: [(&str, u32); 8] = [
+        ("grave", 0x300),
+        ("acute", 0x301),
+        ("circ", 0x302),
+        ("tilde", 0x303),
+        ("uml", 0x308),
+        ("ring", 0x30A),
+        ("cedil", 0x327),
+        ("caron", 0x30C),
+    ];
     fn reference(name: &str, out: &mut String) -> bool {
         let number = name.strip_prefix("#x").or(name.strip_prefix("#X")).map_or_else(
             || name.strip_prefix('#').and_then(|digits| digits.parse().ok()),
@@ -250,7 +282,9 @@ fn html(text: &str) -> Option<String> {
             out.push(*c);
         } else if name == "szlig" {
             out.push('ß');
-        } else if let Some((mark, letter)) = LETTERS.iter().find_map(|(mark, c)| Some((char::from_u32(*c)?, name.strip_suffix(mark)?))) {
+        } else if let Some((mark, letter)) =
+            LETTERS.iter().find_map(|(mark, c)| Some((char::from_u32(*c)?, name.strip_suffix(mark)?)))
+        {
             out.push_str(letter);
             out.push(mark);
         } else {
@@ -369,7 +403,9 @@ fn has_base64(text: &str) -> bool {
 fn base64_runs(text: &str) -> Option<String> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &STANDARD,
-        GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
     if !has_base64(text) {
         return None;
@@ -416,7 +452,9 @@ fn push_text(bytes: &[u8], out: &mut String) {
     if bytes.len() < 2 * STRETCH_UTF16_MIN {
         return;
     }
-    for (offset, decode) in [(0, u16::from_le_bytes as fn([u8; 2]) -> u16), (1, u16::from_le_bytes), (0, u16::from_be_bytes), (1, u16::from_be_bytes)] {
+    for (offset, decode) in
+        [(0, u16::from_le_bytes as fn([u8; 2]) -> u16), (1, u16::from_le_bytes), (0, u16::from_be_bytes), (1, u16::from_be_bytes)]
+    {
         let units = bytes[offset..].chunks_exact(2).map(|pair| decode([pair[0], pair[1]]));
         push_stretches(char::decode_utf16(units).map(|c| c.unwrap_or(BREAK)), likely_utf16, STRETCH_UTF16_MIN, out);
     }
@@ -454,9 +492,5 @@ pub(super) fn edge(text: &str, bytes: usize, last: bool) -> &str {
     if text.len() <= bytes {
         return text;
     }
-    if last {
-        &text[text.ceil_char_boundary(text.len() - bytes)..]
-    } else {
-        &text[..text.floor_char_boundary(bytes)]
-    }
+    if last { &text[text.ceil_char_boundary(text.len() - bytes)..] } else { &text[..text.floor_char_boundary(bytes)] }
 }

@@ -55,8 +55,7 @@ impl Checkpointer {
 
     fn wait(&self) -> bool {
         let mut due = self.due.lock();
-        self.changed
-            .wait_while(&mut due, |due| due.pages < PASS_PAGES && !due.closed);
+        self.changed.wait_while(&mut due, |due| due.pages < PASS_PAGES && !due.closed);
         due.pages = 0;
         !due.closed
     }

@@ -62,18 +62,12 @@ pub enum OpenError {
 
 impl OpenError {
     pub(super) fn unavailable(path: &Path, reason: impl fmt::Display) -> Self {
-        OpenError::Unavailable {
-            path: path.to_owned(),
-            reason: reason.to_string(),
-        }
+        OpenError::Unavailable { path: path.to_owned(), reason: reason.to_string() }
     }
 
     fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => OpenError::NotALedger {
-                path: path.to_owned(),
-                found: "not an SQLite file".into(),
-            },
+            Some(ErrorCode::NotADatabase) => OpenError::NotALedger { path: path.to_owned(), found: "not an SQLite file".into() },
             Some(_) | None => OpenError::unavailable(path, error),
         }
     }
@@ -104,8 +98,7 @@ impl Handle {
     /// Opens the ledger for writing. Creates it if there is nothing, and brings its schema up to date.
     pub(super) fn open_or_create(path: &Path) -> Result<Handle, OpenError> {
         let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let mut connection =
-            connect(path, access).map_err(|error| OpenError::sqlite(path, error))?;
+        let mut connection = connect(path, access).map_err(|error| OpenError::sqlite(path, error))?;
         version_of(&connection, path)?;
         migrate(&mut connection).map_err(|error| OpenError::sqlite(path, error))?;
         drop(connection);
@@ -116,25 +109,14 @@ impl Handle {
     pub(super) fn open(path: &Path, access: Access) -> Result<Handle, OpenError> {
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
-        let place = Place {
-            path: path.to_owned(),
-            wal: wal.into(),
-            identity: None,
-        };
-        let mut handle = Handle {
-            access,
-            place,
-            connection: None,
-        };
+        let place = Place { path: path.to_owned(), wal: wal.into(), identity: None };
+        let mut handle = Handle { access, place, connection: None };
         handle.connection()?;
         Ok(handle)
     }
 
     /// Runs `work` on the connection; gives the connection up if that fails, so that the next use starts afresh.
-    pub(super) fn with<T>(
-        &mut self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, OpenError> {
+    pub(super) fn with<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, OpenError> {
         let (connection, place) = self.connection()?;
         let result = work(connection).map_err(|error| OpenError::sqlite(&place.path, error));
         if result.is_err() {
@@ -188,9 +170,7 @@ impl Identity {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
-            Ok(Identity {
-                device_and_inode: (metadata.dev(), metadata.ino()),
-            })
+            Ok(Identity { device_and_inode: (metadata.dev(), metadata.ino()) })
         }
         // Elsewhere an open file can be neither deleted nor replaced.
         #[cfg(not(unix))]
@@ -210,17 +190,10 @@ fn reconnect(path: &Path, access: Access) -> Result<Connection, OpenError> {
     let found = version_of(&connection, path)?;
     let expected = MIGRATIONS.len() as i32;
     if found == 0 {
-        return Err(OpenError::NotALedger {
-            path: path.to_owned(),
-            found: "an empty file".into(),
-        });
+        return Err(OpenError::NotALedger { path: path.to_owned(), found: "an empty file".into() });
     }
     if found != expected {
-        return Err(OpenError::Version {
-            path: path.to_owned(),
-            found,
-            expected,
-        });
+        return Err(OpenError::Version { path: path.to_owned(), found, expected });
     }
     if access == Access::Write {
         configure(&connection).map_err(|error| OpenError::sqlite(path, error))?;
@@ -247,34 +220,22 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 
 /// The version of the ledger, 0 for an empty file; refuses everything else. Changes nothing.
 fn version_of(connection: &Connection, path: &Path) -> Result<i32, OpenError> {
-    let number = |sql: &str| {
-        connection
-            .query_row(sql, (), |row| row.get::<_, i32>(0))
-            .map_err(|error| OpenError::sqlite(path, error))
-    };
+    let number =
+        |sql: &str| connection.query_row(sql, (), |row| row.get::<_, i32>(0)).map_err(|error| OpenError::sqlite(path, error));
     let application = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;
     let expected = MIGRATIONS.len() as i32;
     if application == APPLICATION_ID {
         return match version {
             1.. if version <= expected => Ok(version),
-            _ => Err(OpenError::Version {
-                path: path.to_owned(),
-                found: version,
-                expected,
-            }),
+            _ => Err(OpenError::Version { path: path.to_owned(), found: version, expected }),
         };
     }
     if application == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0 {
         return Ok(0);
     }
-    let found = format!(
-        "an SQLite file of another program (application id {application:#x}, version {version})"
-    );
-    Err(OpenError::NotALedger {
-        path: path.to_owned(),
-        found,
-    })
+    let found = format!("an SQLite file of another program (application id {application:#x}, version {version})");
+    Err(OpenError::NotALedger { path: path.to_owned(), found })
 }
 
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {

@@ -44,11 +44,7 @@ struct State {
 
 impl Queue {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Queue {
-            bounds,
-            state: Mutex::default(),
-            filled: Condvar::new(),
-        }
+        Queue { bounds, state: Mutex::default(), filled: Condvar::new() }
     }
 
     pub(super) fn push(&self, expected: Seq, batch: Vec<Vec<u8>>) -> Pending {
@@ -59,16 +55,8 @@ impl Queue {
         match admitted.and_then(|bytes| state.admit(&self.bounds, expected, bytes)) {
             Ok(bytes) => {
                 state.bytes += bytes;
-                state.jobs.push_back(Job {
-                    expected,
-                    batch,
-                    bytes,
-                    answer,
-                });
-                if state
-                    .wake_at
-                    .is_some_and(|enough| state.jobs.len() >= enough)
-                {
+                state.jobs.push_back(Job { expected, batch, bytes, answer });
+                if state.wake_at.is_some_and(|enough| state.jobs.len() >= enough) {
                     state.wake_at = None;
                     drop(state);
                     self.filled.notify_one();
@@ -132,21 +120,14 @@ impl Queue {
 }
 
 impl State {
-    fn admit(
-        &mut self,
-        bounds: &Bounds,
-        expected: Seq,
-        bytes: usize,
-    ) -> Result<usize, AppendError> {
+    fn admit(&mut self, bounds: &Bounds, expected: Seq, bytes: usize) -> Result<usize, AppendError> {
         if self.closed {
             return Err(AppendError::Unavailable("the ledger is closed".into()));
         }
         if self.lineage.is_broken_at(expected) {
             return Err(AppendError::Stale { head: self.head });
         }
-        if self.jobs.len() >= bounds.queue_batches_max
-            || self.bytes + bytes > bounds.queue_bytes_max
-        {
+        if self.jobs.len() >= bounds.queue_batches_max || self.bytes + bytes > bounds.queue_bytes_max {
             return Err(AppendError::Unavailable("queue full".into()));
         }
         Ok(bytes)

@@ -30,29 +30,18 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(queue: Queue, head: Head) -> Self {
         queue.report(head);
-        Shared {
-            queue,
-            quota_pages: AtomicU32::new(QUOTA_PAGES_MAX),
-            head: Mutex::new(head),
-            grown: Condvar::new(),
-        }
+        Shared { queue, quota_pages: AtomicU32::new(QUOTA_PAGES_MAX), head: Mutex::new(head), grown: Condvar::new() }
     }
 
     pub(super) fn set_quota_bytes(&self, quota_bytes: Option<u64>) {
-        let pages = quota_bytes
-            .map(|bytes| bytes / PAGE_BYTES)
-            .and_then(|pages| u32::try_from(pages).ok());
-        self.quota_pages.store(
-            pages.unwrap_or(QUOTA_PAGES_MAX).clamp(1, QUOTA_PAGES_MAX),
-            Ordering::Relaxed,
-        );
+        let pages = quota_bytes.map(|bytes| bytes / PAGE_BYTES).and_then(|pages| u32::try_from(pages).ok());
+        self.quota_pages.store(pages.unwrap_or(QUOTA_PAGES_MAX).clamp(1, QUOTA_PAGES_MAX), Ordering::Relaxed);
     }
 
     /// Waits until this handle has appended past `seq`, at most for `pause`.
     pub(super) fn wait_past(&self, seq: Seq, pause: Duration) {
         let mut head = self.head.lock();
-        self.grown
-            .wait_while_for(&mut head, |head| head.seq <= seq, pause);
+        self.grown.wait_while_for(&mut head, |head| head.seq <= seq, pause);
     }
 
     fn report(&self, head: Head) {
@@ -73,20 +62,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
-        file: Handle,
-        known: Head,
-        shared: Arc<Shared>,
-        checkpointer: Arc<Checkpointer>,
-    ) -> Self {
-        Writer {
-            file,
-            known,
-            lineage: Lineage::default(),
-            quota_pages: QUOTA_PAGES_MAX,
-            shared,
-            checkpointer,
-        }
+    pub(super) fn new(file: Handle, known: Head, shared: Arc<Shared>, checkpointer: Arc<Checkpointer>) -> Self {
+        Writer { file, known, lineage: Lineage::default(), quota_pages: QUOTA_PAGES_MAX, shared, checkpointer }
     }
 
     /// Works until the queue is closed and empty.
@@ -130,18 +107,13 @@ impl Writer {
         let (connection, place) = self.file.connection().map_err(|error| error.to_string())?;
         let said = |error: rusqlite::Error| error.to_string();
         apply_quota(connection, &mut self.quota_pages, &self.shared).map_err(said)?;
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(said)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(said)?;
         let before = head_of(&transaction).map_err(said)?;
         if !continues(&transaction, self.known, before).map_err(said)? {
             let known = self.known.seq;
-            return Err(format!(
-                "entry {known} was acknowledged and is not in the file: it was cut or replaced"
-            ));
+            return Err(format!("entry {known} was acknowledged and is not in the file: it was cut or replaced"));
         }
-        let (head, outcomes) =
-            insert(&transaction, before, group, &mut self.lineage).map_err(said)?;
+        let (head, outcomes) = insert(&transaction, before, group, &mut self.lineage).map_err(said)?;
         if head == before {
             return Ok((head, outcomes));
         }
@@ -149,17 +121,12 @@ impl Writer {
             return Err("the file or its write-ahead log was moved or deleted".into());
         }
         transaction.commit().map_err(said)?;
-        self.checkpointer
-            .wrote(group.iter().map(|job| job.bytes as u64).sum());
+        self.checkpointer.wrote(group.iter().map(|job| job.bytes as u64).sum());
         Ok((head, outcomes))
     }
 }
 
-fn apply_quota(
-    connection: &Connection,
-    applied: &mut u32,
-    shared: &Shared,
-) -> rusqlite::Result<()> {
+fn apply_quota(connection: &Connection, applied: &mut u32, shared: &Shared) -> rusqlite::Result<()> {
     let wanted = shared.quota_pages.load(Ordering::Relaxed);
     if *applied != wanted {
         // SQLite never goes below the present size.
@@ -175,9 +142,7 @@ fn continues(transaction: &Transaction<'_>, known: Head, now: Head) -> rusqlite:
         return Ok(true);
     }
     let mut select = transaction.prepare_cached("SELECT hash FROM entry WHERE seq = ?1")?;
-    let hash = select
-        .query_row([known.seq.0 as i64], |row| row.get(0))
-        .optional()?;
+    let hash = select.query_row([known.seq.0 as i64], |row| row.get(0)).optional()?;
     Ok(hash.map(EntryHash) == Some(known.hash))
 }
 
@@ -187,8 +152,7 @@ fn insert(
     group: &[Job],
     lineage: &mut Lineage,
 ) -> rusqlite::Result<(Head, Vec<Outcome>)> {
-    let mut statement =
-        transaction.prepare_cached("INSERT INTO entry (seq, hash, body) VALUES (?1, ?2, ?3)")?;
+    let mut statement = transaction.prepare_cached("INSERT INTO entry (seq, hash, body) VALUES (?1, ?2, ?3)")?;
     let mut outcomes = Vec::with_capacity(group.len());
     for job in group {
         if lineage.is_broken_at(job.expected) || job.expected != head.seq {
@@ -200,11 +164,7 @@ fn insert(
             head = head.followed_by(body);
             statement.execute((head.seq.0 as i64, &head.hash.0[..], &body[..]))?;
         }
-        outcomes.push(Ok(Receipt {
-            first: job.expected.plus(1),
-            last: head.seq,
-            hash: head.hash,
-        }));
+        outcomes.push(Ok(Receipt { first: job.expected.plus(1), last: head.seq, hash: head.hash }));
     }
     Ok((head, outcomes))
 }

@@ -19,19 +19,12 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 fn a_file_of_somebody_else_is_refused_and_left_as_it_is() {
     let (_directory, path) = place();
     let cases: [(&str, &dyn Fn()); 3] = [
-        ("text", &|| {
-            std::fs::write(&path, "dear diary, this is no database at all".repeat(99))
-                .expect("written")
-        }),
+        ("text", &|| std::fs::write(&path, "dear diary, this is no database at all".repeat(99)).expect("written")),
         ("a foreign table", &|| {
-            Connection::open(&path)
-                .and_then(|c| c.execute_batch("CREATE TABLE diary (day TEXT)"))
-                .expect("made")
+            Connection::open(&path).and_then(|c| c.execute_batch("CREATE TABLE diary (day TEXT)")).expect("made")
         }),
         ("a foreign id", &|| {
-            Connection::open(&path)
-                .and_then(|c| c.execute_batch("PRAGMA application_id = 42; VACUUM"))
-                .expect("made")
+            Connection::open(&path).and_then(|c| c.execute_batch("PRAGMA application_id = 42; VACUUM")).expect("made")
         }),
     ];
     for (name, make) in cases {
@@ -39,15 +32,9 @@ fn a_file_of_somebody_else_is_refused_and_left_as_it_is() {
         make();
         let before = std::fs::read(&path).expect("it is there");
         let refused = SqliteLedger::open(&path).err();
-        assert!(
-            matches!(refused, Some(OpenError::NotALedger { .. })),
-            "{name}: {refused:?}"
-        );
+        assert!(matches!(refused, Some(OpenError::NotALedger { .. })), "{name}: {refused:?}");
         let refused = SqliteLedger::open_read_only(&path).err();
-        assert!(
-            matches!(refused, Some(OpenError::NotALedger { .. })),
-            "{name}: {refused:?}"
-        );
+        assert!(matches!(refused, Some(OpenError::NotALedger { .. })), "{name}: {refused:?}");
         assert_eq!(std::fs::read(&path).expect("it is there"), before, "{name}");
     }
 }
@@ -56,30 +43,15 @@ fn a_file_of_somebody_else_is_refused_and_left_as_it_is() {
 fn a_ledger_of_a_later_release_is_refused_with_both_versions() {
     let (_directory, path) = place();
     drop(SqliteLedger::open(&path).expect("a new ledger opens"));
-    Connection::open(&path)
-        .and_then(|c| c.execute_batch("PRAGMA user_version = 99"))
-        .expect("changed");
+    Connection::open(&path).and_then(|c| c.execute_batch("PRAGMA user_version = 99")).expect("changed");
     let refused = SqliteLedger::open(&path).err();
-    assert!(
-        matches!(
-            refused,
-            Some(OpenError::Version {
-                found: 99,
-                expected: 1,
-                ..
-            })
-        ),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Some(OpenError::Version { found: 99, expected: 1, .. })), "{refused:?}");
 }
 
 #[test]
 fn a_missing_file_is_not_created_by_a_reader() {
     let (_directory, path) = place();
-    assert!(matches!(
-        SqliteLedger::open_read_only(&path).err(),
-        Some(OpenError::Unavailable { .. })
-    ));
+    assert!(matches!(SqliteLedger::open_read_only(&path).err(), Some(OpenError::Unavailable { .. })));
     assert!(!path.exists());
 }
 
@@ -89,10 +61,7 @@ fn a_ledger_reopens_with_everything_in_it() {
     let first = SqliteLedger::open(&path).expect("a new ledger opens");
     let receipt = put(&first, 0, "kept").expect("it is stored");
     drop(first);
-    assert!(
-        !path.with_extension("db-wal").exists(),
-        "closed, it is one file that can be copied"
-    );
+    assert!(!path.with_extension("db-wal").exists(), "closed, it is one file that can be copied");
     let second = SqliteLedger::open(&path).expect("it reopens");
     assert_eq!(second.head().map(|head| head.hash), Ok(receipt.hash));
     put(&second, 1, "more").expect("it goes on");
@@ -103,9 +72,7 @@ fn a_ledger_reopens_with_everything_in_it() {
 fn what_is_queued_when_the_ledger_is_dropped_is_still_answered() {
     let (_directory, path) = place();
     let ledger = SqliteLedger::open(&path).expect("a new ledger opens");
-    let pending: Vec<_> = (0..100)
-        .map(|n| ledger.append(Seq(n), vec![body("queued")]))
-        .collect();
+    let pending: Vec<_> = (0..100).map(|n| ledger.append(Seq(n), vec![body("queued")])).collect();
     drop(ledger);
     for pending in pending {
         pending.wait().expect("it is stored");
@@ -118,21 +85,10 @@ fn a_reader_sees_what_a_writer_of_another_handle_appends() {
     let writer = SqliteLedger::open(&path).expect("a new ledger opens");
     let reader = SqliteLedger::open_read_only(&path).expect("it opens beside the writer");
     put(&writer, 0, "one").expect("it is stored");
-    assert_eq!(
-        reader
-            .wait_past(Seq(0), Duration::from_secs(60))
-            .map(|head| head.seq),
-        Ok(Seq(1))
-    );
+    assert_eq!(reader.wait_past(Seq(0), Duration::from_secs(60)).map(|head| head.seq), Ok(Seq(1)));
     drop(writer);
-    assert_eq!(
-        reader.read(Seq(1), 9, 99).map(|entries| entries.len()),
-        Ok(1)
-    );
-    assert_eq!(
-        verify(&reader, Seq(1), None, |_| ()).map(|verified| verified.entries),
-        Ok(1)
-    );
+    assert_eq!(reader.read(Seq(1), 9, 99).map(|entries| entries.len()), Ok(1));
+    assert_eq!(verify(&reader, Seq(1), None, |_| ()).map(|verified| verified.entries), Ok(1));
 }
 
 #[test]
@@ -176,22 +132,13 @@ fn two_handles_racing_for_one_file_store_one_chain_and_lose_nothing() {
             })
         })
         .collect();
-    let mut receipts: Vec<_> = racers
-        .into_iter()
-        .flat_map(|racer| racer.join().expect("a racer lives"))
-        .collect();
+    let mut receipts: Vec<_> = racers.into_iter().flat_map(|racer| racer.join().expect("a racer lives")).collect();
     receipts.sort_by_key(|receipt| receipt.last);
     let ledger = SqliteLedger::open(&path).expect("it opens");
     assert_eq!(verified(&ledger).entries, 2 * EACH as u64);
-    let entries = ledger
-        .read(Seq(1), usize::MAX, usize::MAX)
-        .expect("it is readable");
+    let entries = ledger.read(Seq(1), usize::MAX, usize::MAX).expect("it is readable");
     for (receipt, entry) in receipts.iter().zip(&entries) {
-        assert_eq!(
-            (receipt.last, receipt.hash),
-            (entry.seq, entry.hash),
-            "each receipt is its own entry"
-        );
+        assert_eq!((receipt.last, receipt.hash), (entry.seq, entry.hash), "each receipt is its own entry");
     }
 }
 
@@ -202,10 +149,7 @@ fn a_ledger_that_is_moved_away_is_unavailable_until_it_is_back() {
     put(&ledger, 0, "before").expect("it is stored");
     let away = directory.path().join("away.db");
     std::fs::rename(&path, &away).expect("moved");
-    assert!(matches!(
-        put(&ledger, 1, "into the void"),
-        Err(AppendError::Unavailable(_))
-    ));
+    assert!(matches!(put(&ledger, 1, "into the void"), Err(AppendError::Unavailable(_))));
     assert!(matches!(ledger.head(), Err(ReadError::Unavailable(_))));
     assert!(!path.exists(), "no empty ledger takes its place");
     std::fs::rename(&away, &path).expect("moved back");
@@ -219,9 +163,7 @@ fn a_ledger_that_forgot_an_acknowledged_entry_is_not_continued() {
     let old = directory.path().join("old.db");
     let ledger = SqliteLedger::open(&path).expect("a new ledger opens");
     put(&ledger, 0, "one").expect("it is stored");
-    Connection::open(&path)
-        .and_then(|c| c.execute("VACUUM INTO ?1", [old.to_str()]))
-        .expect("copied");
+    Connection::open(&path).and_then(|c| c.execute("VACUUM INTO ?1", [old.to_str()])).expect("copied");
     put(&ledger, 1, "two").expect("it is stored");
     for end in ["", "-wal", "-shm"] {
         let part = directory.path().join(format!("ledger.db{end}"));
@@ -230,10 +172,7 @@ fn a_ledger_that_forgot_an_acknowledged_entry_is_not_continued() {
     std::fs::rename(&old, &path).expect("the old copy takes its place");
     for expected in [1, 2] {
         let outcome = put(&ledger, expected, "rewriting history");
-        assert!(
-            matches!(&outcome, Err(AppendError::Unavailable(_))),
-            "{outcome:?}"
-        );
+        assert!(matches!(&outcome, Err(AppendError::Unavailable(_))), "{outcome:?}");
     }
     assert_eq!(texts(&ledger), ["one"], "nothing was added to the copy");
 }
@@ -243,13 +182,8 @@ fn another_process_in_a_long_transaction_makes_it_unavailable_and_then_it_recove
     let (_directory, path) = place();
     let ledger = SqliteLedger::open(&path).expect("a new ledger opens");
     let other = Connection::open(&path).expect("it opens");
-    other
-        .execute_batch("BEGIN IMMEDIATE")
-        .expect("it takes the lock");
-    assert!(matches!(
-        put(&ledger, 0, "locked out"),
-        Err(AppendError::Unavailable(_))
-    ));
+    other.execute_batch("BEGIN IMMEDIATE").expect("it takes the lock");
+    assert!(matches!(put(&ledger, 0, "locked out"), Err(AppendError::Unavailable(_))));
     other.execute_batch("ROLLBACK").expect("it lets go");
     put(&ledger, 0, "back").expect("it goes on by itself");
 }
@@ -257,28 +191,15 @@ fn another_process_in_a_long_transaction_makes_it_unavailable_and_then_it_recove
 #[test]
 fn a_full_queue_answers_at_once_and_nothing_behind_the_gap_is_stored() {
     let (_directory, path) = place();
-    let bounds = Bounds {
-        queue_batches_max: 4,
-        ..Bounds::default()
-    };
+    let bounds = Bounds { queue_batches_max: 4, ..Bounds::default() };
     let ledger = Arc::new(SqliteLedger::open_with(&path, bounds).expect("a new ledger opens"));
     let other = Connection::open(&path).expect("it opens");
-    other
-        .execute_batch("BEGIN IMMEDIATE")
-        .expect("it holds the writer up");
+    other.execute_batch("BEGIN IMMEDIATE").expect("it holds the writer up");
     // At most one group of four is with the writer and four wait, so that one of these meets a full queue.
-    let pending: Vec<_> = (0..20)
-        .map(|n| ledger.append(Seq(n), vec![body("x")]))
-        .collect();
+    let pending: Vec<_> = (0..20).map(|n| ledger.append(Seq(n), vec![body("x")])).collect();
     other.execute_batch("ROLLBACK").expect("it lets go");
-    let stored: Vec<bool> = pending
-        .into_iter()
-        .map(|pending| pending.wait().is_ok())
-        .collect();
-    let gap = stored
-        .iter()
-        .position(|stored| !stored)
-        .expect("the queue was full");
+    let stored: Vec<bool> = pending.into_iter().map(|pending| pending.wait().is_ok()).collect();
+    let gap = stored.iter().position(|stored| !stored).expect("the queue was full");
     assert!(stored[gap..].iter().all(|stored| !stored), "{stored:?}");
     assert_eq!(ledger.head().map(|head| head.seq.0), Ok(gap as u64));
 }
@@ -291,18 +212,12 @@ fn the_write_ahead_log_stays_bounded_under_load() {
     for n in 0..60 {
         drop(ledger.append(Seq(n * 16), vec![vec![0; 64 << 10]; 16]));
         if n % 8 == 7 {
-            ledger
-                .wait_past(Seq(n * 16), Duration::from_secs(60))
-                .expect("it is readable");
+            ledger.wait_past(Seq(n * 16), Duration::from_secs(60)).expect("it is readable");
         }
     }
-    let head = ledger
-        .wait_past(Seq(60 * 16 - 1), Duration::from_secs(60))
-        .expect("it is readable");
+    let head = ledger.wait_past(Seq(60 * 16 - 1), Duration::from_secs(60)).expect("it is readable");
     assert_eq!(head.seq, Seq(60 * 16));
-    let log = std::fs::metadata(directory.path().join("ledger.db-wal"))
-        .expect("the log is there")
-        .len();
+    let log = std::fs::metadata(directory.path().join("ledger.db-wal")).expect("the log is there").len();
     assert!(log < 40 << 20, "the log has {log} bytes");
 }
 
@@ -310,13 +225,11 @@ fn the_write_ahead_log_stays_bounded_under_load() {
 #[test]
 #[ignore = "needs a file system of 8 MiB in LEDGER_SMALL_DISK; the quota is the test without privileges"]
 fn a_full_disk_makes_it_unavailable_and_room_makes_it_work_again() {
-    let parent =
-        std::env::var_os("LEDGER_SMALL_DISK").expect("LEDGER_SMALL_DISK names a directory");
+    let parent = std::env::var_os("LEDGER_SMALL_DISK").expect("LEDGER_SMALL_DISK names a directory");
     let directory = tempfile::tempdir_in(parent).expect("a temporary directory");
     let ballast = directory.path().join("ballast");
     std::fs::write(&ballast, vec![0; 3 << 20]).expect("there is room for ballast");
-    let ledger =
-        SqliteLedger::open(directory.path().join("ledger.db")).expect("a new ledger opens");
+    let ledger = SqliteLedger::open(directory.path().join("ledger.db")).expect("a new ledger opens");
     let mut stored = 0;
     let full = loop {
         match ledger.append(Seq(stored), vec![vec![7; 100 << 10]]).wait() {
@@ -326,15 +239,8 @@ fn a_full_disk_makes_it_unavailable_and_room_makes_it_work_again() {
         assert!(stored < 200, "the disk never fills");
     };
     assert!(matches!(full, AppendError::Unavailable(_)), "{full:?}");
-    assert_eq!(
-        verified(&ledger).entries,
-        stored,
-        "what was acknowledged is there, and no more"
-    );
+    assert_eq!(verified(&ledger).entries, stored, "what was acknowledged is there, and no more");
     std::fs::remove_file(&ballast).expect("the ballast is there");
-    ledger
-        .append(Seq(stored), vec![vec![7; 100 << 10]])
-        .wait()
-        .expect("it goes on by itself");
+    ledger.append(Seq(stored), vec![vec![7; 100 << 10]]).wait().expect("it goes on by itself");
     assert_eq!(verified(&ledger).entries, stored + 1);
 }

@@ -23,18 +23,12 @@ fn child_that_appends_for_ever() {
     let mut pending = std::collections::VecDeque::new();
     let mut out = std::io::stdout().lock();
     loop {
-        let batch: Vec<_> = (0..1 + queued.0 % 3)
-            .map(|_| body(&"x".repeat(queued.0 as usize % 5000)))
-            .collect();
+        let batch: Vec<_> = (0..1 + queued.0 % 3).map(|_| body(&"x".repeat(queued.0 as usize % 5000))).collect();
         let after = queued.plus(batch.len() as u64);
         pending.push_back(ledger.append(queued, batch));
         queued = after;
         if pending.len() > 8 {
-            let receipt = pending
-                .pop_front()
-                .expect("it has nine")
-                .wait()
-                .expect("nobody else appends");
+            let receipt = pending.pop_front().expect("it has nine").wait().expect("nobody else appends");
             writeln!(out, "receipt {} {}", receipt.last, receipt.hash).expect("the parent listens");
             out.flush().expect("the parent listens");
         }
@@ -43,12 +37,7 @@ fn child_that_appends_for_ever() {
 
 fn start(path: &Path) -> Child {
     Command::new(std::env::current_exe().expect("this test has a path"))
-        .args([
-            "--exact",
-            "process::child_that_appends_for_ever",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "process::child_that_appends_for_ever", "--ignored", "--nocapture"])
         .env(PATH, path)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -67,12 +56,7 @@ fn after_kill_minus_nine_the_chain_holds_and_every_receipt_is_there() {
         // Killed after ever more receipts, so at ever other points of a commit or a checkpoint.
         let patience = receipts.len() + 1 + kill * kill * 7;
         while receipts.len() < patience {
-            receipts.extend(receipt_in(
-                &lines
-                    .next()
-                    .expect("the child lives")
-                    .expect("it writes text"),
-            ));
+            receipts.extend(receipt_in(&lines.next().expect("the child lives").expect("it writes text")));
         }
         child.kill().expect("it can be killed");
         receipts.extend(lines.filter_map(|line| receipt_in(&line.expect("it writes text"))));
@@ -82,11 +66,7 @@ fn after_kill_minus_nine_the_chain_holds_and_every_receipt_is_there() {
         verified(&ledger);
         for (seq, hash) in &receipts {
             let entries = ledger.read(*seq, 1, 0).expect("it is readable");
-            assert_eq!(
-                entries.first().map(|entry| entry.hash),
-                Some(*hash),
-                "receipt {seq} after kill {kill}"
-            );
+            assert_eq!(entries.first().map(|entry| entry.hash), Some(*hash), "receipt {seq} after kill {kill}");
         }
     }
 }

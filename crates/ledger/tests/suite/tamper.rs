@@ -1,8 +1,6 @@
 //! An attacker with the file, and what the verifier sees of each thing that they can do.
 
-use ledger::{
-    Broken, EntryHash, Fault, Head, MemoryLedger, Seq, Source, SqliteLedger, Store, link, verify,
-};
+use ledger::{Broken, EntryHash, Fault, Head, MemoryLedger, Seq, Source, SqliteLedger, Store, link, verify};
 use rusqlite::Connection;
 
 use crate::body;
@@ -37,11 +35,7 @@ fn every_edit_is_found_where_it_was_made() {
         ("a short hash", "UPDATE entry SET hash = x'00' WHERE seq = 4", 4),
         ("a removed row", "DELETE FROM entry WHERE seq = 4", 4),
         ("a removed first row", "DELETE FROM entry WHERE seq = 1", 1),
-        (
-            "a removed row with the gap closed",
-            "DELETE FROM entry WHERE seq = 4; UPDATE entry SET seq = seq - 1 WHERE seq > 4",
-            4,
-        ),
+        ("a removed row with the gap closed", "DELETE FROM entry WHERE seq = 4; UPDATE entry SET seq = seq - 1 WHERE seq > 4", 4),
         (
             "an inserted row",
             "UPDATE entry SET seq = -seq - 1 WHERE seq >= 4; UPDATE entry SET seq = -seq WHERE seq < 0;
@@ -63,11 +57,7 @@ fn every_edit_is_found_where_it_was_made() {
         ("a forged last row", "INSERT INTO entry VALUES (10, zeroblob(32), x'00')", 10),
         ("a forged row far off", "INSERT INTO entry VALUES (1000, zeroblob(32), x'00')", 10),
     ];
-    assert_eq!(
-        tampered("", true).map(|verified| verified.entries),
-        Ok(ENTRIES),
-        "untouched, it holds"
-    );
+    assert_eq!(tampered("", true).map(|verified| verified.entries), Ok(ENTRIES), "untouched, it holds");
     for (name, sql, seq) in edits {
         let broken = tampered(sql, false).expect_err(name);
         assert_eq!(broken.seq, Seq(seq), "{name}: {broken}");
@@ -78,18 +68,8 @@ fn every_edit_is_found_where_it_was_made() {
 fn a_cut_end_is_found_with_a_trusted_head_and_only_then() {
     let cut = "DELETE FROM entry WHERE seq > 7";
     let broken = tampered(cut, true).expect_err("the trusted head is gone");
-    assert_eq!(
-        broken,
-        Broken {
-            seq: Seq(8),
-            fault: Fault::Missing { found: None }
-        }
-    );
-    assert_eq!(
-        tampered(cut, false).map(|verified| verified.entries),
-        Ok(7),
-        "a chain cannot know its end"
-    );
+    assert_eq!(broken, Broken { seq: Seq(8), fault: Fault::Missing { found: None } });
+    assert_eq!(tampered(cut, false).map(|verified| verified.entries), Ok(7), "a chain cannot know its end");
     assert!(tampered("DELETE FROM entry", true).is_err());
 }
 
@@ -98,24 +78,10 @@ fn a_recomputed_chain_is_found_with_a_trusted_head() {
     let honest = filled(&["one", "two", "three"]);
     let trusted = honest.head().expect("it is readable");
     let forged = filled(&["one", "TWO", "three", "four"]);
-    assert!(
-        verify(&forged, Seq(1), None, |_| ()).is_ok(),
-        "it is consistent with itself"
-    );
-    let broken =
-        verify(&forged, Seq(1), Some(trusted), |_| ()).expect_err("it is not the trusted one");
-    assert!(
-        matches!(
-            broken,
-            Broken {
-                seq: Seq(3),
-                fault: Fault::Rewritten { .. }
-            }
-        ),
-        "{broken}"
-    );
-    let late = verify(&forged, Seq(4), Some(trusted), |_| ())
-        .expect_err("it starts early enough to meet it");
+    assert!(verify(&forged, Seq(1), None, |_| ()).is_ok(), "it is consistent with itself");
+    let broken = verify(&forged, Seq(1), Some(trusted), |_| ()).expect_err("it is not the trusted one");
+    assert!(matches!(broken, Broken { seq: Seq(3), fault: Fault::Rewritten { .. } }), "{broken}");
+    let late = verify(&forged, Seq(4), Some(trusted), |_| ()).expect_err("it starts early enough to meet it");
     assert_eq!(late, broken);
 }
 
@@ -123,26 +89,11 @@ fn a_recomputed_chain_is_found_with_a_trusted_head() {
 fn a_trusted_head_further_back_vouches_for_a_longer_ledger() {
     let ledger = filled(&["one", "two"]);
     let trusted = ledger.head().expect("it is readable");
-    ledger
-        .append(Seq(2), vec![body("three")])
-        .wait()
-        .expect("it is stored");
-    assert_eq!(
-        verify(&ledger, Seq(1), Some(trusted), |_| ()).map(|verified| verified.entries),
-        Ok(3)
-    );
-    assert_eq!(
-        verify(&ledger, Seq(3), Some(trusted), |_| ()).map(|verified| verified.entries),
-        Ok(2)
-    );
-    assert_eq!(
-        verify(&ledger, Seq(3), Some(Head::EMPTY), |_| ()).map(|verified| verified.entries),
-        Ok(3)
-    );
-    let lie = Head {
-        seq: Seq(0),
-        hash: EntryHash([1; 32]),
-    };
+    ledger.append(Seq(2), vec![body("three")]).wait().expect("it is stored");
+    assert_eq!(verify(&ledger, Seq(1), Some(trusted), |_| ()).map(|verified| verified.entries), Ok(3));
+    assert_eq!(verify(&ledger, Seq(3), Some(trusted), |_| ()).map(|verified| verified.entries), Ok(2));
+    assert_eq!(verify(&ledger, Seq(3), Some(Head::EMPTY), |_| ()).map(|verified| verified.entries), Ok(3));
+    let lie = Head { seq: Seq(0), hash: EntryHash([1; 32]) };
     assert!(verify(&ledger, Seq(1), Some(lie), |_| ()).is_err());
 }
 
@@ -152,17 +103,11 @@ fn progress_ends_at_the_verified_head() {
     let mut heard = Vec::new();
     let verified = verify(&ledger, Seq(1), None, |head| heard.push(head)).expect("the chain holds");
     assert_eq!(heard, [verified.head]);
-    assert_eq!(
-        verified.head.hash,
-        link(Seq(2), link(Seq(1), EntryHash::ZERO, b"one"), b"two")
-    );
+    assert_eq!(verified.head.hash, link(Seq(2), link(Seq(1), EntryHash::ZERO, b"one"), b"two"));
 }
 
 fn filled(texts: &[&str]) -> MemoryLedger {
     let ledger = MemoryLedger::default();
-    ledger
-        .append(Seq(0), texts.iter().map(|text| body(text)).collect())
-        .wait()
-        .expect("it is stored");
+    ledger.append(Seq(0), texts.iter().map(|text| body(text)).collect()).wait().expect("it is stored");
     ledger
 }

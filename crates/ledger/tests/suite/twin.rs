@@ -33,39 +33,25 @@ impl Twin {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let batch = prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..4);
-    prop::collection::vec(
-        (0..12u64, batch).prop_map(|(expected, batch)| Step { expected, batch }),
-        1..30,
-    )
+    prop::collection::vec((0..12u64, batch).prop_map(|(expected, batch)| Step { expected, batch }), 1..30)
 }
 
 fn agrees(store: &dyn Store, steps: &[Step]) {
     let mut twin = Twin::default();
-    let pending: Vec<_> = steps
-        .iter()
-        .map(|step| store.append(Seq(step.expected), step.batch.clone()))
-        .collect();
+    let pending: Vec<_> = steps.iter().map(|step| store.append(Seq(step.expected), step.batch.clone())).collect();
     for (step, pending) in steps.iter().zip(pending) {
         let wanted = twin.append(step);
         match pending.wait() {
-            Ok(receipt) => assert!(
-                wanted && receipt.first == Seq(step.expected + 1),
-                "{step:?} {receipt:?}"
-            ),
+            Ok(receipt) => assert!(wanted && receipt.first == Seq(step.expected + 1), "{step:?} {receipt:?}"),
             Err(AppendError::Stale { head }) => {
-                assert!(
-                    !wanted && head.seq.0 == twin.entries.len() as u64,
-                    "{step:?} {head:?}"
-                );
+                assert!(!wanted && head.seq.0 == twin.entries.len() as u64, "{step:?} {head:?}");
             }
             Err(error @ (AppendError::Unavailable(_) | AppendError::Refused(_))) => {
                 panic!("{error}")
             }
         }
     }
-    let entries = store
-        .read(Seq(1), usize::MAX, usize::MAX)
-        .expect("it is readable");
+    let entries = store.read(Seq(1), usize::MAX, usize::MAX).expect("it is readable");
     let bodies: Vec<Vec<u8>> = entries.into_iter().map(|entry| entry.body).collect();
     assert_eq!(bodies, twin.entries);
     verify(store, Seq(1), None, |_| ()).expect("the chain holds");

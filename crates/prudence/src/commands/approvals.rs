@@ -117,7 +117,11 @@ fn token(context: &Context, person: &PrincipalId, span_ms: u64) -> anyhow::Resul
 }
 
 fn no_such(id: &AskId) -> anyhow::Error {
-    Failure::Helpless { sentence: format!("there is no ask `{id}`"), help: "`prudence approvals list --all` shows those of the last day".to_owned() }.into()
+    Failure::Helpless {
+        sentence: format!("there is no ask `{id}`"),
+        help: "`prudence approvals list --all` shows those of the last day".to_owned(),
+    }
+    .into()
 }
 
 fn ask_json(view: &AskView) -> Value {

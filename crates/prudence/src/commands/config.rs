@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{Context, print, print_json};
 use crate::assemble;
 use crate::cli::{ConfigCommand, Output};
-use crate::config::{self, Loaded};
 use crate::config::settings::Mode;
+use crate::config::{self, Loaded};
 use crate::render::{DIM, GOOD, WARN, count};
 
 /// Runs the command.

@@ -44,7 +44,8 @@ async fn draft(context: &Context, name: &str, out: Option<PathBuf>) -> anyhow::R
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&path).with_context(|| format!("`{}`", path.display()))?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(&path).with_context(|| format!("`{}`", path.display()))?;
     file.write_all(text.as_bytes())?;
     match context.output {
         Output::Json => print_json(&json!({ "contract": path, "tools": shown.tools.len() }))?,
@@ -67,12 +68,15 @@ async fn accept(context: &Context, name: &str, names: Vec<String>, by: &str) -> 
     let shown = gate::shown(upstream, &loaded.settings.limits).await?;
     let only: Option<BTreeSet<String>> = (!names.is_empty()).then(|| names.into_iter().collect());
     let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let accepted = contract::accept(&text, &shown.tools, Acceptance { at: &at, by, only: only.as_ref() }).map_err(|error| match &error {
-        AcceptError::File(_) => anyhow::Error::from(error),
-        AcceptError::NoContract(_) | AcceptError::NoDefinition(_) => {
-            Failure::Helpless { sentence: error.to_string(), help: format!("`prudence contract diff {name}` compares the two") }.into()
-        }
-    })?;
+    let accepted =
+        contract::accept(&text, &shown.tools, Acceptance { at: &at, by, only: only.as_ref() }).map_err(|error| match &error {
+            AcceptError::File(_) => anyhow::Error::from(error),
+            AcceptError::NoContract(_) | AcceptError::NoDefinition(_) => Failure::Helpless {
+                sentence: error.to_string(),
+                help: format!("`prudence contract diff {name}` compares the two"),
+            }
+            .into(),
+        })?;
     replace(&path, &accepted)?;
     match context.output {
         Output::Json => print_json(&json!({ "contract": path, "accepted_by": by, "accepted_at": at }))?,
@@ -107,10 +111,18 @@ async fn diff(context: &Context, name: &str) -> anyhow::Result<ExitCode> {
                     Standing::Draft => (WARN, "draft"),
                     Standing::Unknown => (WARN, "no contract"),
                 };
-                table.row(vec![(name.clone(), BOLD), (word.to_owned(), style), (standing.sentence(name).unwrap_or_default(), DIM)]);
+                table.row(vec![
+                    (name.clone(), BOLD),
+                    (word.to_owned(), style),
+                    (standing.sentence(name).unwrap_or_default(), DIM),
+                ]);
             }
             for name in &gone {
-                table.row(vec![((*name).to_owned(), BOLD), ("gone".to_owned(), DIM), ("the server shows it no more".to_owned(), DIM)]);
+                table.row(vec![
+                    ((*name).to_owned(), BOLD),
+                    ("gone".to_owned(), DIM),
+                    ("the server shows it no more".to_owned(), DIM),
+                ]);
             }
             print(&table.render())?;
         }
@@ -124,7 +136,10 @@ fn check(context: &Context, files: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
         let of = |upstream: &Upstream| upstream.contract.as_ref().map(|file| (upstream.name.clone(), loaded.beside(file)));
         loaded.settings.upstreams.iter().filter_map(of).collect()
     } else {
-        files.into_iter().map(|file| (file.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned()), file)).collect()
+        files
+            .into_iter()
+            .map(|file| (file.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned()), file))
+            .collect()
     };
     let mut problems = Problems::default();
     let mut tools = 0;
@@ -153,7 +168,8 @@ fn configuration_without_contracts(context: &Context) -> anyhow::Result<Loaded> 
 fn find<'l>(loaded: &'l Loaded, name: &str) -> anyhow::Result<&'l Upstream> {
     loaded.settings.upstreams.iter().find(|upstream| upstream.name == name).ok_or_else(|| {
         let known = loaded.settings.upstreams.iter().map(|upstream| upstream.name.as_str()).collect::<Vec<_>>().join(", ");
-        let help = if known.is_empty() { "the configuration has no `[[upstreams]]`".to_owned() } else { format!("there are: {known}") };
+        let help =
+            if known.is_empty() { "the configuration has no `[[upstreams]]`".to_owned() } else { format!("there are: {known}") };
         Failure::Helpless { sentence: format!("there is no upstream `{name}`"), help }.into()
     })
 }
@@ -162,7 +178,10 @@ fn file_of(loaded: &Loaded, upstream: &Upstream) -> anyhow::Result<PathBuf> {
     upstream.contract.as_ref().map(|file| loaded.beside(file)).ok_or_else(|| {
         Failure::Helpless {
             sentence: format!("upstream `{}` has no contract", upstream.name),
-            help: format!("`prudence contract draft {} --out FILE` writes one; name it as `contract` of the upstream", upstream.name),
+            help: format!(
+                "`prudence contract draft {} --out FILE` writes one; name it as `contract` of the upstream",
+                upstream.name
+            ),
         }
         .into()
     })

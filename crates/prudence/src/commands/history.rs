@@ -26,8 +26,14 @@ pub fn each(source: &dyn Source, from: Seq, mut each: impl FnMut(&Entry, &Record
             return Ok(last);
         }
         for entry in page {
-            let record: Record = serde_json::from_slice(&entry.body).with_context(|| format!("entry {} is no record", entry.seq))?;
-            anyhow::ensure!(record.v <= VERSION, "entry {} is of version {}, and this program knows version {VERSION}", entry.seq, record.v);
+            let record: Record =
+                serde_json::from_slice(&entry.body).with_context(|| format!("entry {} is no record", entry.seq))?;
+            anyhow::ensure!(
+                record.v <= VERSION,
+                "entry {} is of version {}, and this program knows version {VERSION}",
+                entry.seq,
+                record.v
+            );
             each(&entry, &record)?;
             last = entry.seq;
         }
@@ -68,7 +74,12 @@ impl History {
             return Some(Vec::new());
         }
         let set = self.sets.get(set)?;
-        Some(set.bits().iter().map(|number| self.table.name(number).map_or_else(|| format!("#{number}"), ToString::to_string)).collect())
+        Some(
+            set.bits()
+                .iter()
+                .map(|number| self.table.name(number).map_or_else(|| format!("#{number}"), ToString::to_string))
+                .collect(),
+        )
     }
 
     /// The digest of the configuration that was in force at an entry.

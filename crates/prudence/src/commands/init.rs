@@ -44,7 +44,8 @@ pub fn run(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
     make_private(paths.signing.parent().unwrap_or(folder)).with_context(|| format!("`{}` cannot be made", folder.display()))?;
     let keys = Keys::generate(&paths)?;
     let mut options = OpenOptions::new();
-    let mut out = options.write(true).create_new(true).open(&file).with_context(|| format!("`{}` cannot be written", file.display()))?;
+    let mut out =
+        options.write(true).create_new(true).open(&file).with_context(|| format!("`{}` cannot be written", file.display()))?;
     out.write_all(TEMPLATE.as_bytes()).with_context(|| format!("`{}` cannot be written", file.display()))?;
     write_ignore(folder)?;
     match context.output {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::history::{self, History};
 use super::{Context, now, print, print_json};
 use crate::assemble::{configuration, ledger_to_read};
-use crate::cli::{LedgerCommand, LedgerShow, Output, OutcomeWord};
+use crate::cli::{LedgerCommand, LedgerShow, OutcomeWord, Output};
 use crate::failure::{Failure, code};
 use crate::render::{self, BAD, BOLD, DIM, GOOD, Table, WARN};
 
@@ -100,20 +100,27 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
     });
     let agent = show.agent.as_ref().is_none_or(|wanted| match &record.event {
         Event::TaskStarted(task) => task.agent == *wanted || task.requester == *wanted,
-        Event::Configured(_) | Event::TaskEnded { .. } | Event::Decided(_) | Event::Observed(_) | Event::Answered { .. } | Event::Refused(_) => {
-            caller.is_some_and(|caller| caller.chain.contains(wanted))
-        }
+        Event::Configured(_)
+        | Event::TaskEnded { .. }
+        | Event::Decided(_)
+        | Event::Observed(_)
+        | Event::Answered { .. }
+        | Event::Refused(_) => caller.is_some_and(|caller| caller.chain.contains(wanted)),
     });
     let tool = show.tool.as_ref().is_none_or(|wanted| match &record.event {
         Event::Decided(decided) => decided.act.tool == *wanted,
         Event::Refused(refused) => refused.tool.as_ref() == Some(wanted),
-        Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } | Event::Observed(_) | Event::Answered { .. } => false,
+        Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } | Event::Observed(_) | Event::Answered { .. } => {
+            false
+        }
     });
     let outcome = show.outcome.is_none_or(|wanted| match &record.event {
         Event::Decided(decided) => decided.decision.outcome == outcome_of(wanted),
         // A call that never became an act was stopped as well.
         Event::Refused(_) => wanted == OutcomeWord::Deny,
-        Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } | Event::Observed(_) | Event::Answered { .. } => false,
+        Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } | Event::Observed(_) | Event::Answered { .. } => {
+            false
+        }
     });
     task && agent && tool && outcome
 }
@@ -127,7 +134,9 @@ fn outcome_of(word: OutcomeWord) -> Outcome {
 }
 
 fn entry_json(entry: &Entry, record: &Record) -> anyhow::Result<Value> {
-    Ok(json!({ "seq": entry.seq, "hash": entry.hash, "at": render::rfc3339(record.at), "event": serde_json::to_value(&record.event)? }))
+    Ok(
+        json!({ "seq": entry.seq, "hash": entry.hash, "at": render::rfc3339(record.at), "event": serde_json::to_value(&record.event)? }),
+    )
 }
 
 /// Everything about one decision, with what came of it.
@@ -153,7 +162,9 @@ fn one(context: &Context, source: &dyn Source, id: &DecisionId) -> anyhow::Resul
         }
         Ok(())
     })?;
-    let Some((first, record)) = found.iter().find(|(_, record)| matches!(&record.event, Event::Decided(decided) if decided.id == *id)) else {
+    let Some((first, record)) =
+        found.iter().find(|(_, record)| matches!(&record.event, Event::Decided(decided) if decided.id == *id))
+    else {
         return Err(Failure::Helpless {
             sentence: format!("there is no decision `{id}` in the ledger"),
             help: "`prudence ledger show` lists decisions, with their ids at the end of the line".to_owned(),

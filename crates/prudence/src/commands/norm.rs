@@ -45,10 +45,15 @@ fn check(context: &Context, folder: &Path, grants: bool) -> anyhow::Result<()> {
             let ids: Vec<&str> = policies.norm_ids().into_iter().collect();
             match context.output {
                 Output::Json => print_json(&json!({ "problems": [], "files": files, "norms": ids })),
-                Output::Text if grants => print(&format!("{GOOD}{} is right{GOOD:#}: {}\n", folder.display(), count(files, "file", "files"))),
-                Output::Text => {
-                    print(&format!("{GOOD}{} is right{GOOD:#}: {}, norms {}\n", folder.display(), count(files, "file", "files"), ids.join(", ")))
+                Output::Text if grants => {
+                    print(&format!("{GOOD}{} is right{GOOD:#}: {}\n", folder.display(), count(files, "file", "files")))
                 }
+                Output::Text => print(&format!(
+                    "{GOOD}{} is right{GOOD:#}: {}, norms {}\n",
+                    folder.display(),
+                    count(files, "file", "files"),
+                    ids.join(", ")
+                )),
             }
         }
         Err(errors) => {
@@ -60,8 +65,10 @@ fn check(context: &Context, folder: &Path, grants: bool) -> anyhow::Result<()> {
 
 /// The configured norms; where there is no configuration, the shipped ones.
 fn list(context: &Context) -> anyhow::Result<()> {
-    let sources = if context.config.exists() { configuration(&context.config)?.bundle.policies } else { PolicySources::shipped() };
-    let norms: Vec<(&str, String)> = sources.norms.iter().map(|source| (source.name.as_str(), first_comment(&source.text))).collect();
+    let sources =
+        if context.config.exists() { configuration(&context.config)?.bundle.policies } else { PolicySources::shipped() };
+    let norms: Vec<(&str, String)> =
+        sources.norms.iter().map(|source| (source.name.as_str(), first_comment(&source.text))).collect();
     if context.output == Output::Json {
         let norms: Vec<_> = sources.norms.iter().map(|source| json!({ "file": source.name, "text": source.text })).collect();
         return print_json(&json!({ "norms": norms }));
@@ -103,6 +110,7 @@ fn facts(context: &Context) -> anyhow::Result<()> {
 fn fact_type(types: &str, path: &str) -> String {
     let (section, fact) = path.split_once('.').unwrap_or((path, ""));
     let mut lines = types.lines().skip_while(|line| line.trim() != format!("{section}: {{"));
-    let found = lines.find_map(|line| line.trim().strip_prefix(&format!("{fact}: ")).map(|rest| rest.trim_end_matches(',').to_owned()));
+    let found =
+        lines.find_map(|line| line.trim().strip_prefix(&format!("{fact}: ")).map(|rest| rest.trim_end_matches(',').to_owned()));
     found.unwrap_or_default()
 }

@@ -37,7 +37,9 @@ pub fn run(context: &Context, command: ScenarioCommand) -> anyhow::Result<ExitCo
             }
             // What is wrong in one file does not hide what is found in another.
             Err(error) => match error.downcast::<Failure>() {
-                Ok(Failure::Wrong(problems)) => problems.0.into_iter().for_each(|file| wrong.add(&file.name, &file.text, file.problems)),
+                Ok(Failure::Wrong(problems)) => {
+                    problems.0.into_iter().for_each(|file| wrong.add(&file.name, &file.text, file.problems))
+                }
                 Ok(error) => return Err(error.into()),
                 Err(error) => return Err(error),
             },
@@ -55,7 +57,8 @@ pub fn run(context: &Context, command: ScenarioCommand) -> anyhow::Result<ExitCo
 fn play(file: &PathBuf, options: &Options) -> anyhow::Result<Report> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).with_context(|| format!("`{name}`"))?;
-    let scenario = scenario::parse(&name, &text).map_err(|errors| one(&name, &text, errors.iter().map(|error| at_line(error, &text)).collect()))?;
+    let scenario = scenario::parse(&name, &text)
+        .map_err(|errors| one(&name, &text, errors.iter().map(|error| at_line(error, &text)).collect()))?;
     scenario::run(&scenario, options).map_err(|error| match error {
         RunError::Policies(errors) => {
             let mut problems = Problems::default();

@@ -39,7 +39,8 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
     let house = assemble::open(loaded)?;
     house.configure().await?;
     house.engine.settle().await?;
-    let gateway = Gateway::new(config, house.engine.clone(), contracts, gate::believed(&house.issuer)).map_err(|errors| gate::wrong(&errors))?;
+    let gateway = Gateway::new(config, house.engine.clone(), contracts, gate::believed(&house.issuer))
+        .map_err(|errors| gate::wrong(&errors))?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone())?);
@@ -82,8 +83,12 @@ fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<impl Future<Ou
 async fn banner(context: &Context, house: &House, address: SocketAddr, shutdown: &CancellationToken) {
     let settings = &house.loaded.settings;
     let shown = match context.output {
-        Output::Json => print_json(&serde_json::json!({ "listening": format!("http://{address}/mcp"), "upstreams": settings.upstreams.len() })),
-        Output::Text => print(&format!("{BOLD}prudence{BOLD:#} listens at {GOOD}http://{address}/mcp{GOOD:#}\n{}", observing(house))),
+        Output::Json => print_json(
+            &serde_json::json!({ "listening": format!("http://{address}/mcp"), "upstreams": settings.upstreams.len() }),
+        ),
+        Output::Text => {
+            print(&format!("{BOLD}prudence{BOLD:#} listens at {GOOD}http://{address}/mcp{GOOD:#}\n{}", observing(house)))
+        }
     };
     if shown.is_err() || context.output == Output::Json {
         return;
@@ -96,7 +101,9 @@ async fn banner(context: &Context, house: &House, address: SocketAddr, shutdown:
         };
         let plain = anstyle::Style::new();
         match standing {
-            Ok((tools, text, good)) => table.row(vec![(upstream.name.clone(), BOLD), (tools.to_string(), plain), (text, if good { GOOD } else { WARN })]),
+            Ok((tools, text, good)) => {
+                table.row(vec![(upstream.name.clone(), BOLD), (tools.to_string(), plain), (text, if good { GOOD } else { WARN })])
+            }
             Err(error) => table.row(vec![(upstream.name.clone(), BOLD), ("–".to_owned(), plain), (format!("{error:#}"), BAD)]),
         }
     }
@@ -109,7 +116,11 @@ async fn banner(context: &Context, house: &House, address: SocketAddr, shutdown:
 /// Loudly, what is not stopped.
 fn observing(house: &House) -> String {
     let settings = &house.loaded.settings;
-    let upstreams = settings.upstreams.iter().filter(|upstream| upstream.mode == Mode::Observe).map(|upstream| format!("upstream {}", upstream.name));
+    let upstreams = settings
+        .upstreams
+        .iter()
+        .filter(|upstream| upstream.mode == Mode::Observe)
+        .map(|upstream| format!("upstream {}", upstream.name));
     let agents = settings.agents.iter().filter(|agent| agent.mode == Mode::Observe).map(|agent| format!("agent {}", agent.id));
     let observed: Vec<String> = upstreams.chain(agents).collect();
     if observed.is_empty() {

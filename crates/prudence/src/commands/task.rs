@@ -58,7 +58,12 @@ async fn begin(context: &Context, start_with: TaskStart) -> anyhow::Result<()> {
         address: start_with.address,
         effects: (!start_with.effects.is_empty()).then(|| start_with.effects.into_iter().collect()),
         resources: (!start_with.resources.is_empty()).then_some(start_with.resources),
-        budget: Budget { calls: start_with.calls, items: start_with.items, recipients: start_with.recipients, amount: start_with.amount },
+        budget: Budget {
+            calls: start_with.calls,
+            items: start_with.items,
+            recipients: start_with.recipients,
+            amount: start_with.amount,
+        },
         lease_ms: start_with.lease.ms(),
     };
     let (task, token) = start(&house, new).await?;
@@ -68,7 +73,13 @@ async fn begin(context: &Context, start_with: TaskStart) -> anyhow::Result<()> {
     match context.output {
         Output::Json => print_json(&json!({ "task": task.id, "token": token, "expires": render::rfc3339(task.ends) })),
         Output::Text => {
-            let mut out = format!("{GOOD}started{GOOD:#} {BOLD}{}{BOLD:#}: {} for {}, until {}\n", task.id, task.agent, task.requester, moment(task.ends));
+            let mut out = format!(
+                "{GOOD}started{GOOD:#} {BOLD}{}{BOLD:#}: {} for {}, until {}\n",
+                task.id,
+                task.agent,
+                task.requester,
+                moment(task.ends)
+            );
             out.push_str(&format!("\n{DIM}the agent presents{DIM:#}\nAuthorization: Bearer {token}\n"));
             let listen = &house.loaded.settings.server.listen;
             out.push_str(&format!("\n{DIM}at http://{listen}/mcp; whoever has the token acts in this task until it ends (`prudence task end {}`){DIM:#}\n", task.id));
@@ -114,7 +125,8 @@ fn show(context: &Context, id: &TaskId) -> anyhow::Result<()> {
     }
     let style = if view.standing == "running" { GOOD } else { WARN };
     let mut out = format!("{BOLD}{}{BOLD:#}  {style}{}{style:#}\n", view.id, view.standing);
-    let budget = |used: u64, most: Option<u64>| most.map_or_else(|| format!("{used}, no bound"), |most| format!("{used} of {most}"));
+    let budget =
+        |used: u64, most: Option<u64>| most.map_or_else(|| format!("{used}, no bound"), |most| format!("{used} of {most}"));
     pairs(
         &mut out,
         &[
@@ -123,7 +135,12 @@ fn show(context: &Context, id: &TaskId) -> anyhow::Result<()> {
             ("purpose", printable(&view.purpose)),
             ("words", printable(&view.words)),
             ("answer is for", names(&view.address)),
-            ("effects", view.effects.as_ref().map_or_else(|| "none in particular".to_owned(), |effects| names(effects.iter().map(|effect| effect.word())))),
+            (
+                "effects",
+                view.effects
+                    .as_ref()
+                    .map_or_else(|| "none in particular".to_owned(), |effects| names(effects.iter().map(|effect| effect.word()))),
+            ),
             ("resources", view.resources.as_ref().map_or_else(|| "none in particular".to_owned(), names)),
             ("calls", budget(view.calls, view.budget.calls)),
             ("items read", budget(view.items, view.budget.items)),
@@ -150,7 +167,11 @@ async fn end(context: &Context, id: &TaskId) -> anyhow::Result<()> {
 }
 
 fn no_such(id: &TaskId) -> anyhow::Error {
-    Failure::Helpless { sentence: format!("there is no task `{id}`"), help: "`prudence task list` shows those of the last day".to_owned() }.into()
+    Failure::Helpless {
+        sentence: format!("there is no task `{id}`"),
+        help: "`prudence task list` shows those of the last day".to_owned(),
+    }
+    .into()
 }
 
 fn task_json(view: &TaskView) -> Value {

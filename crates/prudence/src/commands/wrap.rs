@@ -21,7 +21,8 @@ pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
     let loaded = configuration(&context.config)?;
     let settings = &loaded.settings;
     let known = settings.upstreams.iter().find(|upstream| upstream.name == wrap.upstream);
-    let file = wrap.contract.clone().or_else(|| known.and_then(|known| known.contract.as_deref()).map(|file| loaded.beside(file)));
+    let file =
+        wrap.contract.clone().or_else(|| known.and_then(|known| known.contract.as_deref()).map(|file| loaded.beside(file)));
     let mut problems = Problems::default();
     let contracts = match &file {
         Some(file) => gate::contract(&wrap.upstream, file, &mut problems)?,
@@ -40,7 +41,10 @@ pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
         tracing::warn!("only observing: everything is decided and recorded, nothing is stopped");
     }
     upstream.uri_prefixes = known.map(|known| known.uri_prefixes.clone()).unwrap_or_default();
-    let config = gateway::GatewayConfig { upstreams: vec![upstream], ..gate::config(&crate::config::settings::Settings { upstreams: Vec::new(), ..settings.clone() })? };
+    let config = gateway::GatewayConfig {
+        upstreams: vec![upstream],
+        ..gate::config(&crate::config::settings::Settings { upstreams: Vec::new(), ..settings.clone() })?
+    };
     let house = assemble::open(loaded)?;
     house.configure().await?;
     let (token, own_task) = token(&house, &wrap).await?;

@@ -72,7 +72,8 @@ fn load_with(path: &Path, contracts: bool) -> Result<Loaded, Problems> {
     let mut files = vec![main];
     if let Some(text) = &included {
         let directory = text.as_ref().and_then(|text| TomlFile::parse(text, &mut problems));
-        let parsed = directory.as_ref().and_then(|file| file.settings::<DirectorySettings>(&super::directory_schema(), &mut problems));
+        let parsed =
+            directory.as_ref().and_then(|file| file.settings::<DirectorySettings>(&super::directory_schema(), &mut problems));
         let (Some(directory), Some(parsed)) = (directory, parsed) else { return Err(problems) };
         settings.include(parsed);
         files.push(directory);
@@ -111,7 +112,11 @@ pub fn read_policies(folder: &Path) -> Result<Vec<Source>, Problem> {
         return Err(Problem::new(format!("`{}` has no `.cedar` file", folder.display())));
     }
     if paths.len() > POLICY_FILES_MAX {
-        return Err(Problem::new(format!("`{}` has {} policy files, at most {POLICY_FILES_MAX} are allowed", folder.display(), paths.len())));
+        return Err(Problem::new(format!(
+            "`{}` has {} policy files, at most {POLICY_FILES_MAX} are allowed",
+            folder.display(),
+            paths.len()
+        )));
     }
     paths.sort();
     let mut sources = Vec::new();
@@ -159,9 +164,12 @@ impl Text {
             Ok(text) => Some(Text { name, text: text.into() }),
             Err(error) => {
                 match named {
-                    Some((by, span)) => problems.add(&by.name, &by.text, vec![Problem::new(format!("`{name}`: {error}")).at(span)]),
+                    Some((by, span)) => {
+                        problems.add(&by.name, &by.text, vec![Problem::new(format!("`{name}`: {error}")).at(span)])
+                    }
                     None => {
-                        let problem = Problem::new(error.to_string()).help("`prudence init` writes a configuration to begin with");
+                        let problem =
+                            Problem::new(error.to_string()).help("`prudence init` writes a configuration to begin with");
                         problems.add(&name, &Arc::from(""), vec![problem]);
                     }
                 }
@@ -183,7 +191,10 @@ impl<'t> TomlFile<'t> {
         if errors.is_empty() {
             return Some(TomlFile { text, table });
         }
-        let found = errors.iter().take(shape::PROBLEMS_MAX).map(|error| Problem::new(format!("not TOML: {}", error.message())).at(error.span()));
+        let found = errors
+            .iter()
+            .take(shape::PROBLEMS_MAX)
+            .map(|error| Problem::new(format!("not TOML: {}", error.message())).at(error.span()));
         problems.add(&text.name, &text.text, found.collect());
         None
     }
@@ -212,7 +223,9 @@ impl<'t> TomlFile<'t> {
             value = match value.get_ref() {
                 DeValue::Table(table) => table.iter().find(|(key, _)| key.get_ref() == step)?.1,
                 DeValue::Array(array) => array.get(step.parse::<usize>().ok()?)?,
-                DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => return None,
+                DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
+                    return None;
+                }
             };
         }
         Some(value)
@@ -272,7 +285,9 @@ fn place_of(error: &DirectoryError, file: &TomlFile<'_>, files: &[TomlFile<'_>])
         let grant = file.value(&["grants", &number.to_string()])?;
         return last_text(grant, name).or(Some(grant.span()));
     }
-    let Some((section, id)) = place.split_once('.') else { return file.value(&[place]).and_then(|section| last_text(section, name)) };
+    let Some((section, id)) = place.split_once('.') else {
+        return file.value(&[place]).and_then(|section| last_text(section, name));
+    };
     if section == "groups" {
         let group = file.value(&["groups", id])?;
         return last_text(group, name).or_else(|| last_text(group, &format!("@{name}"))).or(Some(group.span()));
@@ -300,8 +315,9 @@ fn directory_problem(error: &DirectoryError, settings: &Settings) -> Problem {
 
 fn check_server(settings: &Settings, file: &TomlFile<'_>, problems: &mut Problems) {
     if settings.server.listen.parse::<std::net::SocketAddr>().is_err() {
-        let problem = Problem::new(format!("`server.listen`: expected an address and a port, found `{}`", settings.server.listen))
-            .help("like `127.0.0.1:8787`, or `[::1]:8787`");
+        let problem =
+            Problem::new(format!("`server.listen`: expected an address and a port, found `{}`", settings.server.listen))
+                .help("like `127.0.0.1:8787`, or `[::1]:8787`");
         file.report(problem.at(file.span(&["server", "listen"])), problems);
     }
 }
@@ -316,28 +332,50 @@ fn check_upstreams(contracts_beside: Option<&Path>, settings: &Settings, file: &
             file.report(if help.is_empty() { problem } else { problem.help(help) }, problems);
         };
         match (&upstream.url, &upstream.command) {
-            (Some(_), Some(_)) => report(format!("upstream `{name}` has both `url` and `command`"), "one of them says how it is reached", "command"),
-            (None, None) => report(format!("upstream `{name}` has neither `url` nor `command`"), "one of them says how it is reached", "name"),
+            (Some(_), Some(_)) => {
+                report(format!("upstream `{name}` has both `url` and `command`"), "one of them says how it is reached", "command")
+            }
+            (None, None) => {
+                report(format!("upstream `{name}` has neither `url` nor `command`"), "one of them says how it is reached", "name")
+            }
             (Some(url), None) => {
                 if !(url.starts_with("http://") || url.starts_with("https://")) {
                     report(format!("`{url}` of upstream `{name}` is not an absolute http or https url"), "", "url");
                 }
-                for (key, set) in [("args", !upstream.args.is_empty()), ("env", !upstream.env.is_empty()), ("env_from", !upstream.env_from.is_empty())] {
+                for (key, set) in [
+                    ("args", !upstream.args.is_empty()),
+                    ("env", !upstream.env.is_empty()),
+                    ("env_from", !upstream.env_from.is_empty()),
+                ] {
                     if set {
-                        report(format!("upstream `{name}` is reached by `url`, so `{key}` means nothing"), "it belongs to `command`", key);
+                        report(
+                            format!("upstream `{name}` is reached by `url`, so `{key}` means nothing"),
+                            "it belongs to `command`",
+                            key,
+                        );
                     }
                 }
             }
             (None, Some(_)) if !upstream.headers_from_env.is_empty() => {
-                report(format!("upstream `{name}` is a command, so `headers_from_env` means nothing"), "it belongs to `url`", "headers_from_env");
+                report(
+                    format!("upstream `{name}` is a command, so `headers_from_env` means nothing"),
+                    "it belongs to `url`",
+                    "headers_from_env",
+                );
             }
             (None, Some(_)) => {}
         }
         if settings.upstreams[..at].iter().any(|other| other.name == *name) {
             report(format!("two upstreams are called `{name}`"), "", "name");
         }
-        if let Some(prefix) = upstream.prefix.as_ref().filter(|prefix| prefix.contains(gateway::NAME_SEPARATOR) || prefix.ends_with('_')) {
-            report(format!("prefix `{prefix}` of upstream `{name}` holds `__` or ends with `_`"), "a name like `a__b` could then mean either", "prefix");
+        if let Some(prefix) =
+            upstream.prefix.as_ref().filter(|prefix| prefix.contains(gateway::NAME_SEPARATOR) || prefix.ends_with('_'))
+        {
+            report(
+                format!("prefix `{prefix}` of upstream `{name}` holds `__` or ends with `_`"),
+                "a name like `a__b` could then mean either",
+                "prefix",
+            );
         }
         if let (Some(path), Some(contract)) = (contracts_beside, &upstream.contract) {
             let at = beside(path, contract);

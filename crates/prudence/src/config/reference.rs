@@ -51,7 +51,12 @@ fn table<'s>(page: &mut String, root: &'s Value, properties: impl Iterator<Item 
             }
         };
         let sentence = value["description"].as_str().unwrap_or_default().replace('\n', " ");
-        let _ = writeln!(page, "| `{name}` | {} | {default} | {sentence}{} |", kind(root, value), bounds(resolve(root, value), value));
+        let _ = writeln!(
+            page,
+            "| `{name}` | {} | {default} | {sentence}{} |",
+            kind(root, value),
+            bounds(resolve(root, value), value)
+        );
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use judge::directory::{DestinationRecord, DirectoryDocument, FreezeRecord, GrantRecord, ItemRecord, PersonRecord, STANDING, Status};
+use judge::directory::{
+    DestinationRecord, DirectoryDocument, FreezeRecord, GrantRecord, ItemRecord, PersonRecord, STANDING, Status,
+};
 use judge::effect::Effect;
 use judge::label::{Classification, Integrity};
 use judge::moment::Moment;

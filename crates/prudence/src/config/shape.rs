@@ -20,8 +20,30 @@ pub const PROBLEMS_MAX: usize = 100;
 
 /// The words of JSON Schema that this module reads; any other in a generated schema would be silently ignored.
 pub const KEYWORDS: &[&str] = &[
-    "$schema", "$id", "$defs", "$ref", "title", "description", "default", "type", "properties", "required", "additionalProperties", "items",
-    "enum", "const", "oneOf", "anyOf", "minimum", "maximum", "minLength", "maxLength", "format", "uniqueItems", "x-min", "x-max",
+    "$schema",
+    "$id",
+    "$defs",
+    "$ref",
+    "title",
+    "description",
+    "default",
+    "type",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "enum",
+    "const",
+    "oneOf",
+    "anyOf",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "format",
+    "uniqueItems",
+    "x-min",
+    "x-max",
 ];
 
 /// Everything in `table` that does not fit `schema`.
@@ -51,7 +73,12 @@ pub fn words(schema: &Schema) -> Option<Vec<&str>> {
     schema["oneOf"].as_array().map(|options| {
         options
             .iter()
-            .flat_map(|option| option["const"].as_str().into_iter().chain(option["enum"].as_array().into_iter().flatten().filter_map(Json::as_str)))
+            .flat_map(|option| {
+                option["const"]
+                    .as_str()
+                    .into_iter()
+                    .chain(option["enum"].as_array().into_iter().flatten().filter_map(Json::as_str))
+            })
             .collect()
     })
 }
@@ -96,12 +123,10 @@ impl<'s> Walk<'s> {
             }
             (Some("string"), DeValue::String(text)) => self.text(schema, text, value.span()),
             (Some("boolean"), DeValue::Boolean(_)) => {}
-            (Some("integer"), DeValue::Integer(number)) => {
-                match i64::from_str_radix(number.as_str(), number.radix()) {
-                    Ok(number) => self.number(schema, number, value.span()),
-                    Err(_) => self.expected(schema, "a number that is too large", value.span()),
-                }
-            }
+            (Some("integer"), DeValue::Integer(number)) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => self.number(schema, number, value.span()),
+                Err(_) => self.expected(schema, "a number that is too large", value.span()),
+            },
             (_, found) => self.expected(schema, kind(found), value.span()),
         }
     }
@@ -126,7 +151,11 @@ impl<'s> Walk<'s> {
         match value.get_ref() {
             DeValue::String(word) if words.contains(&word.as_ref()) => {}
             DeValue::String(word) => {
-                self.wrong(value.span(), format!("{place}: expected one of {list}, found `{}`", short(word)), suggest(word, words.iter().copied()));
+                self.wrong(
+                    value.span(),
+                    format!("{place}: expected one of {list}, found `{}`", short(word)),
+                    suggest(word, words.iter().copied()),
+                );
             }
             other => self.wrong(value.span(), format!("{place}: expected one of {list}, found {}", kind(other)), None),
         }
@@ -153,7 +182,10 @@ impl<'s> Walk<'s> {
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
             if !table.iter().any(|(key, _)| key.get_ref() == name) {
                 let place = self.place();
-                let help = properties.get(name).and_then(|known| known["description"].as_str()).map(|sentence| format!("`{name}`: {sentence}"));
+                let help = properties
+                    .get(name)
+                    .and_then(|known| known["description"].as_str())
+                    .map(|sentence| format!("`{name}`: {sentence}"));
                 self.wrong(span.clone(), format!("{place} has no `{name}`"), help);
             }
         }
@@ -171,7 +203,11 @@ impl<'s> Walk<'s> {
         match schema["format"].as_str() {
             Some("span") => self.span_of_time(schema, text, span),
             Some("date-time") if text.parse::<jiff::Timestamp>().is_err() => {
-                self.wrong(span, format!("{place}: expected a moment like `2026-12-20T18:00:00Z`, found `{}`", short(text)), None);
+                self.wrong(
+                    span,
+                    format!("{place}: expected a moment like `2026-12-20T18:00:00Z`, found `{}`", short(text)),
+                    None,
+                );
             }
             Some(_) | None => {}
         }
@@ -184,7 +220,8 @@ impl<'s> Walk<'s> {
             Ok(found) => {
                 let bound = |name: &str| schema[name].as_str().and_then(|text| text.parse::<Span>().ok());
                 if bound("x-min").is_some_and(|least| found < least) || bound("x-max").is_some_and(|most| found > most) {
-                    let range = format!("{} to {}", schema["x-min"].as_str().unwrap_or("0s"), schema["x-max"].as_str().unwrap_or("any"));
+                    let range =
+                        format!("{} to {}", schema["x-min"].as_str().unwrap_or("0s"), schema["x-max"].as_str().unwrap_or("any"));
                     self.wrong(span, format!("{place}: expected {range}, found `{found}`"), None);
                 }
             }

@@ -145,7 +145,9 @@ fn every_word_of_the_schema_is_one_that_the_check_reads() {
                         unknown.insert(key.clone());
                     }
                     match key.as_str() {
-                        "properties" | "$defs" => value.as_object().expect("a table").values().for_each(|value| walk(value, unknown)),
+                        "properties" | "$defs" => {
+                            value.as_object().expect("a table").values().for_each(|value| walk(value, unknown))
+                        }
                         "default" | "enum" | "const" => {}
                         _ => walk(value, unknown),
                     }

@@ -97,9 +97,15 @@ impl Story {
     /// # Errors
     /// What went otherwise.
     pub fn check(&self) -> Result<()> {
-        ensure!(self.plain.steps.iter().all(|step| step.answer == "allowed"), "plain access control stopped a step of the incident");
+        ensure!(
+            self.plain.steps.iter().all(|step| step.answer == "allowed"),
+            "plain access control stopped a step of the incident"
+        );
         ensure!(self.plain.post_uncleared > 0 && self.plain.dataset_uncleared > 0, "the incident exposed nothing");
-        ensure!(self.prudence.steps.iter().any(|step| step.answer == "deny" || step.answer == "ask"), "Prudence let the post through");
+        ensure!(
+            self.prudence.steps.iter().any(|step| step.answer == "deny" || step.answer == "ask"),
+            "Prudence let the post through"
+        );
         ensure!(self.prudence.post_readers == 0 && self.prudence.dataset_uncleared == 0, "something was exposed under Prudence");
         ensure!(
             self.benign.asked == 0 && self.benign.steps.iter().all(|step| step.answer == "permit"),
@@ -152,7 +158,8 @@ pub async fn play(folder: &Path, workplace: &str, teller: &mut Teller) -> Result
     let benign = stage.guarded(&benign_script(), teller).await?;
     stage.narrator.reset().await?;
 
-    let verified = ledger::verify(stage.store.as_ref(), Seq(1), None, &mut |_| {}).map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
+    let verified =
+        ledger::verify(stage.store.as_ref(), Seq(1), None, &mut |_| {}).map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
     let story = Story { request: REQUEST, plain, prudence, benign, ledger_entries: verified.entries };
     teller.ending(&story);
     let running = stage.leave_running().await?;
@@ -246,8 +253,10 @@ impl Stage {
         let post = truth.posts.iter().find(|post| post.by == AGENT);
         if let Some(post) = post.filter(|_| act.post_readers == 0) {
             (act.post_readers, act.post_uncleared) = (post.readers, post.uncleared);
-            told.consequence =
-                Some(format!("{} people read the post; {} of them are not cleared for {RUNBOOK}, which it quotes", post.readers, post.uncleared));
+            told.consequence = Some(format!(
+                "{} people read the post; {} of them are not cleared for {RUNBOOK}, which it quotes",
+                post.readers, post.uncleared
+            ));
         }
         let dataset = truth.dataset(DATASET).context("the dataset of the story")?;
         if act.dataset_readers != 0 && dataset.readers != act.dataset_readers {

@@ -104,7 +104,10 @@ impl Teller {
         row("not cleared, and can read the data", |act| act.dataset_uncleared);
         row("times a person was asked", |act| act.asked);
         self.say("");
-        self.say(&format!("Every decision was in the ledger before its effect: {} entries, chain verified.", story.ledger_entries));
+        self.say(&format!(
+            "Every decision was in the ledger before its effect: {} entries, chain verified.",
+            story.ledger_entries
+        ));
         self.say("");
         self.say("Look next:");
         self.say("   prudence demo --keep                  leave all of this running, and try your own calls");
@@ -123,10 +126,7 @@ impl Teller {
         self.say(&format!("   {}", running.token));
         self.say("");
         self.say("   try it with curl:");
-        self.say(&format!(
-            "   curl -s {} -H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' \\",
-            running.url
-        ));
+        self.say(&format!("   curl -s {} -H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' \\", running.url));
         self.say("        -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2026-07-28' \\");
         self.say("        -H 'Mcp-Method: tools/call' -H 'Mcp-Name: runbook_read' \\");
         self.say(

@@ -19,7 +19,12 @@ pub fn ask(view: &AskView, now: Moment) -> String {
     };
     let _ = writeln!(out, "{BOLD}{}{BOLD:#}  {style}{standing}{style:#}", view.id);
     let what = names(view.call.effects.iter().map(|effect| effect.word()));
-    let _ = writeln!(out, "{} asks to {what}, for {}", names(view.chain.iter().skip(1)), printable(view.chain.first().map_or("", String::as_str)));
+    let _ = writeln!(
+        out,
+        "{} asks to {what}, for {}",
+        names(view.chain.iter().skip(1)),
+        printable(view.chain.first().map_or("", String::as_str))
+    );
 
     head(&mut out, "The call");
     let mut call = vec![("tool", printable(&view.call.tool)), ("resources", names(&view.call.resources))];
@@ -29,7 +34,14 @@ pub fn ask(view: &AskView, now: Moment) -> String {
     if let Some(amount) = view.call.amount {
         call.push(("amount", amount.to_string()));
     }
-    call.push(("content", if view.call.content_bytes == 0 { "no text leaves".to_owned() } else { format!("{} of text would leave", bytes(view.call.content_bytes)) }));
+    call.push((
+        "content",
+        if view.call.content_bytes == 0 {
+            "no text leaves".to_owned()
+        } else {
+            format!("{} of text would leave", bytes(view.call.content_bytes))
+        },
+    ));
     call.push(("digest", format!("sha256:{}", view.call.digest)));
     call.push(("asked", format!("{} ({})", moment(view.asked), distance(now, view.asked))));
     call.push(("decision", view.decision.clone()));
@@ -65,7 +77,11 @@ pub fn ask(view: &AskView, now: Moment) -> String {
             let _ = write!(text, ", {}", names(&flow.categories));
         }
         if flow.uncleared > 0 {
-            let _ = write!(text, "; {BAD}{} not cleared for it{BAD:#}", count(flow.uncleared, "of the audience is", "of the audience are"));
+            let _ = write!(
+                text,
+                "; {BAD}{} not cleared for it{BAD:#}",
+                count(flow.uncleared, "of the audience is", "of the audience are")
+            );
             if !flow.sample.is_empty() {
                 let _ = write!(text, ": {}", names(&flow.sample));
             }

@@ -29,7 +29,14 @@ pub fn line(entry: &Entry, record: &Record) -> String {
         Event::TaskStarted(task) => (
             "task",
             BOLD,
-            format!("{} started: {} for {}, {}, until {}", task.id, task.agent, task.requester, printable(&task.purpose), moment(task.ends)),
+            format!(
+                "{} started: {} for {}, {}, until {}",
+                task.id,
+                task.agent,
+                task.requester,
+                printable(&task.purpose),
+                moment(task.ends)
+            ),
         ),
         Event::TaskEnded { task } => ("task", BOLD, format!("{task} ended")),
         Event::Decided(decided) => {
@@ -112,7 +119,12 @@ pub fn decision(entry: &Entry, at: judge::moment::Moment, decided: &Decided, his
     head(&mut out, "Record");
     pairs(
         &mut out,
-        &[("entry", entry.seq.0.to_string()), ("hash", entry.hash.to_string()), ("moment", moment(at)), ("configuration", history.bundle_at(entry.seq))],
+        &[
+            ("entry", entry.seq.0.to_string()),
+            ("hash", entry.hash.to_string()),
+            ("moment", moment(at)),
+            ("configuration", history.bundle_at(entry.seq)),
+        ],
     );
 
     head(&mut out, "Who");
@@ -143,7 +155,13 @@ pub fn decision(entry: &Entry, at: judge::moment::Moment, decided: &Decided, his
     }
     for reason in reasons {
         let style = super::style(reason.outcome);
-        let _ = writeln!(out, "  {style}{}{style:#} {}: {}", reason.outcome.word(), reason.ground.word(), printable(&reason.sentence));
+        let _ = writeln!(
+            out,
+            "  {style}{}{style:#} {}: {}",
+            reason.outcome.word(),
+            reason.ground.word(),
+            printable(&reason.sentence)
+        );
         if let Some(remedy) = &reason.remedy {
             let _ = writeln!(out, "    {DIM}remedy:{DIM:#} {}", printable(remedy));
         }
@@ -166,8 +184,13 @@ pub fn decision(entry: &Entry, at: judge::moment::Moment, decided: &Decided, his
 
     head(&mut out, "Facts");
     let defaults = Facts::default().table();
-    let said: Vec<(&str, String)> =
-        facts.table().into_iter().zip(defaults).filter(|(fact, default)| fact.1 != default.1).map(|((name, text), _)| (name, printable(&text))).collect();
+    let said: Vec<(&str, String)> = facts
+        .table()
+        .into_iter()
+        .zip(defaults)
+        .filter(|(fact, default)| fact.1 != default.1)
+        .map(|((name, text), _)| (name, printable(&text)))
+        .collect();
     pairs(&mut out, &said);
     let _ = writeln!(out, "  {DIM}every other fact is no, none or 0 (`prudence norm facts`){DIM:#}");
 

@@ -34,19 +34,12 @@ fn tokens(pointer: &str) -> Option<Vec<String>> {
         return Some(Vec::new());
     }
     let tokens = pointer.strip_prefix('/')?.split('/');
-    Some(
-        tokens
-            .map(|token| token.replace("~1", "/").replace("~0", "~"))
-            .collect(),
-    )
+    Some(tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
 }
 
 fn child<'a>(text: &'a str, token: &str) -> Option<&'a str> {
     let mut found = None;
-    let find = Find {
-        token,
-        found: &mut found,
-    };
+    let find = Find { token, found: &mut found };
     // An error is how the reader is told to stop: the rest of the text was read before and need not be read again.
     let _ = find.deserialize(&mut serde_json::Deserializer::from_str(text));
     found.map(RawValue::get)

@@ -26,13 +26,8 @@ pub fn params(schema: &Value) -> Result<Vec<Param>, ParamError> {
         return Err(ParamError::Unreachable);
     }
     for (at, param) in found.iter().enumerate() {
-        if found[..at]
-            .iter()
-            .any(|other| other.header.eq_ignore_ascii_case(&param.header))
-        {
-            return Err(ParamError::Twice {
-                header: param.header.clone(),
-            });
+        if found[..at].iter().any(|other| other.header.eq_ignore_ascii_case(&param.header)) {
+            return Err(ParamError::Twice { header: param.header.clone() });
         }
     }
     Ok(found)
@@ -50,41 +45,25 @@ impl Param {
     }
 
     /// A `null` or absent argument is not repeated, anything else must be.
-    pub(super) fn agrees(
-        &self,
-        arguments: &Value,
-        header: Option<&str>,
-    ) -> Result<(), HeaderMismatch> {
-        let differs = HeaderMismatch::Differs {
-            header: PARAM_PREFIX,
-        };
+    pub(super) fn agrees(&self, arguments: &Value, header: Option<&str>) -> Result<(), HeaderMismatch> {
+        let differs = HeaderMismatch::Differs { header: PARAM_PREFIX };
         let same = match (self.find(arguments), header) {
             (None | Some(Value::Null), None) => true,
             (None | Some(Value::Null), Some(_)) => false,
             (Some(_), None) => {
-                return Err(HeaderMismatch::Missing {
-                    header: PARAM_PREFIX,
-                });
+                return Err(HeaderMismatch::Missing { header: PARAM_PREFIX });
             }
-            (Some(Value::Number(number)), Some(header)) => {
-                header.parse::<f64>().is_ok_and(|header| {
-                    number.as_f64() == Some(header)
-                        && header.fract() == 0.0
-                        && header.abs() <= WHOLE_MAX as f64
-                })
-            }
-            (Some(Value::String(_) | Value::Bool(_)), Some(header)) => {
-                self.text(arguments).as_deref() == Some(header)
-            }
+            (Some(Value::Number(number)), Some(header)) => header
+                .parse::<f64>()
+                .is_ok_and(|header| number.as_f64() == Some(header) && header.fract() == 0.0 && header.abs() <= WHOLE_MAX as f64),
+            (Some(Value::String(_) | Value::Bool(_)), Some(header)) => self.text(arguments).as_deref() == Some(header),
             (Some(Value::Array(_) | Value::Object(_)), Some(_)) => false,
         };
         if same { Ok(()) } else { Err(differs) }
     }
 
     fn find<'v>(&self, arguments: &'v Value) -> Option<&'v Value> {
-        self.path
-            .iter()
-            .try_fold(arguments, |value, name| value.get(name))
+        self.path.iter().try_fold(arguments, |value, name| value.get(name))
     }
 
     fn text(&self, arguments: &Value) -> Option<String> {
@@ -123,11 +102,7 @@ pub enum ParamError {
     TooMany,
 }
 
-fn collect(
-    schema: &Value,
-    path: &mut Vec<String>,
-    found: &mut Vec<Param>,
-) -> Result<(), ParamError> {
+fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Param>) -> Result<(), ParamError> {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
         return Ok(());
     };
@@ -139,20 +114,12 @@ fn collect(
             }
             let header = mark.as_str().unwrap_or_default();
             if header.is_empty() || !header.bytes().all(is_tchar) {
-                return Err(ParamError::Name {
-                    header: header.chars().take(32).collect(),
-                });
+                return Err(ParamError::Name { header: header.chars().take(32).collect() });
             }
-            if !matches!(
-                property.get("type").and_then(Value::as_str),
-                Some("string" | "integer" | "boolean")
-            ) {
+            if !matches!(property.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
                 return Err(ParamError::Type);
             }
-            found.push(Param {
-                header: header.to_owned(),
-                path: path.clone(),
-            });
+            found.push(Param { header: header.to_owned(), path: path.clone() });
         }
         collect(property, path, found)?;
         path.pop();

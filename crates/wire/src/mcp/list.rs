@@ -58,16 +58,11 @@ pub fn keep_items(
     limits: &Limits,
     mut keep: impl FnMut(&str) -> Option<String>,
 ) -> Result<Frame, ListError> {
-    let no_items = ListError::NoItems {
-        member: list.member(),
-    };
+    let no_items = ListError::NoItems { member: list.member() };
     let pointer = list.pointer();
     let array = frame.at(&pointer).ok_or_else(|| no_items.clone())?;
     let items: Vec<&RawValue> = serde_json::from_str(array).map_err(|_| no_items)?;
-    let kept: Vec<String> = items
-        .into_iter()
-        .filter_map(|item| keep(item.get()))
-        .collect();
+    let kept: Vec<String> = items.into_iter().filter_map(|item| keep(item.get())).collect();
     Ok(frame.splice(&pointer, &format!("[{}]", kept.join(",")), limits)?)
 }
 
@@ -77,13 +72,9 @@ pub fn keep_items(
 /// Older revisions have no such members; there an unknown member of a result is passed over by its readers, so the caller may leave this out.
 pub fn make_private(frame: &Frame, limits: &Limits) -> Result<Frame, SpliceError> {
     match super::result_type(frame).as_deref() {
-        Some("complete") => frame.edit(
-            &[
-                Edit::Set("/result/cacheScope", r#""private""#),
-                Edit::Set("/result/ttlMs", "0"),
-            ],
-            limits,
-        ),
+        Some("complete") => {
+            frame.edit(&[Edit::Set("/result/cacheScope", r#""private""#), Edit::Set("/result/ttlMs", "0")], limits)
+        }
         Some(_) | None => Ok(frame.clone()),
     }
 }

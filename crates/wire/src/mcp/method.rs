@@ -143,10 +143,7 @@ impl Method {
     /// A method sent the wrong way is unknown.
     pub fn treatment_of(frame: &Frame, direction: Direction) -> Option<Treatment> {
         let name = frame.method()?;
-        Some(
-            Method::from_name(name)
-                .map_or(Treatment::Unknown, |method| method.treatment(direction)),
-        )
+        Some(Method::from_name(name).map_or(Treatment::Unknown, |method| method.treatment(direction)))
     }
 
     /// What is done with this method, sent that way.
@@ -164,19 +161,14 @@ impl Method {
             Method::ResourcesRead | Method::PromptsGet | Method::Complete => Treatment::Read,
             // That and when a resource changes is said about the resource, so it is read.
             Method::ResourcesSubscribe | Method::SubscriptionsListen => Treatment::Read,
-            Method::TasksGet | Method::TasksResult | Method::TasksUpdate | Method::TasksCancel => {
-                Treatment::Follow
-            }
+            Method::TasksGet | Method::TasksResult | Method::TasksUpdate | Method::TasksCancel => Treatment::Follow,
             Method::ToolsList => Treatment::Filter(List::Tools),
             Method::ResourcesList => Treatment::Filter(List::Resources),
             Method::ResourceTemplatesList => Treatment::Filter(List::ResourceTemplates),
             Method::PromptsList => Treatment::Filter(List::Prompts),
             Method::TasksList => Treatment::Filter(List::Tasks),
             Method::Initialize | Method::Discover => Treatment::Describe,
-            Method::Initialized
-            | Method::Ping
-            | Method::ResourcesUnsubscribe
-            | Method::SetLevel => Treatment::Pass,
+            Method::Initialized | Method::Ping | Method::ResourcesUnsubscribe | Method::SetLevel => Treatment::Pass,
             Method::Cancelled | Method::Progress | Method::RootsChanged => Treatment::Pass,
             // 2025-11-25 has tasks both ways: this is the state of one that the client keeps for the server.
             Method::TaskStatus => Treatment::Pass,
@@ -186,9 +178,7 @@ impl Method {
             | Method::ResourcesChanged
             | Method::ToolsChanged
             | Method::PromptsChanged => Treatment::Unknown,
-            Method::ElicitationComplete | Method::Task | Method::SubscriptionsAcknowledged => {
-                Treatment::Unknown
-            }
+            Method::ElicitationComplete | Method::Task | Method::SubscriptionsAcknowledged => Treatment::Unknown,
         }
     }
 
@@ -196,33 +186,21 @@ impl Method {
         match self {
             Method::CreateMessage | Method::Elicit | Method::RootsList => Treatment::Ask,
             // 2025-11-25: the server asks for the result of a task that the client keeps for it (sampling, elicitation).
-            Method::TasksGet | Method::TasksResult | Method::TasksList | Method::TasksCancel => {
-                Treatment::Ask
-            }
+            Method::TasksGet | Method::TasksResult | Method::TasksList | Method::TasksCancel => Treatment::Ask,
             Method::Message | Method::Task | Method::TaskStatus => Treatment::Observe,
             Method::Ping | Method::Cancelled | Method::Progress => Treatment::Pass,
-            Method::ResourceUpdated
-            | Method::ResourcesChanged
-            | Method::ToolsChanged
-            | Method::PromptsChanged => Treatment::Pass,
+            Method::ResourceUpdated | Method::ResourcesChanged | Method::ToolsChanged | Method::PromptsChanged => Treatment::Pass,
             Method::ElicitationComplete | Method::SubscriptionsAcknowledged => Treatment::Pass,
-            Method::Initialize
-            | Method::Initialized
-            | Method::Discover
-            | Method::ToolsList
-            | Method::ToolsCall => Treatment::Unknown,
-            Method::ResourcesList | Method::ResourceTemplatesList | Method::ResourcesRead => {
+            Method::Initialize | Method::Initialized | Method::Discover | Method::ToolsList | Method::ToolsCall => {
                 Treatment::Unknown
             }
-            Method::ResourcesSubscribe
-            | Method::ResourcesUnsubscribe
-            | Method::PromptsList
-            | Method::PromptsGet => Treatment::Unknown,
-            Method::Complete
-            | Method::SetLevel
-            | Method::SubscriptionsListen
-            | Method::TasksUpdate
-            | Method::RootsChanged => Treatment::Unknown,
+            Method::ResourcesList | Method::ResourceTemplatesList | Method::ResourcesRead => Treatment::Unknown,
+            Method::ResourcesSubscribe | Method::ResourcesUnsubscribe | Method::PromptsList | Method::PromptsGet => {
+                Treatment::Unknown
+            }
+            Method::Complete | Method::SetLevel | Method::SubscriptionsListen | Method::TasksUpdate | Method::RootsChanged => {
+                Treatment::Unknown
+            }
         }
     }
 }

@@ -71,34 +71,18 @@ impl<'a> ToolCall<'a> {
             request_state: Option<Cow<'a, str>>,
         }
         let method = Method::ToolsCall;
-        let Params {
-            name,
-            arguments,
-            task,
-            input_responses,
-            request_state,
-        } = params(frame, method)?;
+        let Params { name, arguments, task, input_responses, request_state } = params(frame, method)?;
         if arguments.is_some_and(|arguments| !arguments.get().starts_with('{')) {
-            return Err(ViewError::Params {
-                method: method.name(),
-            });
+            return Err(ViewError::Params { method: method.name() });
         }
-        let [arguments_raw, task_raw, input_responses_raw] =
-            [arguments, task, input_responses].map(|raw| raw.map(RawValue::get));
-        Ok(ToolCall {
-            name,
-            arguments_raw,
-            task_raw,
-            input_responses_raw,
-            request_state,
-        })
+        let [arguments_raw, task_raw, input_responses_raw] = [arguments, task, input_responses].map(|raw| raw.map(RawValue::get));
+        Ok(ToolCall { name, arguments_raw, task_raw, input_responses_raw, request_state })
     }
 
     /// The arguments as a tree, built on each call; an empty object where there are none.
     pub fn arguments(&self) -> Value {
         let tree = |raw| serde_json::from_str(raw).expect("the frame's text was read before");
-        self.arguments_raw
-            .map_or_else(|| Value::Object(serde_json::Map::new()), tree)
+        self.arguments_raw.map_or_else(|| Value::Object(serde_json::Map::new()), tree)
     }
 }
 
@@ -118,14 +102,10 @@ impl<'a> ResourceRead<'a> {
     /// Reads a message that names one resource.
     pub fn of(frame: &'a Frame) -> Result<ResourceRead<'a>, ViewError> {
         match Method::of(frame) {
-            Some(
-                method @ (Method::ResourcesRead
-                | Method::ResourcesSubscribe
-                | Method::ResourcesUnsubscribe),
-            ) => params(frame, method),
-            _ => Err(ViewError::Other {
-                method: Method::ResourcesRead.name(),
-            }),
+            Some(method @ (Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe)) => {
+                params(frame, method)
+            }
+            _ => Err(ViewError::Other { method: Method::ResourcesRead.name() }),
         }
     }
 }
@@ -202,15 +182,10 @@ impl<'a> TaskRef<'a> {
     /// Reads a message that names one task.
     pub fn of(frame: &'a Frame) -> Result<TaskRef<'a>, ViewError> {
         match Method::of(frame) {
-            Some(
-                method @ (Method::TasksGet
-                | Method::TasksResult
-                | Method::TasksUpdate
-                | Method::TasksCancel),
-            ) => params(frame, method),
-            _ => Err(ViewError::Other {
-                method: Method::TasksGet.name(),
-            }),
+            Some(method @ (Method::TasksGet | Method::TasksResult | Method::TasksUpdate | Method::TasksCancel)) => {
+                params(frame, method)
+            }
+            _ => Err(ViewError::Other { method: Method::TasksGet.name() }),
         }
     }
 }
@@ -229,13 +204,9 @@ pub fn subscribed_uris(frame: &Frame) -> Result<Vec<Cow<'_, str>>, ViewError> {
         resource_subscriptions: Vec<Text<'a>>,
     }
     let method = Method::SubscriptionsListen;
-    let uris = params::<Params>(frame, method)?
-        .notifications
-        .resource_subscriptions;
+    let uris = params::<Params>(frame, method)?.notifications.resource_subscriptions;
     if uris.len() > URIS_MAX {
-        return Err(ViewError::Params {
-            method: method.name(),
-        });
+        return Err(ViewError::Params { method: method.name() });
     }
     Ok(uris.into_iter().map(|Text(uri)| uri).collect())
 }
@@ -315,34 +286,15 @@ impl<'a> Tool<'a> {
             #[serde(borrow)]
             annotations: Option<&'a RawValue>,
         }
-        let members = serde_json::from_str(raw).map_err(|_| ViewError::Result {
-            method: Method::ToolsList.name(),
-        })?;
-        let Members {
-            name,
-            title,
-            description,
-            input_schema,
-            output_schema,
-            annotations,
-        } = members;
-        Ok(Tool {
-            raw,
-            name,
-            title,
-            description,
-            input_schema,
-            output_schema,
-            annotations,
-        })
+        let members = serde_json::from_str(raw).map_err(|_| ViewError::Result { method: Method::ToolsList.name() })?;
+        let Members { name, title, description, input_schema, output_schema, annotations } = members;
+        Ok(Tool { raw, name, title, description, input_schema, output_schema, annotations })
     }
 }
 
 /// The tools of a `tools/list` result. One that cannot be read spoils the list: it is not known what it would be.
 pub fn tools(frame: &Frame) -> Result<Vec<Tool<'_>>, ViewError> {
-    let other = ViewError::Result {
-        method: Method::ToolsList.name(),
-    };
+    let other = ViewError::Result { method: Method::ToolsList.name() };
     let array = frame.at("/result/tools").ok_or(other)?;
     let items: Vec<&RawValue> = serde_json::from_str(array).map_err(|_| other)?;
     items.into_iter().map(|item| Tool::of(item.get())).collect()
@@ -350,9 +302,7 @@ pub fn tools(frame: &Frame) -> Result<Vec<Tool<'_>>, ViewError> {
 
 /// A JSON string's text, borrowed where it can be.
 pub(crate) fn string(raw: &str) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Text>(raw)
-        .ok()
-        .map(|Text(text)| text)
+    serde_json::from_str::<Text>(raw).ok().map(|Text(text)| text)
 }
 
 /// serde borrows a `Cow` only where it is a field of its own.
@@ -362,14 +312,8 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 fn params<'a, T: Deserialize<'a>>(frame: &'a Frame, method: Method) -> Result<T, ViewError> {
     let is_asked = matches!(frame.kind(), Kind::Request | Kind::Notification);
     if !is_asked || frame.method() != Some(method.name()) {
-        return Err(ViewError::Other {
-            method: method.name(),
-        });
+        return Err(ViewError::Other { method: method.name() });
     }
-    let raw = frame.params_raw().ok_or(ViewError::Params {
-        method: method.name(),
-    })?;
-    serde_json::from_str(raw).map_err(|_| ViewError::Params {
-        method: method.name(),
-    })
+    let raw = frame.params_raw().ok_or(ViewError::Params { method: method.name() })?;
+    serde_json::from_str(raw).map_err(|_| ViewError::Params { method: method.name() })
 }

@@ -32,14 +32,9 @@ impl SigningKey {
     }
 
     /// From the 32 bytes of RFC 8032 §5.1.5.
-    pub fn from_seed(
-        id: impl Into<String>,
-        seed: &[u8; KEY_BYTES],
-    ) -> Result<SigningKey, KeyError> {
+    pub fn from_seed(id: impl Into<String>, seed: &[u8; KEY_BYTES]) -> Result<SigningKey, KeyError> {
         /// What stands before the seed in PKCS#8 (RFC 8410 §10.3).
-        const BEFORE_SEED: [u8; 16] = [
-            0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
-        ];
+        const BEFORE_SEED: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
         SigningKey::from_der(id, &[&BEFORE_SEED[..], seed].concat())
     }
 
@@ -61,20 +56,14 @@ impl SigningKey {
         key_id(&id)?;
         // jsonwebtoken derives the public half only of keys that do not hold it already (RFC 5958 §2).
         let pair = Ed25519KeyPair::from_pkcs8(key.as_bytes()).map_err(|_| KeyError::Private)?;
-        let public = pair
-            .public_key()
-            .as_ref()
-            .try_into()
-            .map_err(|_| KeyError::Private)?;
+        let public = pair.public_key().as_ref().try_into().map_err(|_| KeyError::Private)?;
         Ok(SigningKey { id, key, public })
     }
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -95,11 +84,7 @@ impl VerifyingKeys {
     }
 
     /// Adds a public key of 32 bytes (RFC 8032 §5.1.5).
-    pub fn add_raw(
-        &mut self,
-        id: impl Into<String>,
-        public: &[u8; KEY_BYTES],
-    ) -> Result<(), KeyError> {
+    pub fn add_raw(&mut self, id: impl Into<String>, public: &[u8; KEY_BYTES]) -> Result<(), KeyError> {
         self.add(id.into(), DecodingKey::from_ed_der(public))
     }
 
@@ -144,8 +129,7 @@ pub fn thumbprint(jwk: &serde_json::Value) -> Result<String, KeyError> {
         return Err(KeyError::PrivateInPublic);
     }
     let jwk: Jwk = serde_json::from_value(jwk.clone()).map_err(|_| KeyError::Public)?;
-    jwk.thumbprint(ThumbprintHash::SHA256)
-        .map_err(|_| KeyError::Public)
+    jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| KeyError::Public)
 }
 
 /// Why a key cannot be used. Never says anything of the key itself.
@@ -175,9 +159,5 @@ pub enum KeyError {
 }
 
 fn key_id(id: &str) -> Result<(), KeyError> {
-    if id.is_empty() || id.len() > super::NAME_BYTES_MAX {
-        Err(KeyError::Id)
-    } else {
-        Ok(())
-    }
+    if id.is_empty() || id.len() > super::NAME_BYTES_MAX { Err(KeyError::Id) } else { Ok(()) }
 }
