@@ -48,11 +48,11 @@ fn prose(seed: u64, bytes: usize) -> String {
     while text.len() < bytes {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let draw = (state >> 33) as usize;
-        if draw % 29 == 0 {
+        if draw.is_multiple_of(29) {
             write!(text, "INV-{} ", draw % 1_000_000).expect("a String takes everything");
         } else {
             text.push_str(WORDS[draw % WORDS.len()]);
-            text.push_str(if draw % 11 == 0 { ".\n" } else { " " });
+            text.push_str(if draw.is_multiple_of(11) { ".\n" } else { " " });
         }
     }
     text

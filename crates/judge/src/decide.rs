@@ -45,7 +45,7 @@ pub enum AskStanding {
 #[must_use]
 pub fn decide(state: &State, caller: &Caller, act: &Act, moment: Moment) -> Ruling {
     if let Err(decision) = authenticate(state, caller, act) {
-        return refused(decision);
+        return refused(*decision);
     }
     let Some(policies) = state.policies() else {
         return refused(refuse(Code::Policy, "no policies are in force", "an operator has to load them"));
@@ -167,9 +167,9 @@ fn made(state: &State, flows: &Flows, audience: &Reach) -> Label {
 }
 
 /// The chain must be a person and registered agents, and the task theirs.
-fn authenticate(state: &State, caller: &Caller, act: &Act) -> Result<(), Decision> {
+fn authenticate(state: &State, caller: &Caller, act: &Act) -> Result<(), Box<Decision>> {
     let directory = state.directory();
-    let bad = |sentence: &str, remedy: &str| Err(refuse(Code::Authentication, sentence, remedy));
+    let bad = |sentence: &str, remedy: &str| Err(Box::new(refuse(Code::Authentication, sentence, remedy)));
     let Some((person, agents)) = caller.chain.split_first() else {
         return bad("the call names nobody who makes it", "call with a task token");
     };
@@ -196,11 +196,8 @@ fn authenticate(state: &State, caller: &Caller, act: &Act) -> Result<(), Decisio
         Some(Some(_)) => {}
     }
     if act.resources.len() > RESOURCES_MAX {
-        return Err(refuse(
-            Code::Bounds,
-            &format!("{} resources in one call, at most {RESOURCES_MAX} are allowed", act.resources.len()),
-            "split the call",
-        ));
+        let sentence = format!("{} resources in one call, at most {RESOURCES_MAX} are allowed", act.resources.len());
+        return Err(Box::new(refuse(Code::Bounds, &sentence, "split the call")));
     }
     if act.effects.contains(&Effect::Read)
         && caller
@@ -210,7 +207,8 @@ fn authenticate(state: &State, caller: &Caller, act: &Act) -> Result<(), Decisio
             .and_then(|root| state.flow(&root))
             .is_some_and(crate::state::Flow::is_full)
     {
-        return Err(refuse(Code::Bounds, "this task has read as many things as can be kept track of", "go on in a new task"));
+        let sentence = "this task has read as many things as can be kept track of";
+        return Err(Box::new(refuse(Code::Bounds, sentence, "go on in a new task")));
     }
     Ok(())
 }

@@ -265,6 +265,9 @@ struct DestinationEntry {
     known: bool,
 }
 
+/// Of one principal or group: kinds of grants by effect and resource.
+type EffectGrants = BTreeMap<Effect, PatternMap<BTreeSet<Arc<str>>>>;
+
 /// The directory, resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
@@ -279,7 +282,8 @@ pub struct Directory {
     cleared: Vec<(u32, Classification, BTreeSet<Arc<str>>)>,
     items: PatternMap<ItemEntry>,
     destinations: PatternMap<DestinationEntry>,
-    grants: HashMap<String, BTreeMap<Effect, PatternMap<BTreeSet<Arc<str>>>>>,
+    /// By whom it was given to.
+    grants: HashMap<String, EffectGrants>,
     freezes: Vec<FreezeRecord>,
 }
 

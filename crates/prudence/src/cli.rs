@@ -197,7 +197,7 @@ pub enum ConfigCommand {
 pub enum TaskCommand {
     /// Start a task, and print the token that the agent presents.
     #[command(after_help = TASK_HELP)]
-    Start(TaskStart),
+    Start(Box<TaskStart>),
     /// The tasks of the last day.
     List,
     /// One task: what it may do, and what it has done.

@@ -24,7 +24,7 @@ pub(super) const HEAD_CHARS: usize = 6;
 
 // INVARIANT: the sub-gram at offset x of a window chooses the gram at x mod WINDOW_GRAMS. Two windows that see the same sub-gram as
 // their smallest then agree on the gram (mod-sampling), which needs the length of both to agree modulo the window.
-const _: () = assert!((GRAM_CHARS - CHOOSER_CHARS) % WINDOW_GRAMS == 0);
+const _: () = assert!((GRAM_CHARS - CHOOSER_CHARS).is_multiple_of(WINDOW_GRAMS));
 
 /// A sub-gram, packed.
 const CHOOSER_MASK: u64 = (1 << (8 * CHOOSER_CHARS)) - 1;

@@ -142,7 +142,7 @@ fn millibits(value: &[u8]) -> usize {
     let log = |n: usize| {
         let floor = n.ilog2() as usize;
         // Linear between powers of two: off by less than 0.09 bit.
-        floor * 1000 + (n * 1000 >> floor) - 1000
+        floor * 1000 + ((n * 1000) >> floor) - 1000
     };
     let spread: usize = counts.iter().filter(|count| **count > 0).map(|count| count * log(*count)).sum();
     log(value.len().max(1)).saturating_sub(spread / value.len().max(1))

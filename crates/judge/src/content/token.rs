@@ -248,7 +248,7 @@ struct Chain {
 
 impl Chain {
     fn push(&mut self, side: Side, word: &[u8], found: &mut impl FnMut(&[u8])) {
-        if !(word.len() == 4 && !self.groups.is_empty()) && !word.iter().any(u8::is_ascii_digit) {
+        if (word.len() != 4 || self.groups.is_empty()) && !word.iter().any(u8::is_ascii_digit) {
             return self.flush(side, found);
         }
         let inner = trim(word);
@@ -317,7 +317,7 @@ fn is_luhn(token: &[u8]) -> bool {
             if at % 2 == 0 { digit } else { digit / 5 + digit * 2 % 10 }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// ISO 13616-1: country, check digits, and the remainder by 97 is 1.

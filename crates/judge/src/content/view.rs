@@ -35,9 +35,12 @@ const STRETCH_UTF16_MIN: usize = 12;
 /// Digits or letters of an encoded run that is worth decoding.
 const RUN_MIN: usize = 8;
 
+/// Takes one layer of encoding off a text; `None` when there is none.
+type Layer = fn(&str) -> Option<String>;
+
 /// Each way of taking off one layer, where it changes anything.
 pub(super) fn unwrap_one(text: &str) -> impl Iterator<Item = (View, String)> {
-    let layers: [(View, fn(&str) -> Option<String>); 6] = [
+    let layers: [(View, Layer); 6] = [
         (View::Json, json),
         (View::Url, percent),
         (View::Url, form),

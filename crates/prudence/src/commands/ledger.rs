@@ -81,12 +81,14 @@ fn many(context: &Context, source: &dyn Source, show: &LedgerShow) -> anyhow::Re
         Ok(())
     };
     let mut last = history::each(source, Seq::FIRST, &mut show_one)?;
-    while show.follow {
+    if !show.follow {
+        return Ok(ExitCode::SUCCESS);
+    }
+    loop {
         if source.wait_past(last, FOLLOW_WAIT)?.seq > last {
             last = history::each(source, last.plus(1), &mut show_one)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {

@@ -21,7 +21,7 @@ use crate::render::{self, BOLD, DIM, GOOD, Table, WARN, distance, moment, names,
 /// When the task cannot be started, found or ended.
 pub async fn run(context: &Context, command: TaskCommand) -> anyhow::Result<ExitCode> {
     match command {
-        TaskCommand::Start(start) => begin(context, start).await?,
+        TaskCommand::Start(start) => begin(context, *start).await?,
         TaskCommand::List => list(context)?,
         TaskCommand::Show { task } => show(context, &task)?,
         TaskCommand::End { task } => end(context, &task).await?,

@@ -19,6 +19,7 @@ const LIKENESS_MIN: f64 = 0.7;
 pub const PROBLEMS_MAX: usize = 100;
 
 /// The words of JSON Schema that this module reads; any other in a generated schema would be silently ignored.
+#[cfg(test)]
 pub const KEYWORDS: &[&str] = &[
     "$schema",
     "$id",
