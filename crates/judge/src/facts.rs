@@ -72,6 +72,51 @@ impl FactType for Classification {
     }
 }
 
+/// The facts that some policies speak of. Making a context is a large part of what a decision costs, and what no policy
+/// speaks of cannot change its answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// As `section.fact`.
+    facts: BTreeSet<String>,
+    /// Something was said about the context that is not one fact: then everything is wanted.
+    everything: bool,
+}
+
+impl Wanted {
+    fn wants(&self, path: &str) -> bool {
+        self.everything || self.facts.contains(path)
+    }
+
+    /// Adds every fact that a policy speaks of, given in Cedar's JSON format.
+    pub(crate) fn add_policy(&mut self, policy: &serde_json::Value) {
+        match policy {
+            serde_json::Value::Object(members) => {
+                if let Some((section, fact)) = fact_access(members) {
+                    self.facts.insert(format!("{section}.{fact}"));
+                    return;
+                }
+                let is_context = members.get("Var").is_some_and(|name| name == "context");
+                self.everything |= is_context;
+                members.values().for_each(|value| self.add_policy(value));
+            }
+            serde_json::Value::Array(values) => values.iter().for_each(|value| self.add_policy(value)),
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_) => {}
+        }
+    }
+}
+
+/// `context.section.fact`, as Cedar's JSON format has it: an attribute of an attribute of the variable.
+fn fact_access(expression: &serde_json::Map<String, serde_json::Value>) -> Option<(&str, &str)> {
+    let access = expression.get(".")?;
+    let (left, fact) = (access.get("left")?.as_object()?, access.get("attr")?.as_str()?);
+    let inner = left.get(".")?;
+    let section = inner.get("attr")?.as_str()?;
+    (inner.get("left")?.get("Var")? == "context").then_some((section, fact))
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -90,11 +135,14 @@ macro_rules! facts {
             }
 
             impl $record {
-                fn expression(&self) -> RestrictedExpression {
-                    RestrictedExpression::new_record([
-                        $( (stringify!($fact).to_owned(), FactType::expression(&self.$fact)), )*
-                    ])
-                    .expect("the facts of a section have different names")
+                fn expression(&self, wanted: &Wanted) -> RestrictedExpression {
+                    let mut facts = Vec::new();
+                    $(
+                        if wanted.wants(concat!(stringify!($section), ".", stringify!($fact))) {
+                            facts.push((stringify!($fact).to_owned(), FactType::expression(&self.$fact)));
+                        }
+                    )*
+                    RestrictedExpression::new_record(facts).expect("the facts of a section have different names")
                 }
             }
         )*
@@ -120,10 +168,10 @@ macro_rules! facts {
                 text
             }
 
-            /// The Cedar context, section by section.
+            /// The Cedar context, section by section, of the facts that are wanted.
             #[must_use]
-            pub fn cedar_context(&self) -> Vec<(String, RestrictedExpression)> {
-                vec![$( (stringify!($section).to_owned(), self.$section.expression()), )*]
+            pub fn cedar_context(&self, wanted: &Wanted) -> Vec<(String, RestrictedExpression)> {
+                vec![$( (stringify!($section).to_owned(), self.$section.expression(wanted)), )*]
             }
 
             /// The fact at `section.fact` as a word for a sentence; `None` when there is no such fact.

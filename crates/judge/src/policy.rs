@@ -5,7 +5,7 @@
 
 use crate::decision::{Approver, Code, Ground, Obligation, Outcome, Reason};
 use crate::effect::Effect;
-use crate::facts::Facts;
+use crate::facts::{Facts, Wanted};
 use crate::name::{NormId, PrincipalId};
 use cedar_policy::{
     Authorizer, Context, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Request,
@@ -138,10 +138,25 @@ struct Norm {
 pub struct Policies {
     authorizer: Arc<Authorizer>,
     grants: BTreeMap<Effect, PolicySet>,
-    norms: BTreeMap<Effect, PolicySet>,
-    observe: PolicySet,
+    norms: BTreeMap<Effect, NormSet>,
+    observe: NormSet,
     meaning: BTreeMap<PolicyId, Arc<Norm>>,
     words: Words,
+}
+
+/// The norms that can apply to one action, and the facts that they speak of.
+#[derive(Clone, Default)]
+struct NormSet {
+    policies: PolicySet,
+    wanted: Wanted,
+}
+
+impl NormSet {
+    fn add(&mut self, policy: &Policy) {
+        add(&mut self.policies, policy);
+        let json = policy.to_json().expect("a policy that was parsed has a JSON form");
+        self.wanted.add_policy(&json);
+    }
 }
 
 /// Entity types and actions, parsed once.
@@ -210,7 +225,7 @@ impl Policies {
             authorizer: Arc::new(Authorizer::new()),
             grants: BTreeMap::new(),
             norms: BTreeMap::new(),
-            observe: PolicySet::new(),
+            observe: NormSet::default(),
             meaning: BTreeMap::new(),
             words,
         };
@@ -246,15 +261,14 @@ impl Policies {
     /// Files a policy under each action that it can apply to, so that a decision evaluates no other.
     fn file_by_action(&mut self, policy: &Policy, schema: &Schema, kind: Kind) {
         let actions: BTreeSet<EntityUid> = policy.get_valid_request_envs(schema).map(|env| env.action().clone()).collect();
-        let sets = match kind {
-            Kind::Grant => &mut self.grants,
-            Kind::Norm => &mut self.norms,
-        };
         for (effect, _) in self.words.actions.iter().filter(|(_, action)| actions.contains(*action)) {
-            add(sets.entry(*effect).or_default(), policy);
+            match kind {
+                Kind::Grant => add(self.grants.entry(*effect).or_default(), policy),
+                Kind::Norm => self.norms.entry(*effect).or_default().add(policy),
+            }
         }
         if kind == Kind::Norm && actions.contains(&self.words.observe) {
-            add(&mut self.observe, policy);
+            self.observe.add(policy);
         }
     }
 
@@ -307,7 +321,7 @@ impl Policies {
 
     fn findings(
         &self,
-        set: &PolicySet,
+        set: &NormSet,
         action: &EntityUid,
         caller: &PrincipalId,
         is_agent: bool,
@@ -315,10 +329,11 @@ impl Policies {
         facts: &Facts,
     ) -> Findings {
         let mut findings = Findings::default();
-        let request = Context::from_pairs(facts.cedar_context()).map_err(|error| error.to_string()).and_then(|context| {
-            Request::new(self.words.principal(caller, is_agent), action.clone(), self.words.resource(resource), context, None)
-                .map_err(|error| error.to_string())
-        });
+        let request =
+            Context::from_pairs(facts.cedar_context(&set.wanted)).map_err(|error| error.to_string()).and_then(|context| {
+                Request::new(self.words.principal(caller, is_agent), action.clone(), self.words.resource(resource), context, None)
+                    .map_err(|error| error.to_string())
+            });
         let request = match request {
             Ok(request) => request,
             Err(_) => {
@@ -326,7 +341,7 @@ impl Policies {
                 return findings;
             }
         };
-        let response = self.authorizer.is_authorized(&request, set, &Entities::empty());
+        let response = self.authorizer.is_authorized(&request, &set.policies, &Entities::empty());
         // A forbid policy that holds is among the reasons of the denial; nothing else is.
         for id in response.diagnostics().reason() {
             match self.meaning.get(id) {

@@ -554,6 +554,25 @@ fn norm(id: &str, when: &str) -> Source {
 }
 
 #[test]
+fn a_norm_finds_every_fact_that_it_speaks_of_however_it_does() {
+    let spoken = [
+        "context.audience.people == 4 && context.task.purpose like \"engin*\"",
+        "context[\"audience\"][\"people\"] == 4",
+        "context.audience has people && context.audience.people == 4",
+        "context has audience && context.audience == context.audience && context.audience.people == 4",
+        "if context.task.present then context.task.address.contains(\"@eng-all\") else false",
+    ];
+    for when in spoken {
+        let mut bundle = Bundle { directory: world(), policies: PolicySources::shipped(), content_key: String::new() };
+        bundle.policies.norms.push(norm("spoken", when));
+        assert_eq!(check(&bundle), Ok(()), "{when}");
+        let mut scene = scene(json!({"address": ["@eng-all"]}));
+        scene.happens(Event::Configured(Box::new(bundle)));
+        expect(&scene.decides(&act(Effect::Publish, &["forum:eng-help"], &[], &["hello"])), Outcome::Deny, &["spoken"]);
+    }
+}
+
+#[test]
 fn a_bad_policy_is_refused_with_its_place() {
     let compile = |source: Source| {
         Policies::compile(&PolicySources { grants: Vec::new(), norms: vec![source] }).expect_err("it is bad").remove(0)
