@@ -55,11 +55,12 @@ async function prepare(bin, targets, { refusedTool, mode }) {
     await mkdir(join(folder, "contracts"), { recursive: true });
     await writeFile(gate.config, configuration(gate.port, targets, mode));
     if (mode === "enforce") {
+      // Every file that the configuration names has to be there before any can be accepted.
       for (const [index, target] of targets.entries()) {
         const tools = await toolsOf(target);
         await writeFile(join(folder, "contracts", `${NAMES[index]}.toml`), contract(tools, refusedTool));
-        await prudence(gate, ["--config", gate.config, "contract", "accept", NAMES[index]]);
       }
+      for (const [index] of targets.entries()) await prudence(gate, ["--config", gate.config, "contract", "accept", NAMES[index]]);
     }
     await prudence(gate, ["--config", gate.config, "config", "check"]);
     return gate;

@@ -21,12 +21,17 @@ use crate::config::{Loaded, Problems};
 use crate::failure::Failure;
 use authority::{Issuer, Keys};
 
+#[cfg(test)]
+mod tests;
+
 /// How long a server may take to list what it has.
 const LIST_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 /// Pages of a list that are read.
 const PAGES_MAX: usize = 100;
 /// Bytes on their way between the gateway and its list's reader.
 const PIPE_BYTES: usize = 64 << 10;
+/// JSON-RPC 2.0 §5.1.
+const METHOD_NOT_FOUND: i64 = -32601;
 /// The revision in which a server is asked for its lists.
 const REVISION: &str = "2025-11-25";
 
@@ -235,6 +240,17 @@ async fn observer() -> anyhow::Result<(Engine, Issuer, String)> {
     Ok((engine, issuer, token))
 }
 
+/// Everything that a client of this revision can declare: some servers show a tool only to clients that can do what it will ask of
+/// them, and what is not shown here could never be accepted.
+fn whole() -> Value {
+    json!({ "sampling": { "tools": {}, "context": {} }, "elicitation": { "form": {}, "url": {} }, "roots": { "listChanged": true } })
+}
+
+/// What a server is told that asks a client who only wants lists.
+fn unanswered(id: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": { "code": METHOD_NOT_FOUND, "message": "this client only reads lists" } })
+}
+
 /// The few requests of a client that only wants lists.
 async fn ask(stream: tokio::io::DuplexStream) -> anyhow::Result<Shown> {
     let (read, mut write) = tokio::io::split(stream);
@@ -248,8 +264,14 @@ async fn ask(stream: tokio::io::DuplexStream) -> anyhow::Result<Shown> {
             .await?;
         while let Some(line) = lines.next_line().await? {
             let mut answer: Value = serde_json::from_str(&line)?;
-            // Anything else is a notification, or a question that nobody is here to answer.
-            if answer["id"] == id && answer.get("method").is_none() {
+            if answer.get("method").is_some() {
+                // A question must not wait for ever; a notification has no id and is owed nothing.
+                if let Some(question) = answer.get("id") {
+                    write.write_all(format!("{}\n", unanswered(question)).as_bytes()).await?;
+                }
+                continue;
+            }
+            if answer["id"] == id {
                 if method == "initialize" {
                     write.write_all(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n").await?;
                 }
@@ -259,7 +281,8 @@ async fn ask(stream: tokio::io::DuplexStream) -> anyhow::Result<Shown> {
         anyhow::bail!("it ended before it answered `{method}`")
     };
     let client = json!({ "name": "prudence", "version": env!("CARGO_PKG_VERSION") });
-    let server = request("initialize", json!({ "protocolVersion": REVISION, "capabilities": {}, "clientInfo": client })).await?;
+    let server =
+        request("initialize", json!({ "protocolVersion": REVISION, "capabilities": whole(), "clientInfo": client })).await?;
     let server = server.map_err(|error| anyhow::anyhow!("it refused to begin: {}", error["message"]))?;
     let mut shown = Shown { tools: Vec::new(), resources: Vec::new() };
     let lists = [
