@@ -2,7 +2,7 @@
 // Callers get a URL and headers and refuse to know which one it is.
 
 import { forward } from "./forward.mjs";
-import { startPrudence } from "./prudence.mjs";
+import { startPrudence, wrapInPrudence } from "./prudence.mjs";
 
 /**
  * @typedef {{url: string} | {command: string, args: string[]}} Target
@@ -14,6 +14,14 @@ import { startPrudence } from "./prudence.mjs";
  */
 export async function startGateway(choice, targets, rules = {}) {
   return choice.bin ? startPrudence(choice.bin, targets, rules) : startStandIn(choice.fault, targets[0], rules);
+}
+
+/**
+ * The gateway between the standard streams of a client and of one server, as a command for the client to start.
+ * @returns {Promise<{command: string, args: string[], stop: () => Promise<void>}>}
+ */
+export function wrap({ bin }, target) {
+  return wrapInPrudence(bin, target);
 }
 
 /** What a gateway in front of several servers puts before the names of the nth one's tools. */

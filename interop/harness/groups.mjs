@@ -7,7 +7,7 @@ import { join } from "node:path";
 
 import { freePort, runToEnd, startServer } from "./children.mjs";
 import { forward } from "./forward.mjs";
-import { PREFIXES, standsBefore, startGateway } from "./gateway.mjs";
+import { PREFIXES, standsBefore, startGateway, wrap } from "./gateway.mjs";
 import * as places from "./places.mjs";
 import { refusals, seen } from "./raw.mjs";
 
@@ -37,6 +37,9 @@ export function groups() {
     sdk("python-everything-http-legacy", "python", "everything", "legacy", everythingHttp),
     sdk("python-everything-stdio", "python", "everything", "auto", everythingStdio),
     sdk("python-suite-server-auto", "python", "suite", "auto", suiteServer),
+    wrapped("wrapped-everything-typescript", "typescript", "everything", "legacy", everythingStdio),
+    wrapped("wrapped-filesystem-typescript", "typescript", "filesystem", "auto", filesystemStdio),
+    wrapped("wrapped-everything-python", "python", "everything", "auto", everythingStdio),
     framework("pydantic-ai"),
     framework("openai-agents"),
     several("several-servers-legacy", "legacy", [["everything", everythingHttp], ["filesystem", filesystemStdio]], []),
@@ -82,6 +85,21 @@ function sdk(name, language, upstream, era, startUpstream) {
       bothWays(context, startUpstream, async (target, { folder }) => {
         return client(language, { upstream, era, target, folder });
       }),
+  };
+}
+
+/** A client that starts its server itself, and starts the gateway in its place: standard streams on both sides. */
+function wrapped(name, language, upstream, era, startUpstream) {
+  return {
+    name,
+    run: async (context) => {
+      if (!context.choice.bin) return { direct: [], through: [], skipped: "the stand-in speaks HTTP only" };
+      const { target, folder } = await startUpstream(context);
+      const direct = await client(language, { upstream, era, target, folder });
+      await startUpstream(context);
+      const { command, args, stop } = await wrap(context.choice, target);
+      return { direct, through: await client(language, { upstream, era, target: { command, args }, folder }).finally(stop) };
+    },
   };
 }
 

@@ -1,4 +1,5 @@
-// The real gateway, started the way a person would: `init`, a configuration, contracts that are accepted, `serve`, `task start`.
+// The real gateway, started the way a person would: `init`, a configuration, contracts that are accepted, then `serve` and
+// `task start`, or `wrap`.
 // It refuses to know what the checks are; it knows Prudence's command line and files.
 
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -39,6 +40,16 @@ export async function startPrudence(bin, targets, { refusedTool, mode = "enforce
     await gate.remove();
     throw error;
   }
+}
+
+/**
+ * The gateway as a client starts it itself, in place of the server: nothing listens, and each start is a task of its own.
+ * @param {{refusedTool?: string}} rules
+ */
+export async function wrapInPrudence(bin, target, { refusedTool } = {}) {
+  const gate = await prepare(bin, [target], { refusedTool, mode: "enforce" });
+  const task = ["--requester", "bo", "--agent", "helper", "--purpose", "interop", "--upstream", NAMES[0]];
+  return { command: bin, args: ["--config", gate.config, "wrap", ...task, "--", target.command, ...target.args], stop: gate.remove };
 }
 
 async function prepare(bin, targets, { refusedTool, mode }) {
