@@ -286,7 +286,7 @@ pub enum ApprovalsCommand {
     },
     /// Say yes, once, to exactly this call.
     #[command(
-        after_help = "Nobody in the chain can answer, and an answer is recorded with the name of who gave it.\n\nExample:\n  prudence approvals approve ask-7 --as ann"
+        after_help = "Nobody in the chain can answer, and an answer is recorded with the name of who gave it.\n\nExample:\n  prudence approvals approve ask-7k3m-q2xd --as ann"
     )]
     Approve {
         /// Which.
@@ -340,7 +340,7 @@ pub enum LedgerCommand {
 const LEDGER_HELP: &str = "\
 Examples:
   prudence ledger show --since 1h
-  prudence ledger show --task task-… --follow
+  prudence ledger show --task t-… --follow
   prudence ledger show --outcome deny --agent helper
   prudence ledger show --decision DECISION          everything about one decision";
 

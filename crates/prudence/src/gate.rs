@@ -194,9 +194,16 @@ pub async fn shown(settings: &Upstream, bounds: &Limits) -> anyhow::Result<Shown
     let serving = tokio::spawn(async move { gateway.serve_stdio(their_in, their_out, &token).await });
     let asked = tokio::time::timeout(LIST_TIME_MAX, ask(ours)).await;
     serving.abort();
-    asked
-        .with_context(|| format!("upstream `{name}` did not list its tools within {} s", LIST_TIME_MAX.as_secs()))?
-        .with_context(|| format!("upstream `{name}`"))
+    let sentence = match asked {
+        Ok(Ok(shown)) => return Ok(shown),
+        Ok(Err(error)) => format!("upstream `{name}`: {error:#}"),
+        Err(_) => format!("upstream `{name}` did not list its tools within {} s", LIST_TIME_MAX.as_secs()),
+    };
+    Err(Failure::Helpless {
+        sentence,
+        help: "the same with PRUDENCE_LOG=info shows what the server says on its standard error".to_owned(),
+    }
+    .into())
 }
 
 /// What is wrong with a gateway's configuration, in one error.
@@ -283,7 +290,8 @@ async fn ask(stream: tokio::io::DuplexStream) -> anyhow::Result<Shown> {
     let client = json!({ "name": "prudence", "version": env!("CARGO_PKG_VERSION") });
     let server =
         request("initialize", json!({ "protocolVersion": REVISION, "capabilities": whole(), "clientInfo": client })).await?;
-    let server = server.map_err(|error| anyhow::anyhow!("it refused to begin: {}", error["message"]))?;
+    let server = server
+        .map_err(|error| anyhow::anyhow!("it refused to begin: {}", error["message"].as_str().unwrap_or("it did not say why")))?;
     let mut shown = Shown { tools: Vec::new(), resources: Vec::new() };
     let lists = [
         ("tools", "tools/list", "tools"),

@@ -44,8 +44,13 @@ async fn draft(context: &Context, name: &str, out: Option<PathBuf>) -> anyhow::R
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).open(&path).with_context(|| format!("`{}`", path.display()))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => anyhow::Error::from(Failure::Helpless {
+            sentence: format!("`{}` is there already, and is not overwritten", path.display()),
+            help: format!("write the draft elsewhere and compare, or see with `prudence contract diff {name}` what changed"),
+        }),
+        _ => anyhow::Error::from(error).context(format!("`{}`", path.display())),
+    })?;
     file.write_all(text.as_bytes())?;
     match context.output {
         Output::Json => print_json(&json!({ "contract": path, "tools": shown.tools.len() }))?,

@@ -169,7 +169,7 @@ impl Text {
                     }
                     None => {
                         let problem =
-                            Problem::new(error.to_string()).help("`prudence init` writes a configuration to begin with");
+                            Problem::new(unreadable(&error)).help("`prudence init` writes a configuration to begin with");
                         problems.add(&name, &Arc::from(""), vec![problem]);
                     }
                 }
@@ -407,6 +407,14 @@ fn policies(path: &Path, settings: &Settings, file: &TomlFile<'_>, problems: &mu
 /// A path as a file at `file` means it.
 fn beside(file: &Path, path: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(path)
+}
+
+/// Why the configuration cannot be read, in our words where it is the usual reason.
+fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such configuration file".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// Reads a text file of at most [`FILE_BYTES_MAX`].

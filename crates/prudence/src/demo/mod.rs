@@ -19,6 +19,15 @@ use tell::Teller;
 /// How long the workplace may take to say where it listens.
 const WORKPLACE_START_MAX: Duration = Duration::from_secs(10);
 
+/// Enough of a configuration for the commands that read the ledger and answer asks: who there is stands in the ledger.
+const CONFIGURATION: &str = r#"[server]
+name = "prudence-demo"
+store = "ledger.db"
+signing_key = "signing-key.pem"
+content_key = "content.key"
+operator_secret = "operator.secret"
+"#;
+
 /// Runs the demonstration. `json` prints the whole story as one document instead of telling it; `keep` leaves everything running until
 /// interrupted, and says how to try calls of one's own.
 ///
@@ -36,7 +45,9 @@ pub async fn run(json: bool, keep: bool) -> Result<()> {
     }
     story.check()?;
     if keep {
-        teller.keep(&running, folder.path(), &workplace.url);
+        let configuration = folder.path().join("prudence.toml");
+        std::fs::write(&configuration, CONFIGURATION).context("a configuration for the commands")?;
+        teller.keep(&running, folder.path(), &configuration, &workplace.url);
         tokio::signal::ctrl_c().await.context("waiting to be interrupted")?;
     }
     running.stop().await;

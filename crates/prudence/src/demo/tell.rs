@@ -110,29 +110,58 @@ impl Teller {
         ));
         self.say("");
         self.say("Look next:");
-        self.say("   prudence demo --keep                  leave all of this running, and try your own calls");
-        self.say("   prudence scenario run scenarios/*     the incidents that this is made of, with their benign twins");
-        self.say("   prudence init                         begin with your own servers (docs/getting-started.md)");
+        self.say("   prudence demo --keep                    leave all of this running, and try your own calls");
+        self.say("   prudence scenario run scenarios/*.yaml  the incidents that this is made of, with their benign twins");
+        self.say("   prudence init                           begin with your own servers (docs/getting-started.md)");
     }
 
     /// How to use what was left running.
-    pub fn keep(&self, running: &Running, folder: &Path, workplace: &str) {
+    pub fn keep(&self, running: &Running, folder: &Path, configuration: &Path, workplace: &str) {
         self.say("");
         self.say(&self.paint(colour::BOLD, "Still running; interrupt to stop"));
         self.say(&format!("   gateway     {}  (MCP, streamable HTTP)", running.url));
         self.say(&format!("   workplace   {workplace}/mcp  (without Prudence)"));
         self.say(&format!("   ledger      {}", folder.join("ledger.db").display()));
-        self.say("   a token for a fresh task of bo and helper, for 15 minutes:");
-        self.say(&format!("   {}", running.token));
         self.say("");
-        self.say("   try it with curl:");
-        self.say(&format!("   curl -s {} -H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' \\", running.url));
-        self.say("        -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2026-07-28' \\");
-        self.say("        -H 'Mcp-Method: tools/call' -H 'Mcp-Name: runbook_read' \\");
-        self.say(
-            "        -d '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"runbook_read\",\
-             \"arguments\":{\"runbook\":\"runbook:dataset-acl\"},\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
-             \"io.modelcontextprotocol/clientInfo\":{\"name\":\"curl\",\"version\":\"0\"},\"io.modelcontextprotocol/clientCapabilities\":{}}}}'",
+        self.say("   In another terminal, a task of bo and helper, for 15 minutes:");
+        self.say(&format!("   TOKEN={}", running.token));
+        self.say("");
+        self.call(
+            &running.url,
+            "runbook_read",
+            r#"{"runbook":"runbook:dataset-acl"}"#,
+            "Let it read what the storage on-call knows:",
         );
+        self.call(
+            &running.url,
+            "forum_post_reply",
+            r#"{"forum":"forum:eng-help","thread":"thread:4811","text":"I am on it."}"#,
+            "Let it answer on the forum, which is asked about (after a yes, send the same again):",
+        );
+        self.say("   And be the person who answers, and the auditor:");
+        self.say(&format!("   export PRUDENCE_CONFIG={}", configuration.display()));
+        for line in [
+            "prudence approvals list",
+            "prudence approvals approve ASK --as ann",
+            "prudence ledger show",
+            "prudence ledger report",
+        ] {
+            self.say(&format!("   {line}"));
+        }
+    }
+
+    /// One call that can be pasted into a shell.
+    fn call(&self, url: &str, tool: &str, arguments: &str, about: &str) {
+        self.say(&format!("   {about}"));
+        self.say(&format!("   curl -s {url} -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\"));
+        self.say("        -H 'Accept: application/json, text/event-stream' -H 'MCP-Protocol-Version: 2026-07-28' \\");
+        self.say(&format!("        -H 'Mcp-Method: tools/call' -H 'Mcp-Name: {tool}' \\"));
+        self.say(&format!(
+            "        -d '{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"{tool}\",\"arguments\":{arguments},\
+             \"_meta\":{{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
+             \"io.modelcontextprotocol/clientInfo\":{{\"name\":\"curl\",\"version\":\"0\"}},\
+             \"io.modelcontextprotocol/clientCapabilities\":{{}}}}}}}}'",
+        ));
+        self.say("");
     }
 }
