@@ -110,9 +110,12 @@ impl Teller {
         ));
         self.say("");
         self.say("Look next:");
-        self.say("   prudence demo --keep                    leave all of this running, and try your own calls");
-        self.say("   prudence scenario run scenarios/*.yaml  the incidents that this is made of, with their benign twins");
-        self.say("   prudence init                           begin with your own servers (docs/getting-started.md)");
+        let prudence = program();
+        self.say(&format!("   {prudence} demo --keep                    leave all of this running, and try your own calls"));
+        self.say(&format!(
+            "   {prudence} scenario run scenarios/*.yaml  the incidents that this is made of, with their benign twins"
+        ));
+        self.say(&format!("   {prudence} init                           begin with your own servers (docs/getting-started.md)"));
     }
 
     /// How to use what was left running.
@@ -140,13 +143,9 @@ impl Teller {
         );
         self.say("   And be the person who answers, and the auditor:");
         self.say(&format!("   export PRUDENCE_CONFIG={}", configuration.display()));
-        for line in [
-            "prudence approvals list",
-            "prudence approvals approve ASK --as ann",
-            "prudence ledger show",
-            "prudence ledger report",
-        ] {
-            self.say(&format!("   {line}"));
+        let prudence = program();
+        for command in ["approvals list", "approvals approve ASK --as ann", "ledger show", "ledger report"] {
+            self.say(&format!("   {prudence} {command}"));
         }
     }
 
@@ -164,4 +163,9 @@ impl Teller {
         ));
         self.say("");
     }
+}
+
+/// This program as it was called, so that what is printed can be pasted before anything is installed.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "prudence".to_owned())
 }
