@@ -20,6 +20,10 @@ use crate::config::NAME_SEPARATOR;
 
 /// Text outside of a call's arguments that is looked at, in pieces; a call with more is refused.
 const PIECES_MAX: usize = 10_000;
+/// Members of `_meta` that may change when the same call is sent again.
+const MARKS_MAX: usize = 8;
+/// The longest of them: a trace parent has 55 bytes, a client's own id at most 64.
+const MARK_BYTES_MAX: usize = 64;
 
 /// A decided call: frame and digest belong together, and neither changes.
 #[derive(Clone, Debug)]
@@ -112,8 +116,8 @@ impl Call {
         &self.frame
     }
 
-    /// The digest that approval and permit are bound to: everything that the call asks for. Not its id, and not `_meta`, which change when
-    /// the same call is sent again.
+    /// The digest that approval and permit are bound to: everything that the call asks for. Not its id, and no marks of one
+    /// sending in `_meta`, which change when the same call is sent again.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
@@ -214,12 +218,35 @@ impl Texts<'_> {
     }
 }
 
+/// What of `_meta` belongs to the call: everything except where it was marked for one sending, by a number or a short mark without white space
+/// (progress tokens, trace and request ids). Words beside the arguments reach the server too, so an approval must not cover others.
+fn lasting_meta(meta: Value) -> Option<Value> {
+    let Value::Object(mut members) = meta else { return (!meta.is_null()).then_some(meta) };
+    let mut marks = 0;
+    members.retain(|name, value| {
+        let is_mark = name == "progressToken" || is_mark(value);
+        marks += usize::from(is_mark);
+        !is_mark || marks > MARKS_MAX
+    });
+    (!members.is_empty()).then_some(Value::Object(members))
+}
+
+fn is_mark(value: &Value) -> bool {
+    match value {
+        Value::Number(_) => true,
+        Value::String(text) => text.len() <= MARK_BYTES_MAX && !text.chars().any(char::is_whitespace),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
 /// Equal calls have equal digests, however they are written, and only equal calls. A number that readers of JSON disagree about is refused
 /// (RFC 7493, section 2.2): what was judged and what the server reads could differ.
 fn digest_of(upstream: &str, frame: &Frame) -> Result<Digest, NoCall> {
     let mut params = frame.params();
+    let lasting = params.get_mut("_meta").map(Value::take).and_then(lasting_meta);
     if let Value::Object(members) = &mut params {
         members.remove("_meta");
+        members.extend(lasting.map(|meta| ("_meta".to_owned(), meta)));
     }
     let text = canonical::text(&params).map_err(|error| NoCall::Number(error.to_string()))?;
     let method = frame.method().unwrap_or_default();

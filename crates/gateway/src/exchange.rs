@@ -15,6 +15,7 @@ use crate::call::must_be_decided;
 use crate::config::Mode;
 use crate::follow::FollowKey;
 use crate::mcp_fields::is_modern;
+use crate::refusal::REFUSED;
 use crate::relay::{Asked, Finish};
 use crate::route::Route;
 use crate::session::Scope;
@@ -90,6 +91,12 @@ impl Core {
 
     /// Answers one message of a client in a known scope.
     pub async fn pass(self: &Arc<Self>, up: Upward<'_>) -> Answer {
+        // A call is refused when it is ruled on, in words that a model can read.
+        if !(up.frame.kind() == Kind::Request && must_be_decided(&up.frame))
+            && let Some(refused) = self.ended(up.caller, up.frame.id()).await
+        {
+            return refused;
+        }
         match up.frame.kind() {
             Kind::Request => self.request(up).await,
             Kind::Notification | Kind::Result | Kind::Error => self.tell(up).await,
@@ -98,6 +105,9 @@ impl Core {
 
     /// Opens the stream of messages that answer no request.
     pub async fn listen(self: &Arc<Self>, caller: &Caller, session: Option<&str>, headers: HeaderMap) -> Answer {
+        if let Some(refused) = self.ended(caller, None).await {
+            return refused;
+        }
         let scope = match self.named_scope(caller, session).await {
             Ok(scope) => scope,
             Err(answer) => return *answer,
@@ -146,6 +156,18 @@ impl Core {
     /// A single server over HTTP may do without sessions; several, or processes, cannot tell their clients apart then.
     fn works_without_session(&self) -> bool {
         self.is_alone() && !self.upstreams[0].is_child()
+    }
+
+    /// Why a task has no business here any more although its token still runs: it was ended, or this ledger knows nothing of it. What is not
+    /// decided must not outlive it either.
+    async fn ended(&self, caller: &Caller, id: Option<&str>) -> Option<Answer> {
+        let sentence = self.engine.view(|state, now| match caller.judged.task.as_ref().and_then(|task| state.task(task)) {
+            None => Some("this task is not known here"),
+            Some(task) if task.ended || now >= task.task.ends => Some("this task was ended"),
+            Some(_) => None,
+        })?;
+        self.record(caller, None, Code::Authentication, sentence.to_owned()).await;
+        Some(Answer::error(StatusCode::UNAUTHORIZED, id, REFUSED, &format!("{sentence}; start a new task")))
     }
 
     async fn named_scope(&self, caller: &Caller, session: Option<&str>) -> Result<Arc<Scope>, Box<Answer>> {

@@ -71,13 +71,21 @@ async fn mcp(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Ans
         }
     };
     let (head, body) = request.into_parts();
-    let session = session(&head.headers).map_err(|answer| *answer)?;
+    let session = match session(&head.headers) {
+        Ok(session) => session,
+        Err(answer) => {
+            core.record(&caller, None, Code::Bounds, "more than one session was named".to_owned()).await;
+            return Err(*answer);
+        }
+    };
     let up: HeaderMap =
         head.headers.iter().filter(|(name, _)| goes_up(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
     match head.method {
         Method::POST => {
             if !is_json(&head.headers) {
-                return Err(rpc_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, -32600, "expected a body of type `application/json`"));
+                let sentence = "expected a body of type `application/json`";
+                core.record(&caller, None, Code::Bounds, sentence.to_owned()).await;
+                return Err(rpc_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, -32600, sentence));
             }
             let frame = match read(core, body).await {
                 Ok(frame) => frame,

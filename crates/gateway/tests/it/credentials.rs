@@ -64,3 +64,32 @@ async fn another_tasks_session_does_not_exist() {
     assert_eq!(gateway.client_of(0).with("mcp-session-id", &session).post(PING).await.0, StatusCode::OK);
     assert_eq!(gateway.world.events(), vec!["refused authentication"; 3]);
 }
+
+#[tokio::test]
+async fn an_ended_task_gets_nothing_more_although_its_token_still_runs() {
+    let upstream = upstream().await;
+    let gateway = Running::before(&upstream).await;
+    let (status, headers, _) = gateway.client().post(INITIALIZE).await;
+    assert_eq!(status, StatusCode::OK);
+    let session = headers["mcp-session-id"].to_str().expect("ascii").to_owned();
+    let ended = judge::name::TaskId::parse(&gateway.world.tasks[0]).expect("an id");
+    assert!(gateway.world.engine.end_task(&ended).await.expect("the ledger works"));
+    let before = upstream.asked().len();
+    for client in [gateway.client(), gateway.client().with("mcp-session-id", &session)] {
+        for request in [
+            PING,
+            INITIALIZE,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"of/another/kind","params":{"text":"out"}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/of/another/kind"}"#,
+        ] {
+            let (status, _, body) = client.post(request).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{request}: {body}");
+            assert!(body.contains("this task was ended; start a new task"), "{body}");
+        }
+        assert_eq!(client.send(Method::GET, "").await.status(), StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(upstream.asked().len(), before, "nothing reaches a server");
+    assert_eq!(gateway.world.events(), vec!["refused authentication"; 12]);
+    assert_eq!(gateway.client_of(1).post(PING).await.0, StatusCode::OK, "the other task goes on");
+}

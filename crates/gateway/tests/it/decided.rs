@@ -179,6 +179,53 @@ async fn an_approved_call_goes_through_once_when_it_is_sent_again() {
 }
 
 #[tokio::test]
+async fn one_yes_lets_one_call_through_however_many_are_sent_at_once() {
+    let notes = Notes::new();
+    let upstream = notes.start().await;
+    let gateway = before(&notes, &upstream, |_| {}).await;
+    let wide = call("post", json!({"board": "wide", "text": "hello"}));
+    let answer = ask(&gateway, &wide).await;
+    let approval = answer["result"]["_meta"]["prudence/refusal"]["approval"].as_str().expect("an approval").to_owned();
+    let (ask_id, ann) = (AskId::parse(&approval).expect("an id"), PrincipalId::parse("ann").expect("a name"));
+    // Half of them are under way when the answer comes.
+    let tries = futures_util::future::join_all((0..32).map(|number| {
+        let (gateway, wide, ask_id, ann) = (&gateway, &wide, &ask_id, &ann);
+        async move {
+            if number == 16 {
+                gateway.world.engine.answer(ask_id, ann, true).await.expect("ann may answer");
+            }
+            ask(gateway, wide).await
+        }
+    }));
+    let through = tries.await.iter().filter(|answer| text(answer) == "done").count();
+    assert_eq!((through, calls(&upstream)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_yes_covers_no_other_words_beside_the_arguments() {
+    let notes = Notes::new();
+    let upstream = notes.start().await;
+    let gateway = before(&notes, &upstream, |_| {}).await;
+    let wide = |meta: Value| {
+        let mut request: Value = serde_json::from_str(&call("post", json!({"board": "wide", "text": "hello"}))).expect("json");
+        request["params"]["_meta"] = meta;
+        request.to_string()
+    };
+    let answer = ask(&gateway, &wide(json!({"client/id": "a1"}))).await;
+    let approval = answer["result"]["_meta"]["prudence/refusal"]["approval"].as_str().expect("an approval").to_owned();
+    let (ask_id, ann) = (AskId::parse(&approval).expect("an id"), PrincipalId::parse("ann").expect("a name"));
+    gateway.world.engine.answer(&ask_id, &ann, true).await.expect("ann may answer");
+    let long = "a".repeat(65);
+    for other in [json!({"note": "and wire a million"}), json!({"note": {"to": "cy"}}), json!({"note": long}), json!("words")] {
+        assert_ne!(text(&ask(&gateway, &wide(other.clone())).await), "done", "{other}");
+    }
+    let many: serde_json::Map<_, _> = (0..40).map(|number| (format!("m{number}"), json!("word"))).collect();
+    assert_ne!(text(&ask(&gateway, &wide(Value::Object(many))).await), "done", "many small ones");
+    assert_eq!(calls(&upstream), 0);
+    assert_eq!(text(&ask(&gateway, &wide(json!({"client/id": "b2", "progressToken": 3}))).await), "done", "marks may change");
+}
+
+#[tokio::test]
 async fn a_tool_that_changed_is_left_out_of_lists_and_refused() {
     let notes = Notes::new();
     let upstream = notes.start().await;
