@@ -18,7 +18,7 @@ export async function startGateway(choice, targets, rules = {}) {
 
 /**
  * The gateway between the standard streams of a client and of one server, as a command for the client to start.
- * @returns {Promise<{command: string, args: string[], stop: () => Promise<void>}>}
+ * @returns {Promise<{command: string, args: string[], permits: () => Promise<number>, stop: () => Promise<void>}>}
  */
 export function wrap({ bin }, target) {
   return wrapInPrudence(bin, target);

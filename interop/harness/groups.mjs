@@ -22,7 +22,8 @@ const SCENARIOS_AT_ONCE = 2;
 const REFUSED_TOOL = "test_image_content";
 
 /**
- * @typedef {{name: string, run: (context: Context) => Promise<{direct: Check[], through: Check[], throughOnly?: Set<string>, skipped?: string}>}} Group
+ * @typedef {{name: string, run: (context: Context) => Promise<{direct: Check[], through: Check[], throughOnly?: Set<string>, skipped?: string, known?: string[]}>}} Group
+ * `known` says what differs on purpose or is not compared, and why; the run prints it.
  * @returns {Group[]}
  */
 export function groups() {
@@ -45,7 +46,7 @@ export function groups() {
     several("several-servers-legacy", "legacy", [["everything", everythingHttp], ["filesystem", filesystemStdio]], []),
     several("several-servers-auto", "auto", [["suite", suiteServer], ["suite", suiteServer]], ["resources", "resource-templates"]),
     { name: "what-the-upstream-sees", run: (context) => behindATap(context, seen) },
-    { name: "what-the-gateway-refuses", run: (context) => (context.choice.bin ? behindATap(context, refusals) : decidesNothing()) },
+    { name: "what-the-gateway-refuses", run: async (context) => (context.choice.bin ? { ...(await behindATap(context, refusals)), known: [OF_NUMBERS] } : decidesNothing()) },
   ];
 }
 
@@ -88,6 +89,8 @@ function sdk(name, language, upstream, era, startUpstream) {
   };
 }
 
+const RECORDED = "calls-are-in-the-ledger";
+
 /** A client that starts its server itself, and starts the gateway in its place: standard streams on both sides. */
 function wrapped(name, language, upstream, era, startUpstream) {
   return {
@@ -97,8 +100,19 @@ function wrapped(name, language, upstream, era, startUpstream) {
       const { target, folder } = await startUpstream(context);
       const direct = await client(language, { upstream, era, target, folder });
       await startUpstream(context);
-      const { command, args, stop } = await wrap(context.choice, target);
-      return { direct, through: await client(language, { upstream, era, target: { command, args }, folder }).finally(stop) };
+      const gateway = await wrap(context.choice, target);
+      try {
+        const front = { command: gateway.command, args: gateway.args };
+        const through = await client(language, { upstream, era, target: front, folder });
+        // Nothing that the client sees tells a gateway from no gateway; the ledger does.
+        const calls = through.filter(({ id, passed }) => passed && id.startsWith("call-")).length;
+        const permits = await gateway.permits();
+        const passed = permits >= Math.max(calls, 1);
+        through.push({ id: RECORDED, passed, detail: passed ? undefined : `${calls} calls, ${permits} permits in the ledger` });
+        return { direct, through, throughOnly: new Set([RECORDED]) };
+      } finally {
+        await gateway.stop();
+      }
     },
   };
 }
@@ -110,6 +124,9 @@ async function client(language, job) {
 
 /** Where several servers share an address, these answers are the address's own. */
 const GATEWAYS_OWN = ["connected", "server-described", "resource-read-missing"];
+const OF_SEVERAL = `several servers behind one address: not compared are ${GATEWAYS_OWN.join(", ")}, which the gateway answers for all of them`;
+const OF_TWINS = "several servers with the same resources: their lists are not compared, because the gateway shows each URI once, as the first server's";
+const OF_NUMBERS = "whole numbers beyond ±(2^53 - 1) in a call are refused, because readers of JSON disagree about them (RFC 7493 §2.2)";
 
 /** Two servers behind one gateway: whatever can be done with each alone can be done with it there, under prefixed names, `except` lists of what both have. */
 function several(name, era, parts, except) {
@@ -135,7 +152,8 @@ function several(name, era, parts, except) {
         const gateway = await startGateway(context.choice, targets);
         try {
           const front = { url: gateway.url, headers: gateway.headers };
-          return { direct, through: await drive([front, front], folders, PREFIXES) };
+          const known = except.length > 0 ? [OF_SEVERAL, OF_TWINS] : [OF_SEVERAL];
+          return { direct, through: await drive([front, front], folders, PREFIXES), known };
         } finally {
           await gateway.stop();
         }

@@ -26,8 +26,8 @@ const REFUSAL_TEXT = "the task did not name this kind of effect";
  * `mode`: `enforce` with a contract for every tool of each target, or `observe` with none: for servers that count who connects.
  * @param {{refusedTool?: string, mode?: "enforce" | "observe"}} rules
  */
-export async function startPrudence(bin, targets, { refusedTool, mode = "enforce" }) {
-  const gate = await prepare(bin, targets, { refusedTool, mode });
+export async function startPrudence(bin, targets, rules) {
+  const gate = await prepare(bin, targets, rules);
   try {
     const server = await startServer(bin, ["--config", gate.config, "serve", "--listen", `127.0.0.1:${gate.port}`], { port: gate.port, cwd: gate.folder });
     const token = await startTask(gate);
@@ -44,15 +44,20 @@ export async function startPrudence(bin, targets, { refusedTool, mode = "enforce
 
 /**
  * The gateway as a client starts it itself, in place of the server: nothing listens, and each start is a task of its own.
- * @param {{refusedTool?: string}} rules
+ * `permits` counts what it let through, out of a ledger whose chain holds.
  */
-export async function wrapInPrudence(bin, target, { refusedTool } = {}) {
-  const gate = await prepare(bin, [target], { refusedTool, mode: "enforce" });
+export async function wrapInPrudence(bin, target) {
+  const gate = await prepare(bin, [target], {});
   const task = ["--requester", "bo", "--agent", "helper", "--purpose", "interop", "--upstream", NAMES[0]];
-  return { command: bin, args: ["--config", gate.config, "wrap", ...task, "--", target.command, ...target.args], stop: gate.remove };
+  const permits = async () => {
+    await prudence(gate, ["--config", gate.config, "ledger", "verify"]);
+    const shown = await prudence(gate, ["--config", gate.config, "--output", "json", "ledger", "show", "--outcome", "permit"]);
+    return shown.split("\n").filter(Boolean).length;
+  };
+  return { command: bin, args: ["--config", gate.config, "wrap", ...task, "--", target.command, ...target.args], permits, stop: gate.remove };
 }
 
-async function prepare(bin, targets, { refusedTool, mode }) {
+async function prepare(bin, targets, { refusedTool, mode = "enforce" }) {
   const folder = await mkdtemp(join(tmpdir(), "interop-gate-"));
   const gate = {
     bin,

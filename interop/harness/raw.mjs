@@ -58,6 +58,8 @@ export async function refusals(gateway, exchanges) {
   await refuses("not-json", () => ask(gateway, "POST", call.slice(0, -1), session), [400]);
   await refuses("several-messages-at-once", () => ask(gateway, "POST", `[${call},${call}]`, session), [400]);
   await refuses("nested-without-end", () => ask(gateway, "POST", echoOf(`${"[".repeat(5_000)}${"]".repeat(5_000)}`), session), [400]);
+  // A decided call is refused in a way that a model can read.
+  await refuses("number-that-readers-disagree-about", () => ask(gateway, "POST", sum("1e21"), session), [200, 400]);
   await refuses("too-big", () => ask(gateway, "POST", echoOf(JSON.stringify("x".repeat(20 << 20))), session).catch(() => ({ status: 413, text: "closed" })));
   const still = await post(gateway, echo("still served"), session);
   facts.push(fact("afterwards-the-session-is-served", still.text.includes("Echo: still served"), still.text.slice(0, 200)));
@@ -70,6 +72,10 @@ function echo(message) {
 
 function echoOf(rawMessage) {
   return JSON.stringify(echo("PLACE")).replace('"PLACE"', rawMessage);
+}
+
+function sum(rawNumber) {
+  return JSON.stringify({ ...echo(), params: { name: "get-sum", arguments: { a: 1, b: "PLACE" } } }).replace('"PLACE"', rawNumber);
 }
 
 async function sessionOf(gateway, opened) {

@@ -37,7 +37,8 @@ process.exit(ok ? 0 : 1);
 
 async function judge(choice) {
   console.log(choice.bin ? `through ${options.gateway}` : "through the forwarding stand-in: this proves the harness, not the gateway");
-  const { kept, lost } = await runAll(chosen, choice, true);
+  const { kept, lost, known } = await runAll(chosen, choice, true);
+  if (known.size > 0) console.log(["\nknown differences:", ...known].join("\n  "));
   if (lost.length > 0) {
     console.log("\npasses directly, not through the gateway:");
     for (const { group, id, why } of lost) console.log(`  ${group}\n    ${id}\n      ${why}`);
@@ -61,11 +62,12 @@ async function selfCheck() {
 }
 
 async function runAll(some, choice, aloud) {
-  const all = { kept: 0, lost: [] };
+  const all = { kept: 0, lost: [], known: new Set() };
   for (const { name, run } of some) {
     const began = Date.now();
-    const { kept, lost, words } = await runOne(run, { choice, work });
+    const { kept, lost, known = [], words } = await runOne(run, { choice, work });
     all.kept += kept;
+    for (const sentence of known) all.known.add(sentence);
     all.lost.push(...lost.map((difference) => ({ group: name, ...difference })));
     const seconds = ((Date.now() - began) / 1000).toFixed(1).padStart(5);
     if (aloud) console.log(`${name.padEnd(36)} ${words} ${seconds} s`);
@@ -75,13 +77,13 @@ async function runAll(some, choice, aloud) {
 
 async function runOne(run, context) {
   try {
-    const { direct, through, throughOnly, skipped } = await run(context);
+    const { direct, through, throughOnly, skipped, known } = await run(context);
     if (skipped) return { kept: 0, lost: [], words: `not run: ${skipped}` };
     const { kept, notJudged, lost } = compare(direct, through, throughOnly);
     // Nothing to compare is a broken group, not a clean one.
     if (kept + lost.length === 0) lost.push({ id: "the group has checks that pass directly", why: failures(direct) });
     const words = `${String(kept).padStart(4)} kept ${String(lost.length).padStart(4)} lost ${String(notJudged).padStart(4)} fail directly`;
-    return { kept, lost, words };
+    return { kept, lost, known, words };
   } catch (error) {
     return { kept: 0, lost: [{ id: "the group runs", why: error.message }], words: "could not run" };
   }
