@@ -29,6 +29,8 @@ const READ_ENTRIES_MAX: usize = 4096;
 const READ_BYTES_MAX: usize = 16 << 20;
 /// How often the ledger is looked at for what other processes wrote.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(25);
+/// How long the ledger is left alone after it failed, in milliseconds: every look at it costs a replay.
+const RETRY_AFTER_MS: u64 = 250;
 /// The longest lease of a task, in milliseconds.
 pub const LEASE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -187,6 +189,8 @@ struct Core {
     generation: u64,
     /// Something that the state has seen did not become durable.
     lost: bool,
+    /// The ledger failed, and is not asked again before this moment.
+    retry_at: Moment,
     latest: Moment,
 }
 
@@ -216,8 +220,15 @@ impl Engine {
     /// # Errors
     /// [`OpenError`] when the ledger cannot be read, holds what is no event, or was written under another content key.
     pub fn open(store: Arc<dyn Store>, key: ContentKey, clock: Clock, node: Node, options: Options) -> Result<Self, OpenError> {
-        let mut core =
-            Core { state: State::new(key.clone()), head: Seq(0), durable: Seq(0), generation: 0, lost: false, latest: Moment(0) };
+        let mut core = Core {
+            state: State::new(key.clone()),
+            head: Seq(0),
+            durable: Seq(0),
+            generation: 0,
+            lost: false,
+            retry_at: Moment(0),
+            latest: Moment(0),
+        };
         core.read_up(store.as_ref())?;
         if !core.state.is_key_right() {
             return Err(OpenError::WrongKey);
@@ -456,7 +467,7 @@ impl Engine {
             let (pending, generation, out, abandoned) = {
                 let mut core = self.0.core.lock();
                 if core.lost {
-                    core.rebuild(self.0.store.as_ref(), &self.0.key).map_err(|error| Unavailable(error.to_string()))?;
+                    core.recover(self.0.clock.now(), self.0.store.as_ref(), &self.0.key)?;
                 }
                 let now = self.0.clock.now().max(core.latest);
                 core.latest = now;
@@ -483,11 +494,16 @@ impl Engine {
                     return Ok((Some(receipt), out));
                 }
                 Err(error) => {
-                    self.0.core.lock().lose(generation);
+                    let mut core = self.0.core.lock();
+                    core.lose(generation);
                     self.0.abandoned.lock().extend(abandoned);
                     match error {
                         AppendError::Stale { .. } => {}
-                        AppendError::Unavailable(why) | AppendError::Refused(why) => return Err(Unavailable(why)),
+                        AppendError::Unavailable(why) => {
+                            core.retry_at = self.0.clock.now().after_ms(RETRY_AFTER_MS);
+                            return Err(Unavailable(why));
+                        }
+                        AppendError::Refused(why) => return Err(Unavailable(why)),
                     }
                 }
             }
@@ -525,6 +541,17 @@ impl Core {
     /// Notes that something which the state of this generation has seen did not become durable.
     fn lose(&mut self, generation: u64) {
         self.lost |= self.generation == generation;
+    }
+
+    /// Rebuilds what was lost, unless the ledger failed a moment ago: a replay for every refused call would be a flood of them.
+    fn recover(&mut self, now: Moment, store: &dyn Store, key: &ContentKey) -> Result<(), Unavailable> {
+        if now < self.retry_at {
+            return Err(Unavailable("it failed just now".to_owned()));
+        }
+        self.rebuild(store, key).map_err(|error| {
+            self.retry_at = now.after_ms(RETRY_AFTER_MS);
+            Unavailable(error.to_string())
+        })
     }
 
     fn rebuild(&mut self, store: &dyn Store, key: &ContentKey) -> Result<(), OpenError> {

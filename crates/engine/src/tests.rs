@@ -206,6 +206,8 @@ async fn without_a_ledger_nothing_is_permitted_and_it_recovers_by_itself() {
     world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect_err("nothing can be recorded");
     world.engine.rule(&world.caller, &act, Mode::Observe).await.expect_err("observing is recording as well");
     world.store.set_quota_bytes(None);
+    world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect_err("it is left alone for a moment");
+    world.clock.set(Moment(2_000));
     world.engine.settle().await.expect("recovered");
     let ruled = world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect("recovered");
     drop(ruled);

@@ -72,27 +72,13 @@ impl FactType for Classification {
     }
 }
 
-/// The facts that some policies speak of. Making a context is a large part of what a decision costs, and what no policy
-/// speaks of cannot change its answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// As `section.fact`.
-    facts: BTreeSet<String>,
-    /// Something was said about the context that is not one fact: then everything is wanted.
-    everything: bool,
-}
-
 impl Wanted {
-    fn wants(&self, path: &str) -> bool {
-        self.everything || self.facts.contains(path)
-    }
-
     /// Adds every fact that a policy speaks of, given in Cedar's JSON format.
     pub(crate) fn add_policy(&mut self, policy: &serde_json::Value) {
         match policy {
             serde_json::Value::Object(members) => {
                 if let Some((section, fact)) = fact_access(members) {
-                    self.facts.insert(format!("{section}.{fact}"));
+                    self.add(section, fact);
                     return;
                 }
                 let is_context = members.get("Var").is_some_and(|name| name == "context");
@@ -135,10 +121,22 @@ macro_rules! facts {
             }
 
             impl $record {
-                fn expression(&self, wanted: &Wanted) -> RestrictedExpression {
-                    let mut facts = Vec::new();
+                /// The bit of a fact of this section.
+                fn bit(fact: &str) -> Option<u64> {
+                    #[allow(non_camel_case_types, reason = "these are the facts' own names")]
+                    enum At { $($fact,)* }
+                    match fact {
+                        $( stringify!($fact) => Some(1 << (At::$fact as u32)), )*
+                        _ => None,
+                    }
+                }
+
+                fn expression(&self, wanted: u64) -> RestrictedExpression {
+                    #[allow(non_camel_case_types, reason = "these are the facts' own names")]
+                    enum At { $($fact,)* }
+                    let mut facts = Vec::with_capacity(wanted.count_ones() as usize);
                     $(
-                        if wanted.wants(concat!(stringify!($section), ".", stringify!($fact))) {
+                        if wanted & (1 << (At::$fact as u32)) != 0 {
                             facts.push((stringify!($fact).to_owned(), FactType::expression(&self.$fact)));
                         }
                     )*
@@ -146,6 +144,25 @@ macro_rules! facts {
                 }
             }
         )*
+
+        /// The facts that some policies speak of. Making a context is a large part of what a decision costs, and what no policy
+        /// speaks of cannot change its answer.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Wanted {
+            $( $section: u64, )*
+            /// Something was said about the context that is not one fact: then everything is wanted.
+            everything: bool,
+        }
+
+        impl Wanted {
+            fn add(&mut self, section: &str, fact: &str) {
+                let bit = match section {
+                    $( stringify!($section) => $record::bit(fact).map(|bit| self.$section |= bit), )*
+                    _ => None,
+                };
+                self.everything |= bit.is_none();
+            }
+        }
 
         /// All facts of one act or observation. What is not said has its default.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,7 +188,14 @@ macro_rules! facts {
             /// The Cedar context, section by section, of the facts that are wanted.
             #[must_use]
             pub fn cedar_context(&self, wanted: &Wanted) -> Vec<(String, RestrictedExpression)> {
-                vec![$( (stringify!($section).to_owned(), self.$section.expression(wanted)), )*]
+                let mut sections = Vec::new();
+                $(
+                    let facts = if wanted.everything { u64::MAX } else { wanted.$section };
+                    if facts != 0 {
+                        sections.push((stringify!($section).to_owned(), self.$section.expression(facts)));
+                    }
+                )*
+                sections
             }
 
             /// The fact at `section.fact` as a word for a sentence; `None` when there is no such fact.

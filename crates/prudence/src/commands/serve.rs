@@ -102,7 +102,8 @@ async fn banner(context: &Context, house: &House, address: SocketAddr, shutdown:
         let plain = anstyle::Style::new();
         match standing {
             Ok((tools, text, good)) => {
-                table.row(vec![(upstream.name.clone(), BOLD), (tools.to_string(), plain), (text, if good { GOOD } else { WARN })])
+                let tools = tools.map_or_else(|| "–".to_owned(), |tools| tools.to_string());
+                table.row(vec![(upstream.name.clone(), BOLD), (tools, plain), (text, if good { GOOD } else { WARN })])
             }
             Err(error) => table.row(vec![(upstream.name.clone(), BOLD), ("–".to_owned(), plain), (format!("{error:#}"), BAD)]),
         }
@@ -132,12 +133,17 @@ fn observing(house: &House) -> String {
     )
 }
 
-/// How many tools an upstream has, and how they stand to their contract.
-async fn standing(house: &House, upstream: &Upstream) -> anyhow::Result<(usize, String, bool)> {
-    let shown = gate::shown(upstream, &house.loaded.settings.limits).await?;
+/// How many tools an upstream has, and how they stand to their contract. One without a contract is not even asked: what it has
+/// changes nothing.
+async fn standing(house: &House, upstream: &Upstream) -> anyhow::Result<(Option<usize>, String, bool)> {
     let Some(file) = &upstream.contract else {
-        return Ok((shown.tools.len(), "no contract: every call is refused (`prudence contract draft`)".to_owned(), false));
+        let what = match upstream.mode {
+            Mode::Enforce => "refused",
+            Mode::Observe => "recorded as one that nobody can read",
+        };
+        return Ok((None, format!("no contract: every call is {what} (`prudence contract draft`)"), false));
     };
+    let shown = gate::shown(upstream, &house.loaded.settings.limits).await?;
     let mut problems = crate::config::Problems::default();
     let Some(contracts) = gate::contract(&upstream.name, &house.loaded.beside(file), &mut problems)? else {
         anyhow::bail!("its contract has {} problems", problems.count())
@@ -161,5 +167,5 @@ async fn standing(house: &House, upstream: &Upstream) -> anyhow::Result<(usize, 
     if refused > 0 {
         parts.push(format!("{} refused (`prudence contract diff {}`)", count(refused, "tool is", "tools are"), upstream.name));
     }
-    Ok((shown.tools.len(), parts.join(", "), refused == 0))
+    Ok((Some(shown.tools.len()), parts.join(", "), refused == 0))
 }
