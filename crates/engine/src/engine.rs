@@ -578,8 +578,7 @@ impl Core {
     }
 }
 
-/// Keeps the state up with what other processes write, and records abandoned acts while nothing else happens.
-/// The thread ends with the engine.
+/// Keeps the state up with what other processes write. The thread ends with the engine.
 fn follow(inner: &Arc<Inner>) {
     let weak: Weak<Inner> = Arc::downgrade(inner);
     if matches!(inner.clock, Clock::Manual(_)) {

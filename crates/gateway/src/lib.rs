@@ -92,12 +92,6 @@ impl Gateway {
         }
         let scopes = Scopes::new(upstreams.len(), &config.limits);
         let (request_frames, result_frames) = (config.limits.requests(), config.limits.results());
-        for upstream in upstreams.iter().filter(|upstream| upstream.mode == Mode::Observe) {
-            warn!(upstream = upstream.name, "ONLY OBSERVED: every call is decided and recorded, and NOTHING IS STOPPED");
-        }
-        for agent in &config.observed_agents {
-            warn!(agent, "ONLY OBSERVED: every call of this agent is decided and recorded, and NOTHING IS STOPPED");
-        }
         let contracts = RwLock::new(in_order(&upstreams, contracts));
         let followed = Mutex::new(Recent::new(FOLLOWED_MAX));
         let core = Core {
@@ -139,8 +133,19 @@ impl Gateway {
         served
     }
 
+    /// Says loudly, in the log, what is not stopped here. [`Self::serve_http`] does it by itself.
+    pub fn warn_of_observing(&self) {
+        for upstream in self.core.upstreams.iter().filter(|upstream| upstream.mode == Mode::Observe) {
+            warn!(upstream = upstream.name, "ONLY OBSERVED: every call is decided and recorded, and NOTHING IS STOPPED");
+        }
+        for agent in &self.core.config.observed_agents {
+            warn!(agent, "ONLY OBSERVED: every call of this agent is decided and recorded, and NOTHING IS STOPPED");
+        }
+    }
+
     /// Serves `/mcp` and `/healthz` until `shutdown` is cancelled; then lets running requests end, for a bounded time.
     pub async fn serve_http(&self, listener: TcpListener, shutdown: CancellationToken) {
+        self.warn_of_observing();
         listener::serve(Arc::clone(&self.core), listener, shutdown).await;
         self.core.end().await;
     }

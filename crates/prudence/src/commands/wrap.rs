@@ -50,6 +50,7 @@ pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
     let (token, own_task) = token(&house, &wrap).await?;
     let gateway = Gateway::new(config, house.engine.clone(), contracts.into_iter().collect(), gate::believed(&house.issuer))
         .map_err(|errors| gate::wrong(&errors))?;
+    gateway.warn_of_observing();
     let served = gateway.serve_stdio(tokio::io::stdin(), tokio::io::stdout(), &token).await;
     if let Some(task) = own_task {
         house.engine.end_task(&task).await?;
