@@ -126,7 +126,7 @@ async function client(language, job) {
 const GATEWAYS_OWN = ["connected", "server-described", "resource-read-missing"];
 const OF_SEVERAL = `several servers behind one address: not compared are ${GATEWAYS_OWN.join(", ")}, which the gateway answers for all of them`;
 const OF_TWINS = "several servers with the same resources: their lists are not compared, because the gateway shows each URI once, as the first server's";
-const OF_STARTUP = "serve looks at each upstream's lists when it starts, as a 2025-11-25 client; a server that judges every request counts that look (5 checks fail in 2026-07-28)";
+const OF_STARTUP = "serve looks at the lists of each upstream with a contract when it starts, as a 2025-11-25 client; a server that judges every request sees that look";
 const OF_NUMBERS = "whole numbers beyond ±(2^53 - 1) in a call are refused, because readers of JSON disagree about them (RFC 7493 §2.2)";
 
 /** Two servers behind one gateway: whatever can be done with each alone can be done with it there, under prefixed names, `except` lists of what both have. */
