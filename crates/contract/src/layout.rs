@@ -5,7 +5,7 @@
 
 use crate::source::{Scope, Source};
 use crate::{Claims, Contracts, ItemContract, Resource, Tool, strict};
-use judge::act::{ITEMS_MAX, LabelSpec, ObservedItem};
+use judge::act::{Chosen, ITEMS_MAX, LabelSpec, NamedBy, ObservedItem, RESOURCES_MAX};
 use judge::label::{Classification, Integrity};
 use judge::name::ResourceId;
 use serde_json::{Map, Value};
@@ -104,7 +104,7 @@ impl Tool {
         let (kind, document) = document_of(result);
         let document: &Value = &document;
         let scope = Scope { near: document, arguments, result: document };
-        let mut reader = Reader::default();
+        let mut reader = Reader { named: self.named(arguments), ..Reader::default() };
         for contract in &self.result.items {
             reader.select(contract, document, scope);
         }
@@ -118,26 +118,52 @@ impl Tool {
     }
 }
 
+impl Tool {
+    /// What the arguments name by themselves: no constant, and nothing that stands for an argument that is not there.
+    fn named(&self, arguments: &Value) -> Vec<ResourceId> {
+        let scope = Scope { near: arguments, arguments, result: &Value::Null };
+        let mut named: Vec<ResourceId> = self
+            .resources
+            .iter()
+            .flat_map(|source| source.called(scope))
+            .filter_map(|text| ResourceId::parse(&text).ok())
+            .take(RESOURCES_MAX)
+            .collect();
+        named.sort();
+        named.dedup();
+        named
+    }
+}
+
 impl Contracts {
-    /// Reads a `ReadResourceResult` of `uri`. Parts with another URI are what the contracts say of that URI.
+    /// Reads a `ReadResourceResult` of `uri`. Parts with another URI are what the contracts say of that URI, and no looser than what they
+    /// say of `uri`.
     #[must_use]
     pub fn observe_resource(&self, uri: &str, result: &Value) -> ReadResult {
         let contents = result.get("contents").unwrap_or(&Value::Null);
-        let mut reader = Reader::default();
+        let asked = self.accepted_resource(uri);
+        let mut reader = Reader { named: asked.iter().map(|(id, _)| id.clone()).collect(), ..Reader::default() };
+        let otherwise = asked.as_ref().and_then(|(_, resource)| resource.label.clone());
+        let chosen = Arc::new(reader.chosen(NamedBy::Server, NamedBy::Call, otherwise));
         for (index, part) in contents.as_array().into_iter().flatten().enumerate().take(ITEMS_MAX) {
             let of = part.get("uri").and_then(Value::as_str).unwrap_or(uri);
-            let contract = self.resource(of).filter(|resource| resource.is_accepted());
-            let Some((id, resource)) = contract.and_then(|resource| Some((resource.id_of(of)?, resource))) else { continue };
+            let Some((id, resource)) = self.accepted_resource(of) else { continue };
             reader.root.entries.entry(index).or_default().owner = Some(reader.items.len());
-            reader.items.push(item_of_resource(id, resource));
+            let chosen = (of != uri).then(|| chosen.clone());
+            reader.items.push(item_of_resource(id, resource, chosen));
         }
         let rest = rest_name(&format!("{}__resources/read", self.upstream));
         reader.finish(result, Document::Contents, contents, &rest, None, Vec::new(), false)
     }
+
+    fn accepted_resource(&self, uri: &str) -> Option<(ResourceId, &Resource)> {
+        let resource = self.resource(uri).filter(|resource| resource.is_accepted())?;
+        Some((resource.id_of(uri)?, resource))
+    }
 }
 
-fn item_of_resource(id: ResourceId, resource: &Resource) -> ObservedItem {
-    ObservedItem { id, text: String::new(), container: None, otherwise: resource.label.clone(), claimed: None }
+fn item_of_resource(id: ResourceId, resource: &Resource, chosen: Option<Arc<Chosen>>) -> ObservedItem {
+    ObservedItem { id, text: String::new(), container: None, otherwise: resource.label.clone(), claimed: None, chosen }
 }
 
 /// What the parts of a result are called that no contract speaks of.
@@ -149,6 +175,8 @@ pub(crate) fn rest_name(tool: &str) -> ResourceId {
 
 #[derive(Default)]
 struct Reader {
+    /// What the call names by itself.
+    named: Vec<ResourceId>,
     root: Node,
     items: Vec<ObservedItem>,
     /// More names of a selected part: a call for several files may answer with one text, which is as sensitive as each of them.
@@ -158,7 +186,14 @@ struct Reader {
 }
 
 impl Reader {
+    fn chosen(&self, id: NamedBy, container: NamedBy, otherwise: Option<LabelSpec>) -> Chosen {
+        Chosen { id, container, named: self.named.clone(), otherwise }
+    }
+
     fn select(&mut self, contract: &ItemContract, document: &Value, scope: Scope<'_>) {
+        let (id_by, container_by) = contract.named_by();
+        let is_all_of_the_call = id_by == NamedBy::Call && container_by != NamedBy::Server;
+        let chosen = (!is_all_of_the_call).then(|| Arc::new(self.chosen(id_by, container_by, contract.label.clone())));
         for found in contract.at.query_located(document).iter() {
             let scope = Scope { near: found.node(), ..scope };
             let mut ids = names(&contract.id, scope).into_iter();
@@ -182,6 +217,7 @@ impl Reader {
                 container: contract.container.as_ref().and_then(|source| names(source, scope).into_iter().next()),
                 otherwise: contract.label.clone(),
                 claimed: claimed(&contract.claims, scope),
+                chosen: chosen.clone(),
             });
         }
     }
@@ -221,7 +257,9 @@ impl Reader {
             item.text = text;
         }
         if let Some(text) = texts.next().filter(|text| !text.is_empty()) {
-            self.items.push(ObservedItem { id: rest_id.clone(), text, container: None, otherwise, claimed: None });
+            // What the contract says of the rest is true of a part of what the call names, and a server can put anything there.
+            let chosen = (!self.named.is_empty()).then(|| Arc::new(self.chosen(NamedBy::Contract, NamedBy::Contract, None)));
+            self.items.push(ObservedItem { id: rest_id.clone(), text, container: None, otherwise, claimed: None, chosen });
         }
         let mut also = Vec::new();
         for (owner, id) in self.also {

@@ -26,7 +26,7 @@ pub use format::{CONTRACT_BYTES_MAX, ContractError};
 pub use layout::ReadResult;
 pub use withhold::Redaction;
 
-use judge::act::LabelSpec;
+use judge::act::{LabelSpec, NamedBy};
 use judge::digest::Digest;
 use judge::effect::Effect;
 use judge::name::ResourceId;
@@ -85,6 +85,28 @@ impl Contracts {
     #[must_use]
     pub fn resource(&self, uri: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.uri.matches(uri))
+    }
+
+    /// Where these contracts rely on names that the server chooses in a result, in words. Such a name cannot loosen anything; where the call
+    /// names nothing either, as in a search, the label is that of whatever the server says it is.
+    pub fn server_named(&self) -> impl Iterator<Item = String> {
+        self.tools.values().flat_map(|tool| {
+            let is_named = tool.resources.iter().any(|source| source.named_by() != NamedBy::Contract);
+            let bound = if is_named {
+                "held to what the call names at least"
+            } else {
+                "the call names nothing, so that it is labelled as what the server says it is"
+            };
+            tool.result.items.iter().enumerate().flat_map(move |(index, item)| {
+                let named = |what: &str, source: &Source| {
+                    let path = source.written();
+                    format!("tool `{}`, item {}: the server chooses the {what} (`{path}`): {bound}", tool.name, index + 1)
+                };
+                let id = (item.id.named_by() == NamedBy::Server).then(|| named("id", &item.id));
+                let container = item.container.as_ref().filter(|source| source.named_by() == NamedBy::Server);
+                id.into_iter().chain(container.map(|source| named("container", source)))
+            })
+        })
     }
 
     /// What a `resources/read` of any of this upstream's resources is called where a tool is meant.
@@ -190,6 +212,13 @@ struct ItemContract {
     container: Option<Source>,
     label: Option<LabelSpec>,
     claims: Claims,
+}
+
+impl ItemContract {
+    /// Who chooses the names of the item, and of its container.
+    fn named_by(&self) -> (NamedBy, NamedBy) {
+        (self.id.named_by(), self.container.as_ref().map_or(NamedBy::Call, Source::named_by))
+    }
 }
 
 /// Where a part of a result says something about its own label. Such words may only tighten.

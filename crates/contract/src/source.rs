@@ -1,6 +1,7 @@
 //! Where a text comes from: a JSONPath into a JSON value, put into a template, or a constant.
 //! It refuses to guess: what is not text, climbs out of its folder, or matches nothing where something must be is an error.
 
+use judge::act::NamedBy;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
@@ -77,8 +78,18 @@ pub(crate) enum PickError {
 impl Source {
     /// Every text that this source yields.
     pub(crate) fn pick(&self, scope: Scope<'_>) -> Result<Vec<String>, PickError> {
-        let texts = match &self.origin {
-            Origin::Constant(text) => vec![text.clone()],
+        let texts = self.found(scope)?;
+        match (texts.is_empty(), &self.otherwise) {
+            (false, _) => Ok(texts),
+            (true, Some(otherwise)) => Ok(vec![otherwise.clone()]),
+            (true, None) if self.is_required => Err(PickError::Nothing { path: self.written() }),
+            (true, None) => Ok(texts),
+        }
+    }
+
+    fn found(&self, scope: Scope<'_>) -> Result<Vec<String>, PickError> {
+        match &self.origin {
+            Origin::Constant(text) => Ok(vec![text.clone()]),
             Origin::Path { base, path, written } => {
                 let root = scope.root(*base);
                 let mut texts = Vec::new();
@@ -88,15 +99,28 @@ impl Source {
                         return Err(PickError::TooMany { path: written.clone() });
                     }
                 }
-                texts
+                Ok(texts)
             }
-            Origin::Template { base } => self.filled("", scope.root(*base))?.into_iter().collect(),
-        };
-        match (texts.is_empty(), &self.otherwise) {
-            (false, _) => Ok(texts),
-            (true, Some(otherwise)) => Ok(vec![otherwise.clone()]),
-            (true, None) if self.is_required => Err(PickError::Nothing { path: self.written() }),
-            (true, None) => Ok(texts),
+            Origin::Template { base } => Ok(self.filled("", scope.root(*base))?.into_iter().collect()),
+        }
+    }
+
+    /// Every text that the call itself yields: not what stands for it when nothing matches.
+    pub(crate) fn called(&self, scope: Scope<'_>) -> Vec<String> {
+        match &self.origin {
+            Origin::Constant(_) => Vec::new(),
+            Origin::Path { .. } | Origin::Template { .. } => self.found(scope).unwrap_or_default(),
+        }
+    }
+
+    /// Who chooses what it yields, where `near` is a part of a result.
+    pub(crate) fn named_by(&self) -> NamedBy {
+        match &self.origin {
+            Origin::Constant(_) => NamedBy::Contract,
+            Origin::Path { base: Base::Arguments, .. } | Origin::Template { base: Base::Arguments } => NamedBy::Call,
+            Origin::Path { base: Base::Near | Base::Result, .. } | Origin::Template { base: Base::Near | Base::Result } => {
+                NamedBy::Server
+            }
         }
     }
 

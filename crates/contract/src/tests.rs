@@ -1,13 +1,13 @@
 //! Claims about contracts, many of them made by somebody who wants to get around one.
 
 use crate::{AcceptError, Acceptance, CallError, Contracts, Standing, Tool, accept, definition_digest, diff, draft};
-use judge::act::Act;
+use judge::act::{Act, NamedBy};
 use judge::digest::Digest;
 use judge::effect::Effect;
 use judge::label::{Classification, Integrity};
 use judge::name::{ResourceId, ToolId};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const ACCEPTED: &str = "pin = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"\naccepted_at = \"2026-03-01\"\naccepted_by = \"hal\"\n";
 
@@ -370,6 +370,46 @@ fn what_was_made_has_a_name_unless_it_failed() {
     assert!(failed.failed && failed.created.is_empty());
 }
 
+#[test]
+fn a_name_out_of_a_result_is_held_to_what_the_call_names() {
+    let chosen = |head: &str, tables: &str, arguments: Value| {
+        let contracts = contracts(&format!("effects = [\"read\"]\n{head}"), tables);
+        let read = tool(&contracts).observe(&arguments, &both(&thread()));
+        read.items.into_iter().map(|item| (item.id.to_string(), item.chosen)).collect::<BTreeMap<_, _>>()
+    };
+    let post = "[[tool.result.item]]\nat = \"$.posts[*]\"\n";
+    let by_result = chosen("resource = \"$.thread\"", &format!("{post}id = \"$.post\""), json!({"thread": "thread:1"}));
+    let held = by_result["post:1"].as_deref().expect("the server chose it");
+    assert_eq!((held.id, held.container, ids(&held.named)), (NamedBy::Server, NamedBy::Call, vec!["thread:1"]));
+    assert_eq!(by_result["result:u__t"].as_deref().expect("nobody chose it").named, held.named);
+    let by_call =
+        chosen("resource = \"$.thread\"", &format!("{post}id = {{ argument = \"$.thread\" }}"), json!({"thread": "thread:1"}));
+    assert_eq!(by_call["thread:1"], None);
+    for (head, arguments) in [
+        ("resource = { is = \"thread:all\" }", json!({})),
+        ("resource = { at = \"$.thread\", otherwise = \"thread:all\" }", json!({})),
+    ] {
+        let search = chosen(head, &format!("{post}id = \"$.post\""), arguments);
+        assert_eq!(search["post:1"].as_deref().map(|chosen| chosen.named.len()), Some(0), "{head}");
+    }
+}
+
+#[test]
+fn a_check_says_where_a_server_chooses_a_name() {
+    let contracts = contracts("effects = [\"read\"]\nresource = \"$.thread\"", THREAD);
+    assert_eq!(
+        contracts.server_named().collect::<Vec<_>>(),
+        [
+            "tool `t`, item 1: the server chooses the id (`$.post`): held to what the call names at least",
+            "tool `t`, item 1: the server chooses the container (`$.forum`): held to what the call names at least",
+        ]
+    );
+    let search = self::contracts("effects = [\"read\"]", THREAD);
+    assert!(search.server_named().all(|sentence| sentence.ends_with("it is labelled as what the server says it is")));
+    let named = self::contracts("effects = [\"read\"]", "[[tool.result.item]]\nat = \"$\"\nid = { argument = \"$.thread\" }");
+    assert_eq!(named.server_named().count(), 0);
+}
+
 // ---- withholding
 
 #[test]
@@ -481,6 +521,8 @@ fn a_read_resource_is_labelled_part_by_part() {
         {"uri": "draft://x", "text": "nobody accepted"},
     ]});
     let read = contracts.observe_resource("runbook://acl", &result);
+    assert_eq!(read.items[0].chosen, None);
+    assert_eq!(ids(&read.items[1].chosen.as_deref().expect("the server chose it").named), ["runbook:acl"]);
     assert_eq!(ids(read.items.iter().map(|item| &item.id)), ["runbook:acl", "open:a", "result:u__resources/read"]);
     assert!(read.items[2].text.contains("nobody knows") && read.items[2].text.contains("nobody accepted"));
     let redaction = read.withhold(&mut result, &set(&["runbook:acl", "result:u__resources/read"]), "bo");

@@ -100,6 +100,7 @@ fn seen(id: &str) -> Seen {
         container: None,
         otherwise: None,
         claimed: None,
+        chosen: None,
     };
     Seen { items: vec![item], created: Vec::new() }
 }

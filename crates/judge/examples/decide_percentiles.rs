@@ -82,6 +82,7 @@ fn world(grants: u32) -> State {
             container: None,
             otherwise: None,
             claimed: None,
+            chosen: None,
         })
         .collect();
     let observation =

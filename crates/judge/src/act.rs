@@ -110,6 +110,33 @@ pub struct ObservedItem {
     pub otherwise: Option<LabelSpec>,
     /// What the result says about itself: it may only tighten.
     pub claimed: Option<LabelSpec>,
+    /// Set where `id` or `container` is not taken from the call: such a name may only tighten as well.
+    pub chosen: Option<Arc<Chosen>>,
+}
+
+/// Who chose the name of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The call: its arguments name what is read.
+    Call,
+    /// The contract, for a part that always has this name.
+    Contract,
+    /// The server, in the result.
+    Server,
+}
+
+/// Who chose the names of an item, and what the call itself names. A server that answers for one thing under the name of another must not
+/// choose its label by that: the item is never labelled more loosely than what the call names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// Who chose the item's name.
+    pub id: NamedBy,
+    /// Who chose its container's name.
+    pub container: NamedBy,
+    /// What the arguments of the call name; nothing for a search.
+    pub named: Vec<ResourceId>,
+    /// What the contract says of those that the directory does not know.
+    pub otherwise: Option<LabelSpec>,
 }
 
 /// A tool's result, after its contract was applied.

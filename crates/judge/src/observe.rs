@@ -1,6 +1,6 @@
 //! Observing: a result's items are labelled and judged before the agent sees any of them, because reading is what taints.
 
-use crate::act::{LabelSpec, Observation, ObservedItem};
+use crate::act::{Chosen, LabelSpec, NamedBy, Observation, ObservedItem};
 use crate::content::{ContentKey, Sketch, sketch};
 use crate::decision::{Outcome, Reason};
 use crate::directory::Directory;
@@ -46,8 +46,9 @@ pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Ar
     let mut judged: BTreeMap<LabelRecord, Vec<Reason>> = BTreeMap::new();
     let mut verdict = Verdict { items: Vec::new(), withheld: BTreeSet::new(), reasons: Vec::new(), sets: Vec::new() };
     let mut reaches: Vec<Reach> = Vec::new();
+    let mut calls = Calls::default();
     for (item, sketch) in observation.items.iter().zip(sketches) {
-        let label = label_of(state, item);
+        let label = label_of(state, item, &mut calls);
         let record = LabelRecord::from(&label);
         let reasons = judged.entry(record.clone()).or_insert_with(|| {
             reaches.push(label.readers.clone());
@@ -117,16 +118,78 @@ fn withholding(state: &State, observation: &Observation, item: &ObservedItem, la
 }
 
 /// The label of an item: what the system of record says, else the contract, else its container; tightened by what the
-/// result says about itself, never loosened.
-fn label_of(state: &State, item: &ObservedItem) -> Label {
+/// result says about itself, never loosened. Names that the result chose are its own words as well, so that an item under such a name is
+/// at least as strict as what the call names, and a container under such a name makes nothing known that the call does not.
+fn label_of(state: &State, item: &ObservedItem, calls: &mut Calls) -> Label {
     let directory = state.directory();
+    let chosen = item.chosen.as_ref();
+    let place = item.container.as_ref().map(|container| {
+        let place = contained(directory, container).unwrap_or_else(Label::unknown);
+        match chosen.filter(|chosen| chosen.container == NamedBy::Server) {
+            Some(chosen) => place.join(calls.of(state, chosen).strictest.as_ref().unwrap_or(&Label::unknown())),
+            None => place,
+        }
+    });
     let label = state
         .label_of(&item.id)
         .or_else(|| item.otherwise.as_ref().map(|spec| stated(directory, spec)))
-        .or_else(|| item.container.as_ref().and_then(|container| contained(directory, container)))
+        .or(place)
         .unwrap_or_else(Label::unknown);
+    let label = match chosen.map(|chosen| (chosen.id, calls.of(state, chosen))) {
+        None | Some((NamedBy::Call, _)) => label,
+        Some((NamedBy::Contract, call)) => joined(label, call.known.as_ref()),
+        Some((NamedBy::Server, call)) => joined(label, call.strictest.as_ref()),
+    };
     match &item.claimed {
         Some(claimed) => tightened(directory, label, claimed),
+        None => label,
+    }
+}
+
+/// What the call says of its result.
+#[derive(Default)]
+struct CallLabels {
+    /// The join of what is known of the things that it names; nothing when nothing is.
+    known: Option<Label>,
+    /// The same, with what nobody has labelled as unknown; nothing when it names nothing.
+    strictest: Option<Label>,
+}
+
+/// [`CallLabels`], each computed once: a call may name many things, and its result hold many items.
+#[derive(Default)]
+struct Calls(Vec<(Arc<Chosen>, CallLabels)>);
+
+impl Calls {
+    fn of(&mut self, state: &State, chosen: &Arc<Chosen>) -> &CallLabels {
+        let found = self.0.iter().position(|(of, _)| Arc::ptr_eq(of, chosen));
+        let index = found.unwrap_or_else(|| {
+            self.0.push((chosen.clone(), CallLabels::of(state, chosen)));
+            self.0.len() - 1
+        });
+        &self.0[index].1
+    }
+}
+
+impl CallLabels {
+    fn of(state: &State, chosen: &Chosen) -> Self {
+        let directory = state.directory();
+        let mut labels = Self::default();
+        for id in &chosen.named {
+            let known = state.label_of(id).or_else(|| contained(directory, id));
+            if let Some(label) = &known {
+                labels.known = Some(joined(label.clone(), labels.known.as_ref()));
+            }
+            let label =
+                known.or_else(|| chosen.otherwise.as_ref().map(|spec| stated(directory, spec))).unwrap_or_else(Label::unknown);
+            labels.strictest = Some(joined(label, labels.strictest.as_ref()));
+        }
+        labels
+    }
+}
+
+fn joined(label: Label, with: Option<&Label>) -> Label {
+    match with {
+        Some(with) => label.join(with),
         None => label,
     }
 }

@@ -1,6 +1,6 @@
 //! The judge, as claims. Worlds are small JSON documents; time moves only where a test moves it.
 
-use crate::act::{Act, Observation, ObservedItem, Value};
+use crate::act::{Act, Chosen, LabelSpec, NamedBy, Observation, ObservedItem, Value};
 use crate::content::ContentKey;
 use crate::decide::{AskStanding, MayNotAnswer, Ruling, decide, may_answer};
 use crate::decision::Outcome;
@@ -15,6 +15,7 @@ use crate::policy::{Kind, Policies, PolicySources, Source, schema_text};
 use crate::state::{State, check};
 use crate::task::{Budget, Caller, Task};
 use serde_json::json;
+use std::sync::Arc;
 
 const RUNBOOK: &str = "to open a dataset, add the group that needs it to the readers, and remove it again at night";
 
@@ -156,6 +157,7 @@ impl Scene {
                     container: None,
                     otherwise: None,
                     claimed: None,
+                    chosen: None,
                 })
                 .collect(),
             created: created.iter().map(|id| ResourceId::parse(id).expect("a name")).collect(),
@@ -513,6 +515,7 @@ fn a_result_may_only_tighten_its_label() {
             container: None,
             otherwise: None,
             claimed: Some(serde_json::from_value(claimed).expect("a label")),
+            chosen: None,
         }],
         created: Vec::new(),
     };
@@ -522,6 +525,55 @@ fn a_result_may_only_tighten_its_label() {
     let label = &loosened.items[0].label;
     assert_eq!(label.classification, crate::label::Classification::Confidential);
     assert_eq!(label.integrity, crate::label::Integrity::Untrusted);
+}
+
+/// Who chose a name decides what it is worth.
+#[test]
+fn a_name_that_a_server_chose_may_only_tighten() {
+    let scene = scene(json!({}));
+    let name = |text: &str| ResourceId::parse(text).expect("a name");
+    let label =
+        |id: &str, container: Option<&str>, by: (NamedBy, NamedBy), named: &[&str], otherwise: Option<serde_json::Value>| {
+            let otherwise: Option<LabelSpec> = otherwise.map(|spec| serde_json::from_value(spec).expect("a label"));
+            let item = ObservedItem {
+                id: name(id),
+                text: "words".to_owned(),
+                container: container.map(name),
+                otherwise: otherwise.clone(),
+                claimed: None,
+                chosen: Some(Arc::new(Chosen {
+                    id: by.0,
+                    container: by.1,
+                    named: named.iter().map(|id| name(id)).collect(),
+                    otherwise,
+                })),
+            };
+            let decision = DecisionId::parse("d9").expect("a name");
+            let observation = Observation { caller: caller(), decision, items: vec![item], created: Vec::new() };
+            let label = observe(&scene.state, &observation, true).items.remove(0).label;
+            (label.unknown, label.classification)
+        };
+    use crate::label::Classification::{Confidential, Internal, Public};
+    use NamedBy::{Call, Contract, Server};
+    let open = || Some(json!({"readers": ["public"], "classification": "public"}));
+    let forum = "forum:eng-help";
+    // The system of record knows the plan: whatever the answer is called, it is as strict as the plan.
+    for id in ["hr:plan", "nobody:knows", forum] {
+        assert_eq!(label(id, None, (Server, Call), &["hr:plan"], open()).1, Confidential, "{id}");
+        assert_eq!(label(id, None, (Contract, Call), &["hr:plan"], open()).1, Confidential, "{id}");
+    }
+    // It does not know what was read: what the contract says of it holds, or nothing.
+    assert_eq!(label("nobody:knows", None, (Server, Call), &["other:1"], open()), (false, Public));
+    assert_eq!(label("hr:plan", None, (Server, Call), &["other:1"], None), (true, Confidential));
+    assert_eq!(label("nobody:knows", None, (Contract, Call), &["other:1"], open()), (false, Public));
+    // A search names nothing: the name finds the label, or it is unknown.
+    assert_eq!(label("hr:plan", None, (Server, Call), &[], None), (false, Confidential));
+    assert_eq!(label("nobody:knows", None, (Server, Call), &[], None), (true, Internal));
+    // A place that the server chose makes nothing known; one that the call or the contract names does.
+    assert_eq!(label("nobody:knows", Some(forum), (Server, Server), &[], None), (true, Internal));
+    assert_eq!(label("nobody:knows", Some(forum), (Call, Server), &["other:1"], None), (true, Internal));
+    assert_eq!(label("nobody:knows", Some(forum), (Call, Server), &[forum], None), (false, Internal));
+    assert_eq!(label("nobody:knows", Some(forum), (Call, Call), &["other:1"], None), (false, Internal));
 }
 
 #[test]

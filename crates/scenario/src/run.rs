@@ -442,6 +442,7 @@ impl<'a> Run<'a> {
             container: container.cloned(),
             otherwise: None,
             claimed: None,
+            chosen: None,
         };
         if self.texts.gone.contains(resource) {
             return Vec::new();

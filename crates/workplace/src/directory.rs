@@ -54,15 +54,15 @@ impl Directory {
 /// What the system of record says about one thing: who may read it, and how sensitive it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// `forum:…`, `runbook:…` or `dataset:…`.
+    /// `forum:…`, `thread:…`, `runbook:…` or `dataset:…`.
     pub id: String,
     /// Its title.
     pub title: String,
-    /// The person who answers for it; forums have none.
+    /// The person who answers for it; forums and threads have none.
     pub owner: Option<String>,
-    /// People and `@groups` that can read it: the audience of a forum, the access list of the rest.
+    /// People and `@groups` that can read it: the audience of a forum and of its threads, the access list of the rest.
     pub readers: Vec<String>,
-    /// `internal`, `confidential` or `restricted`; forums have none.
+    /// `internal`, `confidential` or `restricted`; forums and threads have none.
     pub classification: Option<String>,
     /// Such as `user-data`.
     pub categories: Vec<String>,

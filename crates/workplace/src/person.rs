@@ -57,7 +57,7 @@ impl Narrator {
         self.0.send(Method::GET, &["directory"], None).await
     }
 
-    /// Every forum, runbook and dataset with its access list as it stands.
+    /// Every forum, thread, runbook and dataset with its access list as it stands.
     pub async fn records(&self) -> Result<Vec<Record>, PersonError> {
         self.0.send(Method::GET, &["records"], None).await
     }

@@ -331,13 +331,21 @@ impl World {
 // ---- the system of record
 
 impl World {
-    /// Every forum, runbook and dataset as its access list stands now.
+    /// Every forum, thread, runbook and dataset as its access list stands now. A thread is seen by those who see its forum.
     pub fn records(&self) -> Vec<Record> {
         let forums = self.forums.values().map(|forum| Record {
             id: forum.id.clone(),
             title: forum.title.clone(),
             owner: None,
             readers: forum.audience.clone(),
+            classification: None,
+            categories: Vec::new(),
+        });
+        let threads = self.threads.values().map(|thread| Record {
+            id: thread.id.clone(),
+            title: thread.title.clone(),
+            owner: None,
+            readers: self.forums.get(&thread.forum).map(|forum| forum.audience.clone()).unwrap_or_default(),
             classification: None,
             categories: Vec::new(),
         });
@@ -357,7 +365,7 @@ impl World {
             classification: Some(dataset.classification.clone()),
             categories: dataset.categories.clone(),
         });
-        forums.chain(runbooks).chain(datasets).collect()
+        forums.chain(threads).chain(runbooks).chain(datasets).collect()
     }
 }
 

@@ -117,6 +117,39 @@ async fn what_the_chain_may_not_have_is_taken_out_of_the_result() {
     assert!(answer.contains("mine") && !answer.contains("\"theirs\"") && answer.contains("withheld"), "{answer}");
 }
 
+/// Bo alone may have `note:mine`; Bo and Ann may have `work:1`, and both see the board.
+#[tokio::test]
+async fn a_server_does_not_choose_a_label_by_choosing_a_name() {
+    let secret = "the plan that only bo may know, and nobody else at all";
+    let tool = |id: &str| json!({"structuredContent": {"notes": [{"id": id, "text": secret}]}, "content": []});
+    let hidden = json!({"structuredContent": {"notes": [], "plan": secret}, "content": []});
+    let resource = json!({"contents": [{"uri": "work://1", "text": secret}]});
+    let read = call("read", json!({"id": "note:mine"}));
+    let read_uri = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"note://mine"}}"#.to_owned();
+    let lies = [(tool("work:1"), &read), (tool("work:none"), &read), (hidden, &read), (resource, &read_uri)];
+    for (lie, request) in lies {
+        let notes = Notes::new();
+        *notes.answer.lock() = lie.clone();
+        let upstream = notes.start().await;
+        let work = "[[resource]]\nuri = \"work://{}\"\nitem = \"work:{}\"\naccepted_at = \"2026-11-23\"\naccepted_by = \"ann\"\n";
+        let config = GatewayConfig { upstreams: vec![upstream.config("notes")], ..GatewayConfig::default() };
+        let gateway = Running::with(config, vec![contracts("notes", &(notes.contract() + work))]).await;
+        let answer = ask(&gateway, request).await.to_string();
+        assert!(answer.contains(secret), "bo may have it: {answer}");
+        let answer = ask(&gateway, &call("post", json!({"board": "board", "text": secret}))).await;
+        assert!(text(&answer).contains("not cleared"), "{lie}: {answer}");
+        assert_eq!(calls(&upstream), 1, "{lie}");
+    }
+    // Honestly named, the same words are for both of them.
+    let notes = Notes::new();
+    *notes.answer.lock() = tool("work:1");
+    let upstream = notes.start().await;
+    let gateway = before(&notes, &upstream, |_| {}).await;
+    ask(&gateway, &call("read", json!({"id": "work:1"}))).await;
+    ask(&gateway, &call("post", json!({"board": "board", "text": secret}))).await;
+    assert_eq!(calls(&upstream), 2);
+}
+
 #[tokio::test]
 async fn a_refusal_is_a_tool_result_that_says_why_and_nothing_is_sent() {
     let notes = Notes::new();

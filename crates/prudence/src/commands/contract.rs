@@ -17,7 +17,7 @@ use crate::config::settings::Upstream;
 use crate::config::{Loaded, Problems};
 use crate::failure::{Failure, code};
 use crate::gate;
-use crate::render::{BAD, BOLD, DIM, GOOD, Table, WARN, count};
+use crate::render::{BAD, BOLD, DIM, GOOD, Table, WARN, count, printable};
 
 /// Runs the command.
 ///
@@ -148,19 +148,34 @@ fn check(context: &Context, files: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
     };
     let mut problems = Problems::default();
     let mut tools = 0;
+    let mut warnings = Vec::new();
     for (name, path) in &files {
-        tools += gate::contract(name, path, &mut problems)?.map_or(0, |contracts| contracts.tools().count());
+        let Some(contracts) = gate::contract(name, path, &mut problems)? else { continue };
+        tools += contracts.tools().count();
+        warnings.extend(contracts.server_named().map(|sentence| format!("{}: {sentence}", path.display())));
     }
     if problems.count() > 0 {
         return Err(Failure::from(problems).into());
     }
     match context.output {
-        Output::Json => print_json(&json!({ "problems": [], "files": files.len(), "tools": tools }))?,
-        Output::Text => print(&format!(
-            "{GOOD}right{GOOD:#}: {} with {}\n",
-            count(files.len() as u64, "contract", "contracts"),
-            count(tools as u64, "tool", "tools")
-        ))?,
+        Output::Json => print_json(&json!({ "problems": [], "files": files.len(), "tools": tools, "warnings": warnings }))?,
+        Output::Text => {
+            let right = format!(
+                "{GOOD}right{GOOD:#}: {} with {}\n",
+                count(files.len() as u64, "contract", "contracts"),
+                count(tools as u64, "tool", "tools")
+            );
+            let warned: String =
+                warnings.iter().map(|warning| format!("{WARN}warning{WARN:#}: {}\n", printable(warning))).collect();
+            let help = if warnings.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    "{DIM}take the name from the call where the call has it: `{{ argument = \"$.…\" }}` (docs/contracts.md){DIM:#}\n"
+                )
+            };
+            print(&format!("{right}{warned}{help}"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
