@@ -18,6 +18,7 @@ use judge::task::{Budget, Caller, Task};
 use ledger::{AppendError, ReadError, Receipt, Seq, Store};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ const READ_ENTRIES_MAX: usize = 4096;
 const READ_BYTES_MAX: usize = 16 << 20;
 /// How often the ledger is looked at for what other processes wrote.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(25);
+/// How often, after what was abandoned could not be recorded: every attempt on a failed ledger costs a replay.
+const FOLLOW_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long the ledger is left alone after it failed, in milliseconds: every look at it costs a replay.
 const RETRY_AFTER_MS: u64 = 250;
 /// The longest lease of a task, in milliseconds.
@@ -201,6 +204,8 @@ struct Inner {
     node: Node,
     options: Options,
     core: Mutex<Core>,
+    /// The latest moment that was told outside, in milliseconds.
+    told: AtomicU64,
     abandoned: Abandoned,
 }
 
@@ -245,6 +250,7 @@ impl Engine {
             clock,
             node,
             options,
+            told: AtomicU64::new(core.latest.0),
             core: Mutex::new(core),
             abandoned: Arc::new(Mutex::new(left_open)),
         });
@@ -260,10 +266,11 @@ impl Engine {
         self.commit(|_, _| (Vec::new(), ())).await.map(drop)
     }
 
-    /// The moment now.
+    /// The moment now: never before one that was told already, however the machine's clock is set.
     #[must_use]
     pub fn now(&self) -> Moment {
-        self.0.clock.now()
+        let now = self.0.clock.now();
+        now.max(Moment(self.0.told.fetch_max(now.0, Ordering::Relaxed)))
     }
 
     /// Looks at the state. Short looks only: decisions wait meanwhile.
@@ -454,6 +461,23 @@ impl Engine {
         Ok(answered?)
     }
 
+    /// One turn of whoever follows. Acts whose holders let go of them are recorded here, so that one which nobody knows the end of is
+    /// ambiguous in the ledger soon, and not only when the next call comes.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when an abandoned act could not be recorded; it is kept for the next turn.
+    pub(crate) async fn follow_once(&self) -> Result<(), Unavailable> {
+        {
+            let mut core = self.0.core.lock();
+            if core.is_idle() {
+                // What cannot be read now is read, or refused, by the next call.
+                let _ = core.read_up(self.0.store.as_ref());
+            }
+        }
+        let has_abandoned = !self.0.abandoned.lock().is_empty();
+        if has_abandoned { self.settle().await } else { Ok(()) }
+    }
+
     fn ask_expires(&self, state: &State, caller: &Caller, now: Moment) -> Moment {
         let lifetime = now.after_ms(self.0.options.ask_lifetime_ms);
         let task = caller.task.as_ref().and_then(|id| state.task(id));
@@ -469,7 +493,7 @@ impl Engine {
                 if core.lost {
                     core.recover(self.0.clock.now(), self.0.store.as_ref(), &self.0.key)?;
                 }
-                let now = self.0.clock.now().max(core.latest);
+                let now = self.now().max(core.latest);
                 core.latest = now;
                 let abandoned = std::mem::take(&mut *self.0.abandoned.lock());
                 let mut events: Vec<Event> = abandoned.iter().filter_map(|(id, ended)| core.ending(id, *ended)).collect();
@@ -545,7 +569,8 @@ impl Core {
 
     /// Rebuilds what was lost, unless the ledger failed a moment ago: a replay for every refused call would be a flood of them.
     fn recover(&mut self, now: Moment, store: &dyn Store, key: &ContentKey) -> Result<(), Unavailable> {
-        if now < self.retry_at {
+        // A moment further away than that was noted before the clock was set back.
+        if now < self.retry_at && self.retry_at <= now.after_ms(RETRY_AFTER_MS) {
             return Err(Unavailable("it failed just now".to_owned()));
         }
         self.rebuild(store, key).map_err(|error| {
@@ -578,23 +603,25 @@ impl Core {
     }
 }
 
-/// Keeps the state up with what other processes write. The thread ends with the engine.
+/// Keeps the state up with what other processes write, and records what was abandoned where no call does. The thread ends with the engine.
 fn follow(inner: &Arc<Inner>) {
     let weak: Weak<Inner> = Arc::downgrade(inner);
     if matches!(inner.clock, Clock::Manual(_)) {
         return;
     }
     let spawned = std::thread::Builder::new().name("engine-follow".to_owned()).spawn(move || {
+        // It waits for receipts only, which need no driver.
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
+        let mut pause = FOLLOW_INTERVAL;
         loop {
-            std::thread::sleep(FOLLOW_INTERVAL);
-            let Some(inner) = weak.upgrade() else { return };
-            let mut core = inner.core.lock();
-            if core.is_idle() {
-                // What cannot be read now is read, or refused, by the next call.
-                let _ = core.read_up(inner.store.as_ref());
-            }
+            std::thread::sleep(pause);
+            let Some(engine) = weak.upgrade().map(Engine) else { return };
+            pause = match runtime.block_on(engine.follow_once()) {
+                Ok(()) => FOLLOW_INTERVAL,
+                Err(_) => FOLLOW_AGAIN_AFTER,
+            };
         }
     });
-    // Without the thread every foreign entry is found by the append that it makes stale.
+    // Without the thread every foreign entry is found by the append that it makes stale, and what was abandoned goes along with the next.
     drop(spawned);
 }

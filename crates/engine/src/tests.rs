@@ -170,6 +170,58 @@ async fn an_effect_whose_end_nobody_saw_is_ambiguous() {
     assert_eq!(endings(world.store.as_ref()), [Ended::Ambiguous]);
 }
 
+/// The client is gone, and no other call comes: whoever follows the ledger records it.
+#[tokio::test]
+async fn an_abandoned_act_is_recorded_without_another_call() {
+    let world = world().await;
+    let act = act(Effect::Read, "runbook:acl", "");
+    let permit = async || world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect("durable").permit.expect("granted");
+    drop(permit().await.spend(act.digest, world.engine.now()).expect("in time"));
+    assert_eq!(endings(world.store.as_ref()), []);
+    world.engine.follow_once().await.expect("durable");
+    assert_eq!(endings(world.store.as_ref()), [Ended::Ambiguous]);
+    let head = world.store.head().expect("readable");
+    world.engine.follow_once().await.expect("durable");
+    assert_eq!(world.store.head().expect("readable"), head, "once is enough");
+
+    let unused = permit().await;
+    world.store.set_quota_bytes(Some(1));
+    drop(unused);
+    world.engine.follow_once().await.expect_err("nothing can be recorded");
+    world.store.set_quota_bytes(None);
+    world.clock.set(Moment(2_000));
+    world.engine.follow_once().await.expect("recovered");
+    assert_eq!(endings(world.store.as_ref()), [Ended::Ambiguous, Ended::Failed], "what could not be recorded was kept");
+}
+
+/// The machine's clock was set back: what is recorded stays in order, and nothing that had ended begins again.
+#[tokio::test]
+async fn a_clock_that_jumps_back_does_not_turn_time_back() {
+    let world = world().await;
+    world.clock.set(Moment(50_000));
+    read(&world.engine, &world.caller).await;
+    let act = act(Effect::Read, "runbook:acl", "");
+    let late = world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect("durable").permit.expect("granted");
+    world.clock.set(Moment(90_000));
+    let ended = world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect("durable");
+    assert_ne!(ended.decision.outcome, Outcome::Permit, "the lease has ended at 61 s");
+    world.clock.set(Moment(1_500));
+    let again = world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect("durable");
+    assert_ne!(again.decision.outcome, Outcome::Permit, "an ended lease does not run again");
+    assert_eq!(world.engine.now(), Moment(90_000));
+    assert_eq!(late.spend(act.digest, world.engine.now()).expect_err("30 s have passed"), PermitRefused::Expired);
+    world.store.set_quota_bytes(Some(1));
+    world.engine.settle().await.expect_err("nothing can be recorded");
+    world.clock.set(Moment(10));
+    world.store.set_quota_bytes(None);
+    world.engine.settle().await.expect("a ledger that failed is not left alone until the clock has caught up");
+    let at: Vec<Moment> = records(world.store.as_ref()).into_iter().map(|record| record.at).collect();
+    assert!(at.is_sorted(), "{at:?}");
+    let reopened = open(world.store.clone(), &world.clock);
+    let after = reopened.rule(&world.caller, &act, Mode::Enforce).await.expect("durable");
+    assert_ne!(after.decision.outcome, Outcome::Permit, "nor after a restart");
+}
+
 #[tokio::test]
 async fn after_a_crash_open_effects_are_ambiguous() {
     let folder = tempfile::tempdir().expect("a folder");
