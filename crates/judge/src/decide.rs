@@ -10,6 +10,7 @@ use crate::gather::{Flows, Gathered, gather};
 use crate::label::{Classification, Label};
 use crate::moment::Moment;
 use crate::name::{AskId, PrincipalId, ResourceId};
+use crate::policy::Granted;
 use crate::reach::Reach;
 use crate::state::{ASKS_MAX, Answer, AskState, State};
 use crate::task::{CHAIN_DEPTH_MAX, Caller};
@@ -240,7 +241,8 @@ pub fn is_granted(
     purpose: &str,
 ) -> bool {
     let kinds = state.directory().grants(principal, state.principals().number(principal.as_str()), effect, resource.as_str());
-    state.policies().is_some_and(|policies| policies.is_granted(principal, is_agent, effect, resource.as_str(), &kinds, purpose))
+    let granted = Granted { kinds, purpose: purpose.to_owned() };
+    state.policies().is_some_and(|policies| policies.is_granted(principal, is_agent, effect, resource.as_str(), &granted))
 }
 
 /// What the act is done to; a call that touches nothing in particular is done to its tool.

@@ -3,6 +3,7 @@
 //! The table below is the only place where a fact is declared: the record, the Cedar schema, the Cedar context and the
 //! `{placeholders}` of sentences all come from it. Adding a concern means stating a fact here and writing a norm that reads it.
 
+use crate::condition::{Fact, Value};
 use crate::label::Classification;
 use cedar_policy::RestrictedExpression;
 use serde::{Deserialize, Serialize};
@@ -13,14 +14,14 @@ use std::sync::Arc;
 /// How a type of fact looks in Cedar and in a sentence.
 trait FactType {
     const CEDAR_TYPE: &'static str;
-    fn expression(&self) -> RestrictedExpression;
+    fn value(&self) -> Value<'_>;
     fn text(&self) -> String;
 }
 
 impl FactType for bool {
     const CEDAR_TYPE: &'static str = "Bool";
-    fn expression(&self) -> RestrictedExpression {
-        RestrictedExpression::new_bool(*self)
+    fn value(&self) -> Value<'_> {
+        Value::Bool(*self)
     }
     fn text(&self) -> String {
         (if *self { "yes" } else { "no" }).to_owned()
@@ -30,8 +31,8 @@ impl FactType for bool {
 impl FactType for u64 {
     const CEDAR_TYPE: &'static str = "Long";
     /// Saturates: a count beyond what Cedar can hold is as much over every limit.
-    fn expression(&self) -> RestrictedExpression {
-        RestrictedExpression::new_long(i64::try_from(*self).unwrap_or(i64::MAX))
+    fn value(&self) -> Value<'_> {
+        Value::Long(i64::try_from(*self).unwrap_or(i64::MAX))
     }
     fn text(&self) -> String {
         self.to_string()
@@ -40,8 +41,8 @@ impl FactType for u64 {
 
 impl FactType for String {
     const CEDAR_TYPE: &'static str = "String";
-    fn expression(&self) -> RestrictedExpression {
-        RestrictedExpression::new_string(self.clone())
+    fn value(&self) -> Value<'_> {
+        Value::Text(self)
     }
     fn text(&self) -> String {
         self.clone()
@@ -50,8 +51,8 @@ impl FactType for String {
 
 impl FactType for BTreeSet<Arc<str>> {
     const CEDAR_TYPE: &'static str = "Set<String>";
-    fn expression(&self) -> RestrictedExpression {
-        RestrictedExpression::new_set(self.iter().map(|word| RestrictedExpression::new_string(word.as_ref().to_owned())))
+    fn value(&self) -> Value<'_> {
+        Value::Words(self)
     }
     fn text(&self) -> String {
         match self.len() {
@@ -64,8 +65,8 @@ impl FactType for BTreeSet<Arc<str>> {
 /// In Cedar a classification is its level: 0 public, 1 internal, 2 confidential, 3 restricted.
 impl FactType for Classification {
     const CEDAR_TYPE: &'static str = "Long";
-    fn expression(&self) -> RestrictedExpression {
-        RestrictedExpression::new_long(*self as i64)
+    fn value(&self) -> Value<'_> {
+        Value::Long(*self as i64)
     }
     fn text(&self) -> String {
         self.word().to_owned()
@@ -137,7 +138,7 @@ macro_rules! facts {
                     let mut facts = Vec::with_capacity(wanted.count_ones() as usize);
                     $(
                         if wanted & (1 << (At::$fact as u32)) != 0 {
-                            facts.push((stringify!($fact).to_owned(), FactType::expression(&self.$fact)));
+                            facts.push((stringify!($fact).to_owned(), FactType::value(&self.$fact).into()));
                         }
                     )*
                     RestrictedExpression::new_record(facts).expect("the facts of a section have different names")
@@ -196,6 +197,14 @@ macro_rules! facts {
                     }
                 )*
                 sections
+            }
+
+            /// How the fact at this path below `context` is taken; `None` when there is no such fact.
+            pub(crate) fn find(path: &[&str]) -> Option<Fact<Facts>> {
+                match path {
+                    $( $( [stringify!($section), stringify!($fact)] => Some(|facts| FactType::value(&facts.$section.$fact)), )* )*
+                    _ => None,
+                }
             }
 
             /// The fact at `section.fact` as a word for a sentence; `None` when there is no such fact.

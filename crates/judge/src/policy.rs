@@ -3,6 +3,7 @@
 //! A policy file is refused as a whole when anything in it is wrong, with the span; a set that loaded can be evaluated.
 //! A policy that still fails at evaluation is not skipped: a grant counts as not granted, a norm as an ask (semantics §8).
 
+use crate::condition::{Condition, Fact, Value};
 use crate::decision::{Approver, Code, Ground, Obligation, Outcome, Reason};
 use crate::effect::Effect;
 use crate::facts::{Facts, Wanted};
@@ -124,8 +125,10 @@ enum Follows {
     Notify,
 }
 
-#[derive(Debug, Clone)]
 struct Norm {
+    condition: Condition<Facts>,
+    /// The policy by itself, for what only Cedar can tell.
+    policy: PolicySet,
     id: NormId,
     follows: Follows,
     reason: String,
@@ -137,25 +140,60 @@ struct Norm {
 #[derive(Clone)]
 pub struct Policies {
     authorizer: Arc<Authorizer>,
-    grants: BTreeMap<Effect, PolicySet>,
+    grants: BTreeMap<Effect, GrantSet>,
     norms: BTreeMap<Effect, NormSet>,
     observe: NormSet,
-    meaning: BTreeMap<PolicyId, Arc<Norm>>,
+    all_norms: Vec<Arc<Norm>>,
     words: Words,
+}
+
+/// What permit policies may speak of.
+pub(crate) struct Granted {
+    /// The kinds of the grants that match.
+    pub(crate) kinds: BTreeSet<Arc<str>>,
+    /// The task's purpose.
+    pub(crate) purpose: String,
+}
+
+impl Granted {
+    fn find(path: &[&str]) -> Option<Fact<Self>> {
+        match path {
+            ["grants"] => Some(|granted| Value::Words(&granted.kinds)),
+            ["purpose"] => Some(|granted| Value::Text(&granted.purpose)),
+            _ => None,
+        }
+    }
+}
+
+/// The permit policies that can apply to one action.
+#[derive(Clone, Default)]
+struct GrantSet {
+    conditions: Vec<Arc<Condition<Granted>>>,
+    policies: PolicySet,
+}
+
+impl GrantSet {
+    /// Whether one of them permits; `None` when only Cedar can tell.
+    fn permits(&self, granted: &Granted, is_agent: bool) -> Option<bool> {
+        let mut any = false;
+        for condition in &self.conditions {
+            any |= condition.holds(granted, is_agent)?;
+        }
+        Some(any)
+    }
 }
 
 /// The norms that can apply to one action, and the facts that they speak of.
 #[derive(Clone, Default)]
 struct NormSet {
-    policies: PolicySet,
+    norms: Vec<Arc<Norm>>,
     wanted: Wanted,
 }
 
 impl NormSet {
-    fn add(&mut self, policy: &Policy) {
-        add(&mut self.policies, policy);
-        let json = policy.to_json().expect("a policy that was parsed has a JSON form");
-        self.wanted.add_policy(&json);
+    fn add(&mut self, norm: &Arc<Norm>, policy: &serde_json::Value) {
+        self.norms.push(norm.clone());
+        self.wanted.add_policy(policy);
     }
 }
 
@@ -194,7 +232,7 @@ impl Words {
 
 impl std::fmt::Debug for Policies {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Policies({} norms)", self.meaning.len())
+        write!(f, "Policies({} norms)", self.all_norms.len())
     }
 }
 
@@ -226,31 +264,28 @@ impl Policies {
             grants: BTreeMap::new(),
             norms: BTreeMap::new(),
             observe: NormSet::default(),
-            meaning: BTreeMap::new(),
+            all_norms: Vec::new(),
             words,
         };
         let validator = Validator::new(grant_schema.clone());
         for source in &sources.grants {
             for policy in load(source, &validator, cedar_policy::Effect::Permit, &mut errors) {
-                policies.file_by_action(&policy, &grant_schema, Kind::Grant);
+                policies.file_grant(&policy, &grant_schema);
             }
         }
         let validator = Validator::new(norm_schema.clone());
         for source in &sources.norms {
             for policy in load(source, &validator, cedar_policy::Effect::Forbid, &mut errors) {
-                match read_annotations(source, &policy) {
-                    Ok(norm) => {
-                        policies.meaning.insert(policy.id().clone(), Arc::new(norm));
-                        policies.file_by_action(&policy, &norm_schema, Kind::Norm);
-                    }
+                match read_norm(source, &policy) {
+                    Ok(norm) => policies.file_norm(norm, &policy, &norm_schema),
                     Err(error) => errors.push(error),
                 }
             }
         }
-        if policies.meaning.len() > POLICIES_MAX {
+        if policies.all_norms.len() > POLICIES_MAX {
             errors.push(PolicyError {
                 source_name: "norms".to_owned(),
-                message: format!("{} policies, at most {POLICIES_MAX} are allowed", policies.meaning.len()),
+                message: format!("{} policies, at most {POLICIES_MAX} are allowed", policies.all_norms.len()),
                 help: None,
                 span: None,
             });
@@ -258,50 +293,63 @@ impl Policies {
         if errors.is_empty() { Ok(policies) } else { Err(errors) }
     }
 
-    /// Files a policy under each action that it can apply to, so that a decision evaluates no other.
-    fn file_by_action(&mut self, policy: &Policy, schema: &Schema, kind: Kind) {
-        let actions: BTreeSet<EntityUid> = policy.get_valid_request_envs(schema).map(|env| env.action().clone()).collect();
+    /// Files a policy under each action that it can apply to, so that a decision looks at no other.
+    fn file_grant(&mut self, policy: &Policy, schema: &Schema) {
+        let condition = Arc::new(Condition::of(&json(policy), Granted::find));
+        let actions = actions_of(policy, schema);
         for (effect, _) in self.words.actions.iter().filter(|(_, action)| actions.contains(*action)) {
-            match kind {
-                Kind::Grant => add(self.grants.entry(*effect).or_default(), policy),
-                Kind::Norm => self.norms.entry(*effect).or_default().add(policy),
-            }
-        }
-        if kind == Kind::Norm && actions.contains(&self.words.observe) {
-            self.observe.add(policy);
+            let set = self.grants.entry(*effect).or_default();
+            set.conditions.push(condition.clone());
+            set.policies.add(policy.clone()).expect("ids were made unique when the file was loaded");
         }
     }
 
-    /// Whether a principal is permitted an effect on a resource by the grants of these kinds.
+    /// The same for a norm.
+    fn file_norm(&mut self, norm: Norm, policy: &Policy, schema: &Schema) {
+        let norm = Arc::new(norm);
+        let (actions, json) = (actions_of(policy, schema), json(policy));
+        for (effect, _) in self.words.actions.iter().filter(|(_, action)| actions.contains(*action)) {
+            self.norms.entry(*effect).or_default().add(&norm, &json);
+        }
+        if actions.contains(&self.words.observe) {
+            self.observe.add(&norm, &json);
+        }
+        self.all_norms.push(norm);
+    }
+
+    /// Whether a principal is permitted an effect on a resource by what it was granted.
     #[must_use]
-    pub fn is_granted(
+    pub(crate) fn is_granted(
         &self,
         principal: &PrincipalId,
         is_agent: bool,
         effect: Effect,
         resource: &str,
-        kinds: &BTreeSet<Arc<str>>,
-        purpose: &str,
+        granted: &Granted,
     ) -> bool {
-        let Some(set) = self.grants.get(&effect).filter(|_| !kinds.is_empty()) else { return false };
-        let context = Context::from_pairs([
-            (
-                "grants".to_owned(),
-                RestrictedExpression::new_set(
-                    kinds.iter().map(|kind| RestrictedExpression::new_string(kind.as_ref().to_owned())),
-                ),
-            ),
-            ("purpose".to_owned(), RestrictedExpression::new_string(purpose.to_owned())),
-        ]);
-        let Ok(request) = context.map_err(|_| ()).and_then(|context| {
-            let action = self.words.actions[&effect].clone();
-            Request::new(self.words.principal(principal, is_agent), action, self.words.resource(resource), context, None)
-                .map_err(|_| ())
-        }) else {
-            return false;
-        };
-        let response = self.authorizer.is_authorized(&request, set, &Entities::empty());
-        response.decision() == cedar_policy::Decision::Allow && response.diagnostics().errors().next().is_none()
+        let Some(set) = self.grants.get(&effect).filter(|_| !granted.kinds.is_empty()) else { return false };
+        set.permits(granted, is_agent).unwrap_or_else(|| {
+            let context = [("grants", Value::Words(&granted.kinds)), ("purpose", Value::Text(&granted.purpose))];
+            let context = context.map(|(name, value)| (name.to_owned(), value.into()));
+            let Ok(request) = self.request(principal, is_agent, &self.words.actions[&effect], resource, context) else {
+                return false;
+            };
+            let response = self.authorizer.is_authorized(&request, &set.policies, &Entities::empty());
+            response.decision() == cedar_policy::Decision::Allow && response.diagnostics().errors().next().is_none()
+        })
+    }
+
+    fn request(
+        &self,
+        principal: &PrincipalId,
+        is_agent: bool,
+        action: &EntityUid,
+        resource: &str,
+        context: impl IntoIterator<Item = (String, RestrictedExpression)>,
+    ) -> Result<Request, ()> {
+        let context = Context::from_pairs(context).map_err(|_| ())?;
+        let (principal, resource) = (self.words.principal(principal, is_agent), self.words.resource(resource));
+        Request::new(principal, action.clone(), resource, context, None).map_err(|_| ())
     }
 
     /// Every norm that holds for this effect.
@@ -329,33 +377,29 @@ impl Policies {
         facts: &Facts,
     ) -> Findings {
         let mut findings = Findings::default();
-        let request =
-            Context::from_pairs(facts.cedar_context(&set.wanted)).map_err(|error| error.to_string()).and_then(|context| {
-                Request::new(self.words.principal(caller, is_agent), action.clone(), self.words.resource(resource), context, None)
-                    .map_err(|error| error.to_string())
-            });
-        let request = match request {
-            Ok(request) => request,
-            Err(_) => {
-                findings.reasons.push(unevaluated("the facts"));
-                return findings;
-            }
-        };
-        let response = self.authorizer.is_authorized(&request, &set.policies, &Entities::empty());
-        // A forbid policy that holds is among the reasons of the denial; nothing else is.
-        for id in response.diagnostics().reason() {
-            match self.meaning.get(id) {
-                Some(norm) => norm.state(facts, &mut findings),
-                None => findings.reasons.push(unevaluated("a norm")),
+        let mut untold = Vec::new();
+        for norm in &set.norms {
+            match norm.condition.holds(facts, is_agent) {
+                Some(true) => norm.state(facts, &mut findings),
+                Some(false) => {}
+                None => untold.push(norm),
             }
         }
-        for error in response.diagnostics().errors() {
-            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-            let norm = self.meaning.get(error.policy_id());
-            findings.reasons.push(Reason {
-                ground: norm.map_or(Ground::Code(Code::Policy), |norm| Ground::Norm(norm.id.clone())),
-                ..unevaluated(norm.map_or("a norm", |norm| norm.id.as_str()))
-            });
+        if untold.is_empty() {
+            return findings;
+        }
+        let Ok(request) = self.request(caller, is_agent, action, resource, facts.cedar_context(&set.wanted)) else {
+            findings.reasons.push(unevaluated("the facts"));
+            return findings;
+        };
+        for norm in untold {
+            let response = self.authorizer.is_authorized(&request, &norm.policy, &Entities::empty());
+            // A forbid policy that holds is the reason of the denial.
+            if response.diagnostics().errors().next().is_some() {
+                findings.reasons.push(Reason { ground: Ground::Norm(norm.id.clone()), ..unevaluated(norm.id.as_str()) });
+            } else if response.diagnostics().reason().next().is_some() {
+                norm.state(facts, &mut findings);
+            }
         }
         findings
     }
@@ -363,7 +407,7 @@ impl Policies {
     /// The ids of all norms.
     #[must_use]
     pub fn norm_ids(&self) -> BTreeSet<&str> {
-        self.meaning.values().map(|norm| norm.id.as_str()).collect()
+        self.all_norms.iter().map(|norm| norm.id.as_str()).collect()
     }
 }
 
@@ -423,8 +467,13 @@ fn placeholders(template: &str) -> impl Iterator<Item = &str> {
     template.split('{').skip(1).map(|part| part.split_once('}').map_or(part, |(path, _)| path))
 }
 
-fn add(set: &mut PolicySet, policy: &Policy) {
-    set.add(policy.clone()).expect("ids were made unique when the file was loaded");
+fn json(policy: &Policy) -> serde_json::Value {
+    policy.to_json().expect("a policy that was parsed has a JSON form")
+}
+
+/// The actions that a policy can apply to.
+fn actions_of(policy: &Policy, schema: &Schema) -> BTreeSet<EntityUid> {
+    policy.get_valid_request_envs(schema).map(|env| env.action().clone()).collect()
 }
 
 /// Parses one file: strict validation, the one effect that belongs there, ids that no other file has.
@@ -479,8 +528,8 @@ fn from_diagnostic(source: &Source, error: &(impl miette::Diagnostic + ?Sized)) 
     }
 }
 
-/// Reads what a norm says follows from it.
-fn read_annotations(source: &Source, policy: &Policy) -> Result<Norm, PolicyError> {
+/// Reads a norm, and what it says follows from it.
+fn read_norm(source: &Source, policy: &Policy) -> Result<Norm, PolicyError> {
     let wrong = |message: String, help: &str| PolicyError {
         source_name: source.name.clone(),
         message,
@@ -528,5 +577,7 @@ fn read_annotations(source: &Source, policy: &Policy) -> Result<Norm, PolicyErro
         Some("owner") => Approver::Owner,
         Some(named) => Approver::Named(named.to_owned()),
     };
-    Ok(Norm { id, follows, reason, remedy, approver: Some(approver) })
+    let alone = PolicySet::from_policies([policy.clone()]).expect("one policy has one id");
+    let condition = Condition::of(&json(policy), Facts::find);
+    Ok(Norm { condition, policy: alone, id, follows, reason, remedy, approver: Some(approver) })
 }
