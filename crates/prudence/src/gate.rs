@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use contract::{Contracts, Standing};
 use engine::{Clock, Engine, NewTask, Node, Options};
 use gateway::{Gateway, GatewayConfig, RefusalForm, TokenKeys, TransportConfig, UpstreamConfig};
@@ -17,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::config::settings::{Limits, Mode, Refusal, Settings, Upstream};
-use crate::config::{Loaded, Problems};
+use crate::config::{Loaded, Problem, Problems, contract_problems};
 use crate::failure::Failure;
 use authority::{Issuer, Keys};
 
@@ -143,19 +142,14 @@ pub fn contracts(loaded: &Loaded) -> anyhow::Result<Vec<Contracts>> {
 /// # Errors
 /// When it cannot be read.
 pub fn contract(upstream: &str, path: &Path, problems: &mut Problems) -> anyhow::Result<Option<Contracts>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("`{}`", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::Helpless {
+        sentence: Problem::unreadable("contract", path, &error).message,
+        help: format!("`prudence contract draft {upstream} --out FILE` writes one from the server's list of tools"),
+    })?;
     match Contracts::parse(upstream, &text) {
         Ok(contracts) => Ok(Some(contracts)),
         Err(errors) => {
-            let found = errors
-                .into_iter()
-                .map(|error| crate::config::Problem {
-                    message: format!("{}: {}", error.place, error.message),
-                    help: error.help,
-                    span: Some(error.span),
-                })
-                .collect();
-            problems.add(&path.display().to_string(), &text.into(), found);
+            problems.add(&path.display().to_string(), &text.into(), contract_problems(errors));
             Ok(None)
         }
     }

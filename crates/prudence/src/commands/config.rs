@@ -1,5 +1,6 @@
 //! `prudence config`: is it right, and what can be in it.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -7,8 +8,9 @@ use serde_json::json;
 use super::{Context, print, print_json};
 use crate::assemble;
 use crate::cli::{ConfigCommand, Output};
+use crate::config;
 use crate::config::settings::Mode;
-use crate::config::{self, Loaded};
+use crate::failure::Failure;
 use crate::render::{DIM, GOOD, WARN, count};
 
 /// Runs the command.
@@ -17,7 +19,7 @@ use crate::render::{DIM, GOOD, WARN, count};
 /// Everything that is wrong with the configuration.
 pub fn run(context: &Context, command: ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
-        ConfigCommand::Check { file } => check(context, &assemble::configuration(file.as_ref().unwrap_or(&context.config))?)?,
+        ConfigCommand::Check { file } => check(context, file.as_ref().unwrap_or(&context.config))?,
         ConfigCommand::Schema { directory } => {
             let schema = if directory { config::directory_schema() } else { config::schema() };
             print(&format!("{schema:#}\n"))?;
@@ -27,7 +29,8 @@ pub fn run(context: &Context, command: ConfigCommand) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(context: &Context, loaded: &Loaded) -> anyhow::Result<()> {
+fn check(context: &Context, file: &Path) -> anyhow::Result<()> {
+    let loaded = &config::load_with_contracts(file).map_err(Failure::from)?;
     let settings = &loaded.settings;
     // Keys are no settings, but a configuration without them cannot run.
     let keys = assemble::keys(loaded)?;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use judge::policy::PolicySources;
 use scenario::{Options, ParseError, Report, RunError};
 use serde_json::json;
@@ -56,7 +55,10 @@ pub fn run(context: &Context, command: ScenarioCommand) -> anyhow::Result<ExitCo
 
 fn play(file: &PathBuf, options: &Options) -> anyhow::Result<Report> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(|| format!("`{name}`"))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let sentence = Problem::unreadable("scenario", file, &error).message;
+        Failure::Helpless { sentence, help: "scenarios are YAML files; those of this repository are in `scenarios/`".to_owned() }
+    })?;
     let scenario = scenario::parse(&name, &text)
         .map_err(|errors| one(&name, &text, errors.iter().map(|error| at_line(error, &text)).collect()))?;
     scenario::run(&scenario, options).map_err(|error| match error {

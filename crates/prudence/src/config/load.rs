@@ -17,10 +17,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems};
 use super::settings::{DirectorySettings, Settings};
-use super::shape;
+use super::shape::{self, LeftOut, Unfit};
 
 /// The largest configuration file, in bytes. A directory of a hundred thousand grants fits.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+/// Errors that only a type can find, and that are reported at once: each costs another reading of the whole.
+const MISREAD_MAX: usize = 20;
 /// Files of one folder of policies.
 const POLICY_FILES_MAX: usize = judge::policy::POLICIES_MAX;
 
@@ -47,7 +49,15 @@ impl Loaded {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    load_with(path, true)
+    load_with(path, ContractFiles::There)
+}
+
+/// The same, with what is wrong in the contract files that it names.
+///
+/// # Errors
+/// Everything that is wrong with any of them.
+pub fn load_with_contracts(path: &Path) -> Result<Loaded, Problems> {
+    load_with(path, ContractFiles::Right)
 }
 
 /// The same, where the contract files that it names need not be there yet.
@@ -55,15 +65,22 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 /// # Errors
 /// Everything else that is wrong with it.
 pub fn load_before_contracts(path: &Path) -> Result<Loaded, Problems> {
-    load_with(path, false)
+    load_with(path, ContractFiles::Any)
 }
 
-fn load_with(path: &Path, contracts: bool) -> Result<Loaded, Problems> {
+/// What is expected of the contract files that a configuration names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ContractFiles {
+    Any,
+    There,
+    Right,
+}
+
+fn load_with(path: &Path, contracts: ContractFiles) -> Result<Loaded, Problems> {
     let mut problems = Problems::default();
     let main_text = Text::read(path, None, &mut problems);
-    let main = main_text.as_ref().and_then(|text| TomlFile::parse(text, &mut problems));
-    let settings = main.as_ref().and_then(|file| file.settings::<Settings>(&super::schema(), &mut problems));
-    let (Some(main), Some(mut settings)) = (main, settings) else { return Err(problems) };
+    let main = main_text.as_ref().and_then(|text| TomlFile::parse(text, &super::schema(), &mut problems));
+    let Some((main, mut settings)) = main.and_then(|file| file.settings::<Settings>(&mut problems)) else { return Err(problems) };
 
     let included = settings.directory.clone().map(|name| {
         let place = (main.text, main.span(&["directory"]));
@@ -71,24 +88,26 @@ fn load_with(path: &Path, contracts: bool) -> Result<Loaded, Problems> {
     });
     let mut files = vec![main];
     if let Some(text) = &included {
-        let directory = text.as_ref().and_then(|text| TomlFile::parse(text, &mut problems));
-        let parsed =
-            directory.as_ref().and_then(|file| file.settings::<DirectorySettings>(&super::directory_schema(), &mut problems));
-        let (Some(directory), Some(parsed)) = (directory, parsed) else { return Err(problems) };
+        let directory = text.as_ref().and_then(|text| TomlFile::parse(text, &super::directory_schema(), &mut problems));
+        let parsed = directory.and_then(|file| file.settings::<DirectorySettings>(&mut problems));
+        // Without it nobody is known, and everybody would be reported.
+        let Some((directory, parsed)) = parsed else { return Err(problems) };
         settings.include(parsed);
         files.push(directory);
     }
     check_server(&settings, &files[0], &mut problems);
-    check_upstreams(contracts.then_some(path), &settings, &files[0], &mut problems);
+    check_upstreams(&settings, &files[0], &mut problems);
+    check_contracts(contracts, path, &settings, &files[0], &mut problems);
     let policies = policies(path, &settings, &files[0], &mut problems);
     let bundle = Bundle { directory: settings.document(), policies, ..Bundle::default() };
     if let Err(errors) = judge::state::check(&bundle) {
-        for error in &errors.directory {
+        let is_caused_by_another = |error: &&DirectoryError| matches!(error, DirectoryError::Unknown { name, .. } if files.iter().any(|file| file.left_out.may_be(name)));
+        for error in errors.directory.iter().filter(|error| !is_caused_by_another(error)) {
             let (file, span) = files
                 .iter()
                 .find_map(|file| place_of(error, file, &files).map(|span| (file, Some(span))))
                 .unwrap_or((&files[0], None));
-            problems.add(&file.text.name, &file.text.text, vec![directory_problem(error, &settings).at(span)]);
+            problems.add(&file.text.name, &file.text.text, vec![directory_problem(error, &settings, &files).at(span)]);
         }
         policy_problems(&errors.policies, &bundle.policies, &mut problems);
     }
@@ -100,7 +119,10 @@ fn load_with(path: &Path, contracts: bool) -> Result<Loaded, Problems> {
 /// # Errors
 /// What cannot be read.
 pub fn read_policies(folder: &Path) -> Result<Vec<Source>, Problem> {
-    let fail = |path: &Path, error: &dyn std::fmt::Display| Problem::new(format!("`{}`: {error}", path.display()));
+    let fail = |path: &Path, error: &std::io::Error| {
+        let help = "name a folder of `.cedar` files; without one, the shipped policies hold";
+        Problem::unreadable("folder of policies", path, error).help(help)
+    };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|error| fail(folder, &error))? {
         let path = entry.map_err(|error| fail(folder, &error))?.path();
@@ -109,7 +131,8 @@ pub fn read_policies(folder: &Path) -> Result<Vec<Source>, Problem> {
         }
     }
     if paths.is_empty() {
-        return Err(Problem::new(format!("`{}` has no `.cedar` file", folder.display())));
+        return Err(Problem::new(format!("`{}` has no `.cedar` file", folder.display()))
+            .help("without a folder, the shipped policies hold; `prudence norm list` shows them"));
     }
     if paths.len() > POLICY_FILES_MAX {
         return Err(Problem::new(format!(
@@ -165,7 +188,9 @@ impl Text {
             Err(error) => {
                 match named {
                     Some((by, span)) => {
-                        problems.add(&by.name, &by.text, vec![Problem::new(format!("`{name}`: {error}")).at(span)])
+                        let problem = Problem::unreadable("file", path, &error)
+                            .help("a path is meant from the folder of the file that names it");
+                        problems.add(&by.name, &by.text, vec![problem.at(span)])
                     }
                     None => {
                         let problem =
@@ -182,14 +207,24 @@ impl Text {
 /// A file's values with their places.
 struct TomlFile<'t> {
     text: &'t Text,
+    /// As it stands there.
+    whole: Spanned<DeTable<'t>>,
+    /// Without what does not fit: what the settings were read from.
     table: Spanned<DeTable<'t>>,
+    unfit: Unfit,
+    left_out: LeftOut,
 }
 
 impl<'t> TomlFile<'t> {
-    fn parse(text: &'t Text, problems: &mut Problems) -> Option<TomlFile<'t>> {
-        let (table, errors) = DeTable::parse_recoverable(&text.text);
+    /// Reads the file, and holds it against the schema.
+    fn parse(text: &'t Text, schema: &serde_json::Value, problems: &mut Problems) -> Option<TomlFile<'t>> {
+        let (whole, errors) = DeTable::parse_recoverable(&text.text);
         if errors.is_empty() {
-            return Some(TomlFile { text, table });
+            let (found, unfit) = shape::check(schema, &whole);
+            problems.add(&text.name, &text.text, found);
+            let mut left_out = LeftOut::default();
+            let table = Spanned::new(whole.span(), unfit.without(whole.get_ref(), &mut left_out));
+            return Some(TomlFile { text, whole, table, unfit, left_out });
         }
         let found = errors
             .iter()
@@ -199,20 +234,39 @@ impl<'t> TomlFile<'t> {
         None
     }
 
-    fn settings<T: DeserializeOwned>(&self, schema: &serde_json::Value, problems: &mut Problems) -> Option<T> {
-        let found = shape::check(schema, &self.table);
-        if !found.is_empty() {
-            problems.add(&self.text.name, &self.text.text, found);
-            return None;
-        }
-        match T::deserialize(toml::de::Deserializer::from(self.table.clone())) {
-            Ok(settings) => Some(settings),
-            // What only a type can say: a name with a control character, say.
-            Err(error) => {
-                problems.add(&self.text.name, &self.text.text, vec![Problem::new(error.message()).at(error.span())]);
-                None
+    /// The settings, as far as the file can be read.
+    fn settings<T: DeserializeOwned>(mut self, problems: &mut Problems) -> Option<(Self, T)> {
+        for _ in 0..MISREAD_MAX {
+            match T::deserialize(toml::de::Deserializer::from(self.table.clone())) {
+                Ok(settings) => return Some((self, settings)),
+                // What only a type can say: a name with a control character, say.
+                Err(error) => {
+                    self.report(Problem::new(error.message()).at(error.span()), problems);
+                    let is_found = error.span().is_some_and(|span| self.unfit.insert_around(self.table.get_ref(), &span));
+                    if !is_found {
+                        return None;
+                    }
+                    let without = self.unfit.without(self.table.get_ref(), &mut self.left_out);
+                    self.table = Spanned::new(self.table.span(), without);
+                }
             }
         }
+        None
+    }
+
+    /// Which element of a list of tables of the file this is, from 1.
+    fn number_of(&self, section: &str, element: &Spanned<DeValue<'_>>) -> Option<usize> {
+        let (_, value) = self.whole.get_ref().iter().find(|(key, _)| key.get_ref() == section)?;
+        let at = value.get_ref().as_array()?.iter().position(|other| other.span() == element.span())?;
+        Some(at + 1)
+    }
+
+    /// Whether the file says something there that does not fit.
+    fn has_unfit(&self, section: &str, element: &Spanned<DeValue<'_>>, keys: &[&str]) -> bool {
+        let whole = self.whole.get_ref().iter().find(|(key, _)| key.get_ref() == section);
+        let elements = whole.and_then(|(_, value)| value.get_ref().as_array()).into_iter().flat_map(|array| array.iter());
+        let mut same = elements.filter(|other| other.span() == element.span());
+        same.any(|other| keys.iter().any(|key| other.get_ref().get(key).is_some() && element.get_ref().get(key).is_none()))
     }
 
     /// The value at this path of keys and numbers (from 0).
@@ -277,12 +331,8 @@ fn place_of(error: &DirectoryError, file: &TomlFile<'_>, files: &[TomlFile<'_>])
         DirectoryError::Name { place, .. } => (place, ""),
     };
     // Places are `people`, `groups.NAME`, `items.ID`, `items.ID.owner`, `grants[N]`.
-    if let Some(number) = place.strip_prefix("grants[").and_then(|rest| rest.strip_suffix(']')) {
-        let mut number: usize = number.parse().ok()?;
-        for before in files.iter().take_while(|before| !std::ptr::eq(*before, file)) {
-            number = number.checked_sub(before.length("grants"))?;
-        }
-        let grant = file.value(&["grants", &number.to_string()])?;
+    if place.starts_with("grants[") {
+        let grant = grant_at(place, file, files)?;
         return last_text(grant, name).or(Some(grant.span()));
     }
     let Some((section, id)) = place.split_once('.') else {
@@ -296,9 +346,30 @@ fn place_of(error: &DirectoryError, file: &TomlFile<'_>, files: &[TomlFile<'_>])
     last_text(element, name).or(Some(element.span()))
 }
 
-fn directory_problem(error: &DirectoryError, settings: &Settings) -> Problem {
+/// The grant at the judge's place `grants[N]`, if it stands in `file`. The judge counts from 0, through all files.
+fn grant_at<'f, 't>(place: &str, file: &'f TomlFile<'t>, files: &[TomlFile<'_>]) -> Option<&'f Spanned<DeValue<'t>>> {
+    let mut number: usize = place.strip_prefix("grants[")?.strip_suffix(']')?.parse().ok()?;
+    for before in files.iter().take_while(|before| before.text.name != file.text.name) {
+        number = number.checked_sub(before.length("grants"))?;
+    }
+    file.value(&["grants", &number.to_string()])
+}
+
+fn directory_problem(error: &DirectoryError, settings: &Settings, files: &[TomlFile<'_>]) -> Problem {
+    let mut error = error.clone();
+    let (DirectoryError::Twice { place, .. }
+    | DirectoryError::Unknown { place, .. }
+    | DirectoryError::Cycle { place, .. }
+    | DirectoryError::Pattern { place, .. }
+    | DirectoryError::Name { place, .. }) = &mut error;
+    // As the file counts: each list from 1, as everywhere.
+    let number = files.iter().find_map(|file| file.number_of("grants", grant_at(place, file, files)?));
+    *place = match number {
+        Some(number) => format!("`grants.{number}`"),
+        None => format!("`{place}`"),
+    };
     let problem = Problem::new(error.to_string());
-    let DirectoryError::Unknown { name, .. } = error else { return problem };
+    let DirectoryError::Unknown { name, .. } = &error else { return problem };
     let groups: Vec<String> = settings.groups.keys().map(|group| format!("@{group}")).collect();
     let known = settings
         .people
@@ -322,11 +393,12 @@ fn check_server(settings: &Settings, file: &TomlFile<'_>, problems: &mut Problem
     }
 }
 
-fn check_upstreams(contracts_beside: Option<&Path>, settings: &Settings, file: &TomlFile<'_>, problems: &mut Problems) {
+fn check_upstreams(settings: &Settings, file: &TomlFile<'_>, problems: &mut Problems) {
     for (at, upstream) in settings.upstreams.iter().enumerate() {
         let number = at.to_string();
         let span = |key: &str| file.span(&["upstreams", &number, key]).or_else(|| file.span(&["upstreams", &number]));
         let name = &upstream.name;
+        let element = file.value(&["upstreams", &number]);
         let mut report = |message: String, help: &str, key: &str| {
             let problem = Problem::new(message).at(span(key));
             file.report(if help.is_empty() { problem } else { problem.help(help) }, problems);
@@ -335,6 +407,7 @@ fn check_upstreams(contracts_beside: Option<&Path>, settings: &Settings, file: &
             (Some(_), Some(_)) => {
                 report(format!("upstream `{name}` has both `url` and `command`"), "one of them says how it is reached", "command")
             }
+            (None, None) if element.is_some_and(|element| file.has_unfit("upstreams", element, &["url", "command"])) => {}
             (None, None) => {
                 report(format!("upstream `{name}` has neither `url` nor `command`"), "one of them says how it is reached", "name")
             }
@@ -377,17 +450,38 @@ fn check_upstreams(contracts_beside: Option<&Path>, settings: &Settings, file: &
                 "prefix",
             );
         }
-        if let (Some(path), Some(contract)) = (contracts_beside, &upstream.contract) {
-            let at = beside(path, contract);
-            if !at.is_file() {
-                report(
-                    format!("contract `{}` of upstream `{name}` is not there", at.display()),
-                    "`prudence contract draft` writes one from the server's list of tools",
-                    "contract",
-                );
-            }
+    }
+}
+
+fn check_contracts(expected: ContractFiles, path: &Path, settings: &Settings, file: &TomlFile<'_>, problems: &mut Problems) {
+    if expected == ContractFiles::Any {
+        return;
+    }
+    for (at, upstream) in settings.upstreams.iter().enumerate() {
+        let Some(contract) = upstream.contract.as_ref().map(|contract| beside(path, contract)) else { continue };
+        let span = file.span(&["upstreams", &at.to_string(), "contract"]);
+        let name = &upstream.name;
+        if !contract.is_file() {
+            let problem = Problem::new(format!("contract `{}` of upstream `{name}` is not there", contract.display()))
+                .help("`prudence contract draft` writes one from the server's list of tools");
+            file.report(problem.at(span), problems);
+        } else if expected == ContractFiles::Right
+            && let Some(text) = Text::read(&contract, Some((file.text, span)), problems)
+            && let Err(errors) = contract::Contracts::parse(name, &text.text)
+        {
+            problems.add(&text.name, &text.text, contract_problems(errors));
         }
     }
+}
+
+/// What is wrong with a contract file, as problems of it.
+pub fn contract_problems(errors: Vec<contract::ContractError>) -> Vec<Problem> {
+    let problem = |error: contract::ContractError| Problem {
+        message: format!("{}: {}", error.place, error.message),
+        help: error.help,
+        span: Some(error.span),
+    };
+    errors.into_iter().map(problem).collect()
 }
 
 fn policies(path: &Path, settings: &Settings, file: &TomlFile<'_>, problems: &mut Problems) -> PolicySources {

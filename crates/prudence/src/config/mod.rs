@@ -12,7 +12,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 
-pub use load::{Loaded, load, load_before_contracts, policy_problems, read_policies};
+pub use load::{Loaded, contract_problems, load, load_before_contracts, load_with_contracts, policy_problems, read_policies};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use span::Span;

@@ -24,6 +24,19 @@ impl Problem {
         Self { message: message.into(), help: None, span: None }
     }
 
+    /// That a file (`what` says which) cannot be read, in words instead of the system's where it is the usual reason.
+    pub fn unreadable(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let path = path.display();
+        Self::new(match error.kind() {
+            ErrorKind::NotFound => format!("there is no {what} `{path}`"),
+            ErrorKind::PermissionDenied => format!("the {what} `{path}` may not be read by this user"),
+            ErrorKind::NotADirectory | ErrorKind::IsADirectory => format!("`{path}` is no {what}"),
+            ErrorKind::InvalidData => format!("the {what} `{path}` is not text in UTF-8"),
+            _ => format!("the {what} `{path}` cannot be read: {error}"),
+        })
+    }
+
     /// With its place.
     #[must_use]
     pub fn at(self, span: Option<Range<usize>>) -> Self {
@@ -65,7 +78,10 @@ impl Problems {
         }
         problems.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start));
         match self.0.iter_mut().find(|file| file.name == name) {
-            Some(file) => file.problems.extend(problems),
+            Some(file) => {
+                file.problems.extend(problems);
+                file.problems.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start));
+            }
             None => self.0.push(Troubled { name: name.to_owned(), text: Arc::clone(text), problems }),
         }
     }

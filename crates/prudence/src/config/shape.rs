@@ -3,12 +3,13 @@
 //! Serde stops at the first error; whoever writes a configuration wants them all. This reads the schema that the settings generate, and knows
 //! exactly the words that occur in it: a test fails when the settings start to use another.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value as Schema;
 use serde_json::{Map, Value as Json};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::problem::Problem;
 use super::span::Span;
@@ -47,12 +48,111 @@ pub const KEYWORDS: &[&str] = &[
     "x-max",
 ];
 
-/// Everything in `table` that does not fit `schema`.
-pub fn check(schema: &Schema, table: &Spanned<DeTable<'_>>) -> Vec<Problem> {
-    let mut walk = Walk { root: schema, path: Vec::new(), problems: Vec::new() };
+/// Everything in `table` that does not fit `schema`, and where what stands in the way of reading the rest.
+pub fn check(schema: &Schema, table: &Spanned<DeTable<'_>>) -> (Vec<Problem>, Unfit) {
+    let mut walk = Walk { root: schema, path: Vec::new(), problems: Vec::new(), unfit: Unfit::default() };
     walk.table(schema, table.get_ref(), table.span());
     walk.problems.truncate(PROBLEMS_MAX);
-    walk.problems
+    (walk.problems, walk.unfit)
+}
+
+/// The smallest values without which the rest can be read, by depth (1 for a section) and place in the file: so that what the rest means
+/// is checked in the same run as the shape of the whole. A list of tables has the place of its first, so that a place alone is not enough.
+#[derive(Debug, Default)]
+pub struct Unfit(BTreeSet<(usize, usize, usize)>);
+
+/// What was left out of a document, so that nobody complains that it is missing.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    names: BTreeSet<String>,
+    sections: bool,
+}
+
+impl LeftOut {
+    /// Whether something of this name, or a whole section in which it could have been, was left out.
+    pub fn may_be(&self, name: &str) -> bool {
+        self.sections || self.names.contains(name.trim_start_matches('@'))
+    }
+
+    fn note(&mut self, depth: usize, key: Option<&str>, value: &DeValue<'_>) {
+        self.sections |= depth == 1;
+        self.names.extend(key.map(str::to_owned));
+        for member in ["id", "name"] {
+            self.names.extend(value.get(member).and_then(|name| name.get_ref().as_str()).map(str::to_owned));
+        }
+    }
+}
+
+impl Unfit {
+    fn insert(&mut self, depth: usize, value: &Spanned<DeValue<'_>>) {
+        self.0.insert((depth, value.span().start, value.span().end));
+    }
+
+    /// Notes the part of `table` that `span` is in: an element of a section that is a list, else an entry of a section. False when there is none.
+    pub fn insert_around(&mut self, table: &DeTable<'_>, span: &Range<usize>) -> bool {
+        let Some((_, section)) = table.iter().find(|(_, value)| covers(value, span)) else { return false };
+        let part = match section.get_ref() {
+            DeValue::Array(items) => items.iter().find(|item| covers(item, span)),
+            DeValue::Table(entries) => entries.iter().map(|(_, value)| value).find(|value| covers(value, span)),
+            _ => None,
+        };
+        match part {
+            Some(part) => self.insert(2, part),
+            None => self.insert(1, section),
+        }
+        true
+    }
+
+    /// The whole document without these values.
+    pub fn without<'t>(&self, table: &DeTable<'t>, left_out: &mut LeftOut) -> DeTable<'t> {
+        self.table(table, 1, left_out)
+    }
+
+    fn table<'t>(&self, table: &DeTable<'t>, depth: usize, left_out: &mut LeftOut) -> DeTable<'t> {
+        let mut kept = DeTable::new();
+        for (key, value) in table.iter() {
+            if self.is(depth, value) {
+                left_out.note(depth, Some(key.get_ref()), value.get_ref());
+            } else {
+                kept.insert(key.clone(), self.value(value, depth, left_out));
+            }
+        }
+        kept
+    }
+
+    fn is(&self, depth: usize, value: &Spanned<DeValue<'_>>) -> bool {
+        self.0.contains(&(depth, value.span().start, value.span().end))
+    }
+
+    fn value<'t>(&self, value: &Spanned<DeValue<'t>>, depth: usize, left_out: &mut LeftOut) -> Spanned<DeValue<'t>> {
+        let inside = match value.get_ref() {
+            DeValue::Table(table) => DeValue::Table(self.table(table, depth + 1, left_out)),
+            DeValue::Array(items) => {
+                let mut kept = DeArray::new();
+                for item in items.iter() {
+                    if self.is(depth + 1, item) {
+                        left_out.note(depth + 1, None, item.get_ref());
+                    } else {
+                        kept.push(self.value(item, depth + 1, left_out));
+                    }
+                }
+                DeValue::Array(kept)
+            }
+            other => other.clone(),
+        };
+        Spanned::new(value.span(), inside)
+    }
+}
+
+/// Whether `span` is inside. The place of a table is that of its header alone.
+fn covers(value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
+    let own = value.span();
+    (own.start <= span.start && span.end <= own.end)
+        || match value.get_ref() {
+            DeValue::Table(table) => table.iter().any(|(_, value)| covers(value, span)),
+            DeValue::Array(items) => items.iter().any(|item| covers(item, span)),
+            _ => false,
+        }
 }
 
 /// Follows a `$ref` and takes `null` out of an optional one: in TOML what is not said is left out.
@@ -97,6 +197,7 @@ struct Walk<'s> {
     root: &'s Schema,
     path: Vec<String>,
     problems: Vec<Problem>,
+    unfit: Unfit,
 }
 
 impl<'s> Walk<'s> {
@@ -108,19 +209,25 @@ impl<'s> Walk<'s> {
         if self.path.is_empty() { "the file".to_owned() } else { format!("`{}`", self.path.join(".")) }
     }
 
-    fn value(&mut self, schema: &'s Schema, value: &Spanned<DeValue<'_>>) {
+    /// Whether what is left of it can be read.
+    fn value(&mut self, schema: &'s Schema, value: &Spanned<DeValue<'_>>) -> bool {
         let schema = resolve(self.root, schema);
+        let before = self.problems.len();
         if let Some(words) = words(schema) {
-            return self.word(&words, value);
+            self.word(&words, value);
+            return self.problems.len() == before;
         }
         match (type_of(schema), value.get_ref()) {
-            (Some("object"), DeValue::Table(table)) => self.table(schema, table, value.span()),
+            (Some("object"), DeValue::Table(table)) => return self.table(schema, table, value.span()),
             (Some("array"), DeValue::Array(array)) => {
                 for (at, item) in array.iter().enumerate() {
                     self.path.push(format!("{}", at + 1));
-                    self.value(&schema["items"], item);
+                    if !self.value(&schema["items"], item) {
+                        self.unfit.insert(self.path.len(), item);
+                    }
                     self.path.pop();
                 }
+                return true;
             }
             (Some("string"), DeValue::String(text)) => self.text(schema, text, value.span()),
             (Some("boolean"), DeValue::Boolean(_)) => {}
@@ -130,6 +237,7 @@ impl<'s> Walk<'s> {
             },
             (_, found) => self.expected(schema, kind(found), value.span()),
         }
+        self.problems.len() == before
     }
 
     fn expected(&mut self, schema: &Schema, found: &str, span: Range<usize>) {
@@ -162,23 +270,32 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn table(&mut self, schema: &'s Schema, table: &DeTable<'_>, span: Range<usize>) {
+    /// Whether what is left of it can be read: everything that must be there is.
+    fn table(&mut self, schema: &'s Schema, table: &DeTable<'_>, span: Range<usize>) -> bool {
+        let required = |name: &str| schema["required"].as_array().into_iter().flatten().any(|required| required == name);
+        let mut is_whole = true;
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
         for (key, value) in table.iter() {
             let name = key.get_ref().as_ref();
             self.path.push(name.to_owned());
-            match (properties.get(name), &schema["additionalProperties"]) {
+            let fits = match (properties.get(name), &schema["additionalProperties"]) {
                 (Some(_), _) => self.value(&schema["properties"][name], value),
                 (None, Json::Object(_)) => self.value(&schema["additionalProperties"], value),
                 (None, _) => {
                     self.path.pop();
+                    self.unfit.insert(self.path.len() + 1, value);
                     let place = self.place();
                     self.wrong(key.span(), format!("{place} has no setting `{}`", short(name)), unknown(name, properties));
                     continue;
                 }
-            }
+            };
             self.path.pop();
+            if !fits && required(name) {
+                is_whole = false;
+            } else if !fits {
+                self.unfit.insert(self.path.len() + 1, value);
+            }
         }
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
             if !table.iter().any(|(key, _)| key.get_ref() == name) {
@@ -188,8 +305,10 @@ impl<'s> Walk<'s> {
                     .and_then(|known| known["description"].as_str())
                     .map(|sentence| format!("`{name}`: {sentence}"));
                 self.wrong(span.clone(), format!("{place} has no `{name}`"), help);
+                is_whole = false;
             }
         }
+        is_whole
     }
 
     fn text(&mut self, schema: &Schema, text: &str, span: Range<usize>) {

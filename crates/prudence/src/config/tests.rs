@@ -14,7 +14,7 @@ fn problems(files: &[(&str, &str)]) -> String {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("own folder");
         std::fs::write(path, text).expect("own file");
     }
-    let shown = match load(&folder.path().join("prudence.toml")) {
+    let shown = match load_with_contracts(&folder.path().join("prudence.toml")) {
         Ok(_) => String::new(),
         Err(problems) => problems.render(false),
     };
@@ -110,6 +110,65 @@ contract = "contracts/forum.toml"
 norms = "norms"
 "#;
     insta::assert_snapshot!(problems(&[("prudence.toml", text)]));
+}
+
+/// One thing that cannot be read does not hide what the others mean, and is not reported a second time as missing.
+#[test]
+fn shape_and_meaning_are_reported_in_one_run() {
+    let text = r#"
+directory = "directory.toml"
+
+[server]
+lisen = "127.0.0.1:1"
+listen = "nowhere"
+
+[[people]]
+id = "bo"
+
+[[people]]
+id = "ann\u0007"
+
+[[agents]]
+id = "helper"
+
+[[agents]]
+id = "writer"
+owner = "nobody"
+
+[[grants]]
+to = "helper"
+may = "read"
+on = ["*"]
+
+[[grants]]
+to = "helper"
+may = ["raed"]
+on = ["a*b"]
+
+[[grants]]
+to = "wrtier"
+may = ["read"]
+on = ["*"]
+
+[[upstreams]]
+name = "forum"
+url = 7
+
+[[upstreams]]
+name = "mail"
+url = "ftp://mail.example"
+contract = "contracts/mail.toml"
+
+[policies]
+norms = "gone"
+"#;
+    let directory = "[[grants]]\nto = 1\n\n[[grants]]\nto = \"eve\"\nmay = [\"read\"]\non = [\"*\"]\n";
+    let contract = "[[tool]]\nname = \"send\"\nefects = [\"send\"]\n";
+    insta::assert_snapshot!(problems(&[
+        ("prudence.toml", text),
+        ("directory.toml", directory),
+        ("contracts/mail.toml", contract)
+    ]));
 }
 
 #[test]
