@@ -169,6 +169,12 @@ pub struct Wrap {
     /// Decide and record everything, and stop nothing.
     #[arg(long)]
     pub observe: bool,
+    /// Give the server these variables of the environment, and no others but the few that every program needs.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub env: Vec<String>,
+    /// Give the server no variables but those of --env, and the few that every program needs.
+    #[arg(long)]
+    pub clear_env: bool,
     /// The server and its arguments.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<String>,

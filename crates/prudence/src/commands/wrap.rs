@@ -32,8 +32,7 @@ pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
         return Err(Failure::from(problems).into());
     }
     let (command, args) = wrap.command.split_first().expect("clap demands one");
-    // The server is started as the client would have started it, with the environment that the client gave to us.
-    let transport = TransportConfig::Stdio { command: command.clone(), args: args.to_vec(), env: std::env::vars().collect() };
+    let transport = TransportConfig::Stdio { command: command.clone(), args: args.to_vec(), env: environment(&wrap)? };
     let mut upstream = UpstreamConfig { prefix: Some(String::new()), ..UpstreamConfig::new(&wrap.upstream, transport) };
     let observed = wrap.observe || known.is_some_and(|known| known.mode == crate::config::settings::Mode::Observe);
     if observed {
@@ -57,6 +56,26 @@ pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
     }
     served?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The token of a task is for us, not for the server behind us.
+const TASK_TOKEN: &str = "PRUDENCE_TASK_TOKEN";
+
+/// What the server gets of the environment. Without a word about it, the server is started as the client would have started it.
+fn environment(wrap: &Wrap) -> anyhow::Result<Vec<(String, String)>> {
+    if wrap.env.is_empty() && !wrap.clear_env {
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        return Ok(variables.filter(|(name, _)| name != TASK_TOKEN).collect());
+    }
+    let variable = |name: &String| {
+        let value = std::env::var(name).map_err(|_| Failure::Helpless {
+            sentence: format!("the server is to have the environment variable `{name}`, which is not set"),
+            help: "set it where the client names `prudence wrap` as its server, or leave it out of --env".to_owned(),
+        })?;
+        Ok((name.clone(), value))
+    };
+    wrap.env.iter().map(variable).collect()
 }
 
 /// The token that was given, or that of a task of our own, which ends with the client.
