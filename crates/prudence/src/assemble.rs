@@ -53,12 +53,20 @@ impl House {
     /// # Errors
     /// When it cannot be recorded.
     pub async fn configure(&self) -> anyhow::Result<()> {
-        match self.engine.configure(self.loaded.bundle.clone()).await {
+        self.configure_as(&self.loaded).await
+    }
+
+    /// Puts another configuration in force, for the directory and the policies in it.
+    ///
+    /// # Errors
+    /// When it cannot be recorded; then the one before stays in force.
+    pub async fn configure_as(&self, loaded: &Loaded) -> anyhow::Result<()> {
+        match self.engine.configure(loaded.bundle.clone()).await {
             Ok(()) => Ok(()),
             Err(ConfigureError::Bad(errors)) => {
                 // Loading it has found the same before; a place is better than none.
                 let mut problems = Problems::default();
-                policy_problems(&errors.policies, &self.loaded.bundle.policies, &mut problems);
+                policy_problems(&errors.policies, &loaded.bundle.policies, &mut problems);
                 Err(Failure::from(problems).into())
             }
             Err(error @ ConfigureError::Unavailable(_)) => Err(error.into()),

@@ -1,6 +1,7 @@
 //! `prudence serve`: the gateway, until it is told to stop.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -10,9 +11,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, print, print_json};
-use crate::assemble::{self, House, configuration};
+use crate::assemble::{self, House};
 use crate::cli::Output;
-use crate::config::settings::{Mode, Upstream};
+use crate::config::Loaded;
+use crate::config::settings::{Mode, Settings, Upstream};
 use crate::failure::Failure;
 use crate::gate;
 use crate::render::{BAD, BOLD, DIM, GOOD, Table, WARN, count};
@@ -22,7 +24,7 @@ use crate::render::{BAD, BOLD, DIM, GOOD, Table, WARN, count};
 /// # Errors
 /// When something that it needs cannot be opened.
 pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
-    let loaded = configuration(&context.config)?;
+    let loaded = with_contracts(&context.config)?;
     if loaded.settings.upstreams.is_empty() {
         return Err(Failure::Helpless {
             sentence: format!("`{}` has no upstream, so there is nothing to stand in front of", loaded.path.display()),
@@ -55,10 +57,72 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
         });
     }
     let address = listener.local_addr()?;
+    let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let serving = gateway.serve_http(listener, shutdown.clone());
     // The gateway answers while the servers behind it are still being asked what they have.
-    tokio::join!(serving, banner(context, &house, address, &shutdown));
+    tokio::join!(serving, banner(context, &house, address, &shutdown), reload_on(hangup, context, &house, &gateway, &shutdown));
     Ok(ExitCode::SUCCESS)
+}
+
+fn with_contracts(path: &Path) -> anyhow::Result<Loaded> {
+    Ok(crate::config::load_with_contracts(path).map_err(Failure::from)?)
+}
+
+/// Takes the configuration again at every hangup signal, until `shutdown`.
+async fn reload_on(
+    mut hangup: tokio::signal::unix::Signal,
+    context: &Context,
+    house: &House,
+    gateway: &Gateway,
+    shutdown: &CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            signal = hangup.recv() => if signal.is_none() { return },
+            () = shutdown.cancelled() => return,
+        }
+        let path = house.loaded.path.display();
+        if let Err(error) = reload(context, house, gateway).await {
+            tracing::error!("`{path}` was not taken, and what was in force stays in force");
+            // The code is for a command that ends; this one does not.
+            let _ = crate::failure::report(&error, Output::Text);
+        }
+    }
+}
+
+/// Puts directory, policies and contracts of the files in force, all or none of them: nothing is touched before everything was read and
+/// found right, and the one thing that can still fail, the record of it, comes first.
+async fn reload(context: &Context, house: &House, gateway: &Gateway) -> anyhow::Result<()> {
+    let path = house.loaded.path.clone();
+    let (loaded, contracts) = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+        let loaded = with_contracts(&path)?;
+        let contracts = gate::contracts(&loaded)?;
+        Ok((loaded, contracts))
+    })
+    .await??;
+    house.configure_as(&loaded).await?;
+    gateway.set_contracts(contracts);
+    if started_with(&loaded.settings) != started_with(&house.loaded.settings) {
+        tracing::warn!(
+            "`[server]`, `[limits]`, `[[upstreams]]`, the mode of an agent, `ask_lifetime` and `refusal` changed: \
+             they hold when the gateway is started again"
+        );
+    }
+    let digest = loaded.bundle.digest();
+    // Nobody has to read it.
+    let _ = match context.output {
+        Output::Json => print_json(&serde_json::json!({ "reloaded": loaded.path, "digest": digest })),
+        Output::Text => print(&format!("{GOOD}took{GOOD:#} {} again\n", loaded.path.display())),
+    };
+    Ok(())
+}
+
+/// What a running gateway was built with, and does not change.
+fn started_with(settings: &Settings) -> String {
+    let modes: Vec<_> = settings.agents.iter().filter(|agent| agent.mode == Mode::Observe).map(|agent| &agent.id).collect();
+    let upstreams: Vec<_> = settings.upstreams.iter().map(|upstream| Upstream { contract: None, ..upstream.clone() }).collect();
+    let policies = (&settings.policies.ask_lifetime, &settings.policies.refusal);
+    format!("{:?}", (&settings.server, &settings.limits, upstreams, modes, policies))
 }
 
 /// Cancels on the first interrupt or termination; a second one ends the program at once.
