@@ -1,5 +1,10 @@
 //! The built program, as somebody types it: from an empty folder to a task, and to a ledger that holds.
 
+mod crash;
+mod disk;
+mod house;
+mod refused;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -99,4 +104,66 @@ fn what_is_piped_has_no_escapes() {
 fn the_help_is_worth_reading() {
     let folder = begun();
     insta::assert_snapshot!(done(folder.path(), &["--help"]));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said_in_words_with_what_helps() {
+    let folder = begun();
+    let at = folder.path();
+    for (args, sentence, help) in [
+        (&["norm", "check", "gone"][..], "there is no folder of policies `gone`", "shipped policies"),
+        (&["scenario", "run", "gone.yaml"], "there is no scenario `gone.yaml`", "YAML"),
+        (&["contract", "check", "gone.toml"], "there is no contract `gone.toml`", "prudence contract draft gone"),
+        (&["config", "check", "gone.toml"], "there is no such configuration file", "prudence init"),
+    ] {
+        let output = prudence(at, args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(sentence) && said.contains(help), "{args:?}: {said}");
+        assert!(!said.contains("os error"), "{said}");
+    }
+}
+
+#[test]
+fn a_wrapped_server_gets_the_environment_that_it_is_given_and_never_the_token() {
+    let folder = begun();
+    let environment = |args: &[&str]| {
+        let task = ["wrap", "--requester", "bo", "--agent", "helper", "--purpose", "engineering"];
+        let at = folder.path().join("environment");
+        let script = format!("env > '{}'", at.display());
+        let output = Command::new(env!("CARGO_BIN_EXE_prudence"))
+            .args([&task[..], args, &["--", "sh", "-c", &script]].concat())
+            .current_dir(folder.path())
+            .env_remove("PRUDENCE_CONFIG")
+            .env("WANTED", "yes")
+            .env("OTHER", "yes")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .and_then(|mut child| {
+                use std::io::Write as _;
+                let mut stdin = child.stdin.take().expect("it is piped");
+                stdin.write_all(
+                    b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\"}}\n",
+                )?;
+                let _ = house::until("the server is started", || {
+                    std::fs::read_to_string(&at).ok().filter(|text| text.contains("PATH="))
+                });
+                drop(stdin);
+                child.wait_with_output()
+            })
+            .expect("the program was built");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = std::fs::read_to_string(&at).expect("the server wrote it");
+        std::fs::remove_file(&at).expect("own file");
+        ["WANTED", "OTHER", "PATH"].map(|name| text.lines().any(|line| line.starts_with(&format!("{name}="))))
+    };
+    assert_eq!(environment(&[]), [true, true, true]);
+    assert_eq!(environment(&["--env", "WANTED"]), [true, false, true]);
+    assert_eq!(environment(&["--clear-env"]), [false, false, true]);
+    let missing = prudence(
+        folder.path(),
+        &["wrap", "--requester", "bo", "--agent", "helper", "--purpose", "x", "--env", "NOT_THERE", "--", "true"],
+    );
+    assert!(!missing.status.success() && String::from_utf8_lossy(&missing.stderr).contains("`NOT_THERE`, which is not set"));
 }
