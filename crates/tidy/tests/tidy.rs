@@ -20,8 +20,18 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Everything that the judge links. A new one has to be argued for.
-const JUDGE_DEPENDENCIES: [&str; 9] =
-    ["base64", "cedar-policy", "miette", "roaring", "serde", "serde_json", "sha2", "thiserror", "unicode-normalization"];
+const JUDGE_DEPENDENCIES: [&str; 10] = [
+    "base64",
+    "cedar-policy",
+    "miette",
+    "roaring",
+    "serde",
+    "serde_json",
+    "sha2",
+    "siphasher",
+    "thiserror",
+    "unicode-normalization",
+];
 
 /// What must not stand in the judge's sources: it is pure.
 const JUDGE_MUST_NOT_SAY: [&str; 9] =

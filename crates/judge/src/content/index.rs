@@ -152,7 +152,6 @@ impl Index {
             found: &mut found,
             bytes_left: VIEW_BYTES_MAX,
             joined: Normal::default(),
-            places: Vec::new(),
             prints: Vec::new(),
         };
         let normals: Vec<Normal> = parts.iter().map(|part| search.text(part, (0, View::Plain))).collect();
@@ -184,7 +183,7 @@ impl<'a> Part<'a> {
         Self {
             text,
             normal,
-            has_values: ends.map(|last| !normal.edge(SEAM_VALUE_CHARS, last).0.iter().all(|byte| is_prose(*byte))),
+            has_values: ends.map(|last| !normal.edge(SEAM_VALUE_CHARS, last).iter().all(|byte| is_prose(*byte))),
             has_escapes: ends.iter().any(|last| view::has_escapes(view::edge(text, SEAM_BYTES, *last))),
             runs: Runs::of(text),
         }
@@ -235,15 +234,10 @@ fn rows_behind<'p, 'a>(
 
 /// The ends of the parts of a row, one behind the other.
 fn join(row: &[&Part<'_>], chars: usize, seam: &mut Normal) {
-    seam.dense.clear();
-    seam.gaps.clear();
+    seam.clear();
     for (place, part) in row.iter().enumerate() {
-        match place {
-            _ if part.normal.dense.len() <= chars => seam.join(part.normal.edge(chars, false)),
-            0 => seam.join(part.normal.edge(chars, true)),
-            _ if place + 1 == row.len() => seam.join(part.normal.edge(chars, false)),
-            _ => seam.join(part.normal.edge(usize::MAX, false)),
-        }
+        let is_end = place == 0 || place + 1 == row.len();
+        seam.join(part.normal, if is_end { chars } else { usize::MAX }, place == 0);
     }
 }
 
@@ -254,7 +248,6 @@ struct Search<'a> {
     bytes_left: usize,
     /// Kept for its memory, like those below.
     joined: Normal,
-    places: Vec<u32>,
     prints: Vec<u64>,
 }
 
@@ -331,9 +324,9 @@ impl Search<'_> {
     }
 
     fn copies(&mut self, normal: &Normal, way: Way) {
-        let Self { index, key, found, places, prints, .. } = self;
+        let Self { index, key, found, prints, .. } = self;
         prints.clear();
-        key.0.fingerprints(&normal.dense, places, prints);
+        key.0.fingerprints(&normal.dense, prints);
         for print in prints {
             index.copies.get(*print, |items| hit(found, Kind::Copy, *print, way, items));
         }

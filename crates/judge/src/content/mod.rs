@@ -138,11 +138,11 @@ pub fn sketch(key: &ContentKey, text: &str) -> Sketch {
         sketch.whole = Some(Whole { chars: u8::try_from(normal.dense.len()).unwrap_or(u8::MAX), head, hash });
     }
     let mut add = |normal: &Normal| {
-        key.0.fingerprints(&normal.dense, &mut Vec::new(), &mut sketch.copies);
+        key.0.fingerprints(&normal.dense, &mut sketch.copies);
         tokens(Side::Item, normal.words(), |token| sketch.tokens.push(key.0.hash(Role::Token, token)));
     };
     add(&normal);
-    if let Some(decoded) = view::decoded_runs(text) {
+    if let Some(decoded) = normal.has_word_of(view::WORD_MIN).then(|| view::decoded_runs(text)).flatten() {
         add(&normalise(&decoded));
     }
     sort(&mut sketch.copies);
@@ -156,9 +156,34 @@ pub fn sketch(key: &ContentKey, text: &str) -> Sketch {
 
 /// In order of value, each once: neither order nor number says where something stood.
 fn sort(numbers: &mut Vec<u64>) {
-    numbers.sort_unstable();
+    if numbers.len() < SPREAD_MIN {
+        numbers.sort_unstable();
+    } else {
+        // They are uniform: few share their two leading bytes.
+        let mut spread = vec![0; numbers.len()];
+        distribute(numbers, &mut spread, 48);
+        distribute(&spread, numbers, 56);
+        numbers.chunk_by_mut(|a, b| a >> 48 == b >> 48).for_each(<[u64]>::sort_unstable);
+    }
     numbers.dedup();
     numbers.shrink_to_fit();
+}
+
+/// Numbers from which on spreading them is faster than comparing them.
+const SPREAD_MIN: usize = 1 << 10;
+
+/// One round of a radix sort: by the byte behind `shift`, otherwise in the order in which they come.
+fn distribute(from: &[u64], to: &mut [u64], shift: u32) {
+    let byte = |number: &u64| usize::from((number >> shift) as u8);
+    let mut places = [0; 256];
+    from.iter().for_each(|number| places[byte(number)] += 1);
+    let mut next = 0;
+    places.iter_mut().for_each(|place| next += std::mem::replace(place, next));
+    for number in from {
+        let place = &mut places[byte(number)];
+        to[*place] = *number;
+        *place += 1;
+    }
 }
 
 /// Numbers as base64 of their little-endian bytes: three times smaller in JSON than a list.

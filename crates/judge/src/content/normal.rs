@@ -21,9 +21,14 @@ pub(super) const BREAK: char = '\u{FFFD}';
 pub(super) struct Normal {
     /// The normalised characters, nothing between them.
     pub dense: Vec<u8>,
-    /// Where in `dense` white space stood, in ascending order: the ends of words.
-    pub gaps: Vec<u32>,
+    /// Where in `dense` white space stood, in ascending order: the ends of words, marked with [`MIXED`].
+    gaps: Vec<u32>,
+    /// Whether the word that has not ended may have more than small letters.
+    mixed: bool,
 }
+
+/// Marks a gap behind a word that may have more than small letters.
+const MIXED: u32 = 1 << 31;
 
 /// What [`BREAK`] becomes, and nothing else does.
 pub(super) const BREAK_BYTE: u8 = 0xFF;
@@ -33,55 +38,78 @@ pub(super) const fn is_other(byte: u8) -> bool {
     byte >= 0x80
 }
 
+/// Bytes that are looked at together: a place among them, and one more, fit into seven bits.
+const CHUNK_BYTES: usize = 64;
+
 /// Brings a text into normal form.
 pub(super) fn normalise(text: &str) -> Normal {
-    let mut normal = Normal { dense: Vec::with_capacity(text.len()), gaps: Vec::with_capacity(text.len() / 5) };
+    let mut normal = Normal { dense: Vec::with_capacity(text.len()), gaps: Vec::with_capacity(text.len() / 5), mixed: false };
     let mut rest = text;
     let mut folds = Folds::default();
     while !rest.is_empty() {
-        let ascii = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
-        normal.extend_ascii(&rest.as_bytes()[..ascii]);
-        rest = &rest[ascii..];
-        let other = rest.bytes().position(|byte| byte.is_ascii()).unwrap_or(rest.len());
-        normal.extend_unicode(&rest[..other], &mut folds);
-        rest = &rest[other..];
+        let (chunk, behind) = rest.split_at(rest.floor_char_boundary(CHUNK_BYTES));
+        if chunk.is_ascii() {
+            normal.extend_ascii(chunk.as_bytes());
+        } else {
+            normal.extend_unicode(chunk, &mut folds);
+        }
+        rest = behind;
     }
     normal
 }
 
-/// Stands in [`ASCII`] for a byte that is dropped, and for one that is dropped and parts words.
-const DROPPED: u8 = 0;
-const WHITE: u8 = 1;
-
-/// What each ASCII byte becomes: itself in lower case, or why it is left out.
-const ASCII: [u8; 128] = {
-    let mut table = [DROPPED; 128];
-    let mut byte = 0x21_u8;
-    while byte < 0x7F {
-        table[byte as usize] = byte.to_ascii_lowercase();
+/// What an ASCII byte becomes: itself in lower case, with what it does to the text as bits.
+const ASCII: [u16; 128] = {
+    let mut table = [0; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        let form = (byte as u8).to_ascii_lowercase();
+        table[byte] = match form {
+            b'a'..=b'z' => form as u16 | KEPT,
+            0x21..=0x7E => form as u16 | KEPT | NO_LETTER,
+            b' ' | b'\t'..=b'\r' => WHITE,
+            _ => 0,
+        };
         byte += 1;
     }
-    table[b' ' as usize] = WHITE;
-    table[b'\t' as usize] = WHITE;
-    table[b'\n' as usize] = WHITE;
-    table[b'\r' as usize] = WHITE;
-    table[0x0C] = WHITE;
     table
 };
+const KEPT: u16 = 1 << 8;
+const WHITE: u16 = 1 << 9;
+const NO_LETTER: u16 = 1 << 10;
 
 impl Normal {
-    fn extend_ascii(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            match ASCII[usize::from(*byte & 0x7F)] {
-                DROPPED => {}
-                WHITE => self.gap(),
-                kept => self.dense.push(kept),
-            }
+    /// Characters and gaps are written always and counted when they are kept: a processor could not guess where words end.
+    fn extend_ascii(&mut self, chunk: &[u8]) {
+        let (mut kept, mut gaps) = ([0u8; CHUNK_BYTES], [0u8; CHUNK_BYTES]);
+        let (mut length, mut gap_count) = (0usize, 0usize);
+        let mut mixed = self.mixed;
+        for byte in chunk {
+            let form = ASCII[usize::from(*byte % 128)];
+            let is_white = form & WHITE != 0;
+            kept[length % CHUNK_BYTES] = form as u8;
+            length = length.wrapping_add(usize::from(form & KEPT != 0));
+            gaps[gap_count % CHUNK_BYTES] = length as u8 | u8::from(mixed) << 7;
+            gap_count = gap_count.wrapping_add(usize::from(is_white));
+            mixed = (mixed | (form & NO_LETTER != 0)) & !is_white;
         }
+        let first = self.dense.len() as u32;
+        self.gaps.extend(gaps[..gap_count].iter().map(|gap| (first + u32::from(gap & 0x7F)) | u32::from(gap & 0x80) << 24));
+        self.dense.extend_from_slice(&kept[..length]);
+        self.mixed = mixed;
     }
 
-    fn extend_unicode(&mut self, text: &str, folds: &mut Folds) {
-        for c in text.chars() {
+    fn extend_unicode(&mut self, chunk: &str, folds: &mut Folds) {
+        self.mixed = true;
+        for c in chunk.chars() {
+            if let Some(form) = ASCII.get(c as usize) {
+                match form & (WHITE | KEPT) {
+                    WHITE => self.gap(),
+                    KEPT => self.dense.push(*form as u8),
+                    _ => {}
+                }
+                continue;
+            }
             let fold = folds.get(c);
             if fold.parts {
                 self.gap();
@@ -98,35 +126,53 @@ impl Normal {
     }
 
     fn gap(&mut self) {
-        let at = self.dense.len() as u32;
-        if self.gaps.last() != Some(&at) {
-            self.gaps.push(at);
-        }
+        self.gaps.push(self.dense.len() as u32 | MIXED);
     }
 
-    /// The words between the gaps.
-    pub fn words(&self) -> impl Iterator<Item = &[u8]> {
+    /// The words between the gaps, and of each whether it may have more than small letters.
+    pub fn words(&self) -> impl Iterator<Item = (&[u8], bool)> {
         let mut start = 0;
         self.gaps
             .iter()
-            .map(|gap| *gap as usize)
-            .chain([self.dense.len()])
-            .map(move |end| &self.dense[std::mem::replace(&mut start, end)..end])
+            .copied()
+            .chain([self.dense.len() as u32 | MIXED])
+            .map(move |gap| {
+                let end = (gap & !MIXED) as usize;
+                (&self.dense[std::mem::replace(&mut start, end)..end], gap & MIXED != 0)
+            })
+            .filter(|(word, _)| !word.is_empty())
     }
 
-    /// The first or last characters, with the gaps in them.
-    pub fn edge(&self, chars: usize, last: bool) -> (&[u8], impl Iterator<Item = u32>) {
+    /// Whether as many characters stand together without a gap.
+    pub fn has_word_of(&self, chars: usize) -> bool {
+        let mut start = 0;
+        self.gaps.iter().chain([&(self.dense.len() as u32)]).any(|gap| {
+            let end = gap & !MIXED;
+            (end - std::mem::replace(&mut start, end)) as usize >= chars
+        })
+    }
+
+    /// The first or last characters.
+    pub fn edge(&self, chars: usize, last: bool) -> &[u8] {
         let length = chars.min(self.dense.len());
-        let start = if last { self.dense.len() - length } else { 0 };
-        let gaps = self.gaps.iter().map(move |gap| gap.wrapping_sub(start as u32)).filter(move |gap| *gap as usize <= length);
-        (&self.dense[start..start + length], gaps)
+        if last { &self.dense[self.dense.len() - length..] } else { &self.dense[..length] }
     }
 
-    /// Adds a piece of another one behind it, with nothing between them.
-    pub fn join(&mut self, (dense, gaps): (&[u8], impl Iterator<Item = u32>)) {
-        let at = self.dense.len() as u32;
-        self.dense.extend_from_slice(dense);
-        self.gaps.extend(gaps.map(|gap| at + gap));
+    /// Adds the first or last characters of another one with nothing between: any word may go on there.
+    pub fn join(&mut self, other: &Normal, chars: usize, last: bool) {
+        let edge = other.edge(chars, last);
+        let start = if last { other.dense.len() - edge.len() } else { 0 };
+        let gap_at = |place: usize| other.gaps.partition_point(|gap| ((gap & !MIXED) as usize) < place);
+        let gaps = &other.gaps[gap_at(start)..gap_at(start + edge.len() + 1)];
+        let at = self.dense.len();
+        self.gaps.extend(gaps.iter().map(|gap| ((at + (gap & !MIXED) as usize - start) as u32) | MIXED));
+        self.dense.extend_from_slice(edge);
+    }
+
+    /// Forgets everything but its memory.
+    pub fn clear(&mut self) {
+        self.dense.clear();
+        self.gaps.clear();
     }
 }
 

@@ -2,14 +2,8 @@
 //!
 //! It knows characters and numbers, not what they are evidence of.
 
-#![allow(
-    deprecated,
-    reason = "`SipHasher` is std's only keyed hash with a specified result (SipHash-2-4); it is deprecated in favour of unkeyed ones"
-)]
-
-use std::hash::{Hasher, SipHasher};
-
 use sha2::{Digest, Sha256};
+use siphasher::sip::SipHasher13;
 
 use super::{COPY_CHARS_MIN, GRAM_CHARS};
 
@@ -26,8 +20,10 @@ pub(super) const HEAD_CHARS: usize = 6;
 // their smallest then agree on the gram (mod-sampling), which needs the length of both to agree modulo the window.
 const _: () = assert!((GRAM_CHARS - CHOOSER_CHARS).is_multiple_of(WINDOW_GRAMS));
 
-/// A sub-gram, packed.
-const CHOOSER_MASK: u64 = (1 << (8 * CHOOSER_CHARS)) - 1;
+/// What shifts all but a sub-gram out of the last eight characters.
+const CHOOSER_SHIFT: usize = 64 - 8 * CHOOSER_CHARS;
+/// The half of a weight that is not a place.
+const WEIGHT_MASK: u64 = 0xFFFF_FFFF_0000_0000;
 
 /// The numbers that a key stands for.
 #[derive(Clone)]
@@ -49,7 +45,7 @@ impl Schedule {
     pub fn new(key: [u8; 16]) -> Self {
         let number = |name: &[u8], index: u8| {
             let digest = Sha256::new()
-                .chain_update(b"prudence content v1 ")
+                .chain_update(b"prudence content v2 ")
                 .chain_update(name)
                 .chain_update([index])
                 .chain_update(key)
@@ -64,10 +60,9 @@ impl Schedule {
     }
 
     /// The hash of some normalised characters in a role.
+    #[inline(always)]
     pub fn hash(&self, role: Role, chars: &[u8]) -> u64 {
-        let mut hasher = SipHasher::new_with_keys(self.sip.0, self.sip.1 ^ role as u64);
-        hasher.write(chars);
-        hasher.finish()
+        SipHasher13::new_with_keys(self.sip.0, self.sip.1 ^ role as u64).hash(chars)
     }
 
     /// A weak hash of the first characters of a short text, so that most places need no strong one.
@@ -76,58 +71,91 @@ impl Schedule {
         (packed.wrapping_mul(self.chooser) >> 48) as u16
     }
 
-    /// The fingerprints of all chosen grams, in the order of the text; neighbours are never the same gram.
+    /// Adds the fingerprints of all chosen grams, in the order of the text; neighbours are never the same gram.
     ///
     /// Any 24 characters in a row contain one that is chosen by them alone, wherever they stand: that is the guarantee. Winnowing
     /// (Schleimer, Wilkerson, Aiken 2003) with mod-sampling (Groot Koerkamp, Pibiri 2024) as the choice: 5 of 21 grams are
-    /// kept instead of 1 of 3, with the same guarantee. Chosen first and hashed afterwards: either loop is without a branch that
-    /// a processor would have to guess.
-    pub fn fingerprints(&self, chars: &[u8], places: &mut Vec<u32>, prints: &mut Vec<u64>) {
-        self.choose(chars, places);
+    /// kept instead of 1 of 3, with the same guarantee. Only what is chosen is hashed with a strong hash.
+    pub fn fingerprints(&self, chars: &[u8], prints: &mut Vec<u64>) {
+        if chars.len() < COPY_CHARS_MIN {
+            return;
+        }
+        prints.reserve(chars.len() / 4);
+        let (head, rest) = chars.split_at(CHOOSER_CHARS - 1);
+        let mut chooser = Chooser {
+            factor: self.chooser,
+            packed: head.iter().fold(0, |packed, c| packed << 8 | u64::from(*c)),
+            ends: [u64::MAX; CHOOSERS + 1],
+            first: 0,
+            chosen: u32::MAX,
+        };
+        let (blocks, last) = rest.as_chunks::<CHOOSERS>();
+        for (places, count) in blocks.iter().map(|block| chooser.choose(block)) {
+            self.grams(chars, &places[..count], prints);
+        }
+        let (places, count) = chooser.choose(last);
+        self.grams(chars, &places[..count], prints);
+    }
+
+    fn grams(&self, chars: &[u8], places: &[u32], prints: &mut Vec<u64>) {
         prints.extend(places.iter().map(|place| {
             let gram: &[u8; GRAM_CHARS] = chars[*place as usize..].first_chunk().expect("a gram is chosen within its window");
             self.hash(Role::Copy, gram)
         }));
     }
+}
 
-    /// Where the chosen grams begin.
-    ///
-    /// The least sub-gram of each window, by the method of van Herk (1992): in blocks as long as a window, whose least is that of
-    /// the end of one block or of the beginning of the next.
-    fn choose(&self, chars: &[u8], places: &mut Vec<u32>) {
-        places.clear();
-        let Some(windows) = (chars.len() + 1).checked_sub(COPY_CHARS_MIN).filter(|windows| *windows > 0) else { return };
-        places.reserve(windows / 3);
-        let mut chosen = u32::MAX;
-        let mut packed = chars[..CHOOSER_CHARS - 1].iter().fold(0u64, |packed, c| packed << 8 | u64::from(*c));
-        // The least of each end of the block before, and where.
-        let mut ends = [(u64::MAX, 0u32); CHOOSERS];
-        let mut block = [0u64; CHOOSERS];
-        let mut first = 0u32;
-        for fresh in chars[CHOOSER_CHARS - 1..].chunks(CHOOSERS) {
-            let (mut least, mut least_at) = (u64::MAX, 0u32);
-            for ((at, c), order) in (0u32..).zip(fresh).zip(&mut block) {
-                packed = (packed << 8 | u64::from(*c)) & CHOOSER_MASK;
-                // Less than `u64::MAX`, which stands for nothing.
-                *order = packed.wrapping_mul(self.chooser) >> 1;
-                // Of equals the first one counts, in this loop and in the next: else the choice would depend on the place.
-                (least, least_at) = if *order < least { (*order, at) } else { (least, least_at) };
-                // From here on in units of the block before, where the window begins: at its offset `start`.
-                let start = at + 1;
-                let (end, end_at) = ends.get(start as usize).copied().unwrap_or((u64::MAX, 0));
-                let offset = if end <= least { end_at - start } else { least_at + CHOOSERS as u32 - start };
-                let place = (first + start).wrapping_sub(CHOOSERS as u32).wrapping_add(offset % WINDOW_GRAMS as u32);
-                if place != chosen && first + start >= CHOOSERS as u32 {
-                    chosen = place;
-                    places.push(place);
-                }
-            }
-            let mut end = (u64::MAX, 0);
-            for at in (0..fresh.len()).rev() {
-                end = if block[at] <= end.0 { (block[at], at as u32) } else { end };
-                ends[at] = end;
-            }
-            first += CHOOSERS as u32;
+/// Chooses grams by the least sub-gram of each window, by the method of van Herk (1992): in blocks as long as a window, whose least
+/// is that of the end of one block or of the beginning of the next.
+///
+/// A sub-gram is weighed by a number with its place in the lower half, so that one comparison finds both, and of equal sub-grams
+/// the first one counts wherever the window stands.
+struct Chooser {
+    factor: u64,
+    /// The last eight characters.
+    packed: u64,
+    /// The least weight of each end of the block before; of no end, nothing.
+    ends: [u64; CHOOSERS + 1],
+    /// Where the block begins.
+    first: u32,
+    /// The gram that was chosen last.
+    chosen: u32,
+}
+
+impl Chooser {
+    /// Where the grams begin that the windows which end in a block choose, but for the last one known, and how many they are.
+    /// Inlined, so that there is a copy for blocks that are known to be whole.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "zipped iterators are slower here, by a twentieth of a whole sketch")]
+    fn choose(&mut self, block: &[u8]) -> ([u32; 32], usize) {
+        let mut weights = [u64::MAX; CHOOSERS];
+        for (offset, c) in block.iter().enumerate() {
+            self.packed = self.packed << 8 | u64::from(*c);
+            let weight = (self.packed << CHOOSER_SHIFT).wrapping_mul(self.factor);
+            weights[offset] = weight & WEIGHT_MASK | u64::from(self.first + offset as u32);
         }
+        // Written always and counted when new: a processor could not guess which are.
+        let (mut places, mut count) = ([0; 32], 0usize);
+        let mut least = u64::MAX;
+        for offset in 0..block.len() {
+            least = least.min(weights[offset]);
+            let window = (self.first + offset as u32 + 1).wrapping_sub(CHOOSERS as u32);
+            let place = least.min(self.ends[offset + 1]) as u32;
+            let chosen = window.wrapping_add(place.wrapping_sub(window) % WINDOW_GRAMS as u32);
+            places[count % 32] = chosen;
+            count = count.wrapping_add(usize::from(chosen != self.chosen));
+            self.chosen = chosen;
+        }
+        if self.first == 0 {
+            // Only the last of these windows does not begin before the text.
+            (places[0], count) = (self.chosen, 1);
+        }
+        let mut end = u64::MAX;
+        for (weight, slot) in weights.iter().zip(&mut self.ends).rev() {
+            end = end.min(*weight);
+            *slot = end;
+        }
+        self.first += CHOOSERS as u32;
+        (places, count)
     }
 }

@@ -12,6 +12,10 @@ use super::normal::is_other;
 const NUMBER_DIGITS_MIN: usize = 6;
 /// Characters of the longest token, folded.
 const TOKEN_CHARS_MAX: usize = 128;
+/// Characters of a value that is named as a secret.
+const VALUE_CHARS_MIN: usize = 6;
+/// Characters of the longest number that is written in groups (an IBAN).
+const NUMBER_CHARS_MAX: usize = 34;
 /// Groups of one number written with spaces (an IBAN of 34 characters has 9).
 const GROUPS_MAX: usize = 9;
 /// Characters of an unbroken word of letters and digits from which on it is taken for a secret.
@@ -46,23 +50,26 @@ const PROSE: [bool; 256] = {
     table
 };
 
-/// Calls `found` with each token of a normalised text, given word by word, folded to what is compared.
-pub(super) fn tokens<'a>(side: Side, words: impl Iterator<Item = &'a [u8]>, mut found: impl FnMut(&[u8])) {
+/// Calls `found` with each token of a normalised text, given word by word (and of each whether it may have more than small letters),
+/// folded to what is compared.
+pub(super) fn tokens<'a>(side: Side, words: impl Iterator<Item = (&'a [u8], bool)>, mut found: impl FnMut(&[u8])) {
     let mut chain = Chain::default();
-    let mut named = false;
-    for word in words {
+    let mut folded = Vec::new();
+    let mut next: &[u8] = &[];
+    for (word, mixed) in words {
+        let before = std::mem::replace(&mut next, word);
+        let plain = !mixed || word.iter().all(|byte| is_prose(*byte));
+        let no_value = word.len() < VALUE_CHARS_MIN || (side == Side::Item && !mixed);
         // Most words are letters alone and end here.
-        let plain = word.iter().all(|byte| is_prose(*byte));
-        if plain && !named && word.len() < SECRET_CHARS_MIN {
+        if plain && word.len() < SECRET_CHARS_MIN && (no_value || !is_secret_name(before)) {
             if !chain.groups.is_empty() {
                 chain.push(side, word, &mut found);
             }
-            named = is_secret_name(word);
             continue;
         }
-        if named || side == Side::Outgoing {
+        if side == Side::Outgoing || is_secret_name(before) {
             let value = trim(word);
-            if value.len() >= 6 && (side == Side::Outgoing || !value.iter().all(u8::is_ascii_lowercase)) {
+            if value.len() >= VALUE_CHARS_MIN && (side == Side::Outgoing || !value.iter().all(u8::is_ascii_lowercase)) {
                 emit(value, &mut found);
             }
         }
@@ -70,16 +77,15 @@ pub(super) fn tokens<'a>(side: Side, words: impl Iterator<Item = &'a [u8]>, mut 
         if let Some(at) = word.iter().position(|byte| matches!(byte, b'=' | b':')) {
             let value = trim(&word[at + 1..]);
             let secret = is_secret_name(&word[..at]) && !value.iter().all(u8::is_ascii_lowercase);
-            if value.len() >= 6 && (side == Side::Outgoing || secret) {
+            if value.len() >= VALUE_CHARS_MIN && (side == Side::Outgoing || secret) {
                 emit(value, &mut found);
             }
         }
-        named = is_secret_name(word);
         email(word, &mut found);
         chain.push(side, word, &mut found);
         for piece in word.split(|byte| !is_joined(*byte)) {
             if piece.iter().any(u8::is_ascii_digit) {
-                identifier(side, trim(piece), &mut found);
+                identifier(side, trim(piece), &mut folded, &mut found);
             }
         }
     }
@@ -124,23 +130,20 @@ fn is_secret_name(word: &[u8]) -> bool {
         && (letters.len() > 3 || word.last().is_some_and(|byte| matches!(byte, b':' | b'=') || byte.is_ascii_lowercase()))
 }
 
-/// Letters, digits and the rest are what a word is judged by.
-fn fold(word: &[u8]) -> Vec<u8> {
-    word.iter().copied().filter(u8::is_ascii_alphanumeric).take(TOKEN_CHARS_MAX + 1).collect()
-}
-
 fn digits(word: &[u8]) -> usize {
     word.iter().filter(|byte| byte.is_ascii_digit()).count()
 }
 
-fn identifier(side: Side, word: &[u8], found: &mut impl FnMut(&[u8])) {
-    let folded = fold(word);
+fn identifier(side: Side, word: &[u8], folded: &mut Vec<u8>, found: &mut impl FnMut(&[u8])) {
+    // Letters and digits are what a word is compared by.
+    folded.clear();
+    folded.extend(word.iter().filter(|byte| byte.is_ascii_alphanumeric()).take(TOKEN_CHARS_MAX + 1));
     if side == Side::Outgoing {
         if folded.len() >= NUMBER_DIGITS_MIN {
-            emit(&folded, found);
+            emit(folded, found);
         }
-    } else if is_identifier(word, &folded) {
-        emit(&folded, found);
+    } else if is_identifier(word, folded) {
+        emit(folded, found);
     }
     // Its parts on their own, so that `acc-99887766` is known by its number too.
     if folded.len() != word.len() {
@@ -180,7 +183,7 @@ fn is_identifier(word: &[u8], folded: &[u8]) -> bool {
 
 /// Dates, times and years, however joined; a version is of the same kind.
 fn is_moment(word: &[u8]) -> bool {
-    let atoms: Vec<&[u8]> = word.split(|byte| !byte.is_ascii_alphanumeric()).collect();
+    let mut atoms = word.split(|byte| !byte.is_ascii_alphanumeric());
     let number = |atom: &[u8]| -> Option<u32> { std::str::from_utf8(atom).ok()?.parse().ok() };
     let year = |atom: &[u8]| atom.len() == 4 && number(atom).is_some_and(|year| (1950..2036).contains(&year));
     let small = |atom: &[u8], max: u32| atom.len() <= 2 && number(atom).is_some_and(|n| n <= max);
@@ -192,20 +195,17 @@ fn is_moment(word: &[u8]) -> bool {
             && small(&atom[6..8], 31)
             && (atom.len() == 8 || (atom[8] == b't' && atom[9..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'z')))
     };
-    match atoms.as_slice() {
-        [one] => compact(one),
+    // Years and small numbers with words: `q3-2026`, `2025-2026`, `h1-final`.
+    let casual = |atom: &[u8]| year(atom) || atom.len() <= 3 || compact(atom) || atom.iter().all(u8::is_ascii_lowercase);
+    match (atoms.next(), atoms.next(), atoms.next(), atoms.clone().next()) {
+        (Some(one), None, ..) => compact(one),
         // 2026-03-14, also with a time behind it (2026-03-14T10:15 ends at the colon).
-        [a, b, c, rest @ ..] if year(a) && small(b, 12) => {
-            let day: Vec<u8> = c.iter().copied().take_while(u8::is_ascii_digit).collect();
-            small(&day, 31)
-                && (c.len() == day.len() || c.get(day.len()) == Some(&b't'))
-                && rest.iter().all(|atom| atom.len() <= 4)
+        (Some(a), Some(b), Some(c), _) if year(a) && small(b, 12) => {
+            let (day, time) = c.split_at(c.iter().take_while(|byte| byte.is_ascii_digit()).count());
+            small(day, 31) && matches!(time.first(), None | Some(b't')) && atoms.all(|atom| atom.len() <= 4)
         }
-        [a, b, c] if year(c) => small(a, 31) && small(b, 31),
-        // Years and small numbers with words: `q3-2026`, `2025-2026`, `h1-final`.
-        atoms => {
-            atoms.iter().all(|atom| year(atom) || atom.len() <= 3 || compact(atom) || atom.iter().all(u8::is_ascii_lowercase))
-        }
+        (Some(a), Some(b), Some(c), None) if year(c) => small(a, 31) && small(b, 31),
+        (a, b, c, _) => [a, b, c].into_iter().flatten().chain(atoms).all(casual),
     }
 }
 
@@ -214,12 +214,11 @@ fn is_amount(word: &[u8]) -> bool {
     if word.iter().any(|byte| !byte.is_ascii_digit() && *byte != b'.') {
         return false;
     }
-    let groups: Vec<&[u8]> = word.split(|byte| *byte == b'.').collect();
-    match groups.as_slice() {
-        [_] => false,
-        [_, fraction] => fraction.len() <= 3,
-        [first, rest @ ..] => first.len() <= 3 && rest.iter().all(|group| group.len() == 3),
-        [] => false,
+    let mut groups = word.split(|byte| *byte == b'.').map(<[u8]>::len);
+    match (groups.next(), groups.next(), groups.clone().next()) {
+        (Some(_), Some(fraction), None) => fraction <= 3,
+        (Some(first), Some(second), Some(_)) => first <= 3 && second == 3 && groups.all(|group| group == 3),
+        (_, None, _) | (None, ..) => false,
     }
 }
 
@@ -241,9 +240,15 @@ fn email(word: &[u8], found: &mut impl FnMut(&[u8])) {
 /// Groups in a row that may be one number: `DE89 3704 0044 0532 0130 00`, `(555) 010-4477`.
 #[derive(Default)]
 struct Chain {
-    groups: Vec<Vec<u8>>,
-    /// Whether the group at this place began with `+` or `(`, as telephone numbers do.
-    dialled: Vec<bool>,
+    text: Vec<u8>,
+    groups: Vec<Group>,
+}
+
+struct Group {
+    /// Where in the text of the chain it ends.
+    end: usize,
+    /// Whether it began with `+` or `(`, as telephone numbers do.
+    dialled: bool,
 }
 
 impl Chain {
@@ -257,8 +262,9 @@ impl Chain {
             return self.flush(side, found);
         }
         for (place, group) in inner.split(|byte| !byte.is_ascii_alphanumeric()).filter(|group| !group.is_empty()).enumerate() {
-            self.groups.push(group.to_vec());
-            self.dialled.push(place == 0 && matches!(word.first(), Some(b'+' | b'(')));
+            self.text.extend_from_slice(group);
+            let dialled = place == 0 && matches!(word.first(), Some(b'+' | b'('));
+            self.groups.push(Group { end: self.text.len(), dialled });
         }
         let ends = word.last().is_some_and(|byte| matches!(byte, b',' | b';' | b'.'));
         if ends || self.groups.len() >= GROUPS_MAX * 8 {
@@ -267,28 +273,25 @@ impl Chain {
     }
 
     fn flush(&mut self, side: Side, found: &mut impl FnMut(&[u8])) {
-        if self.groups.is_empty() {
-            return;
-        }
-        let mut token = Vec::new();
-        for first in 0..self.groups.len() {
-            token.clear();
-            for last in first..self.groups.len().min(first + GROUPS_MAX) {
-                token.extend_from_slice(&self.groups[last]);
-                if token.len() > 34 {
+        let mut start = 0;
+        for (first, group) in self.groups.iter().enumerate() {
+            for last in first + 1..self.groups.len().min(first + GROUPS_MAX) {
+                let token = &self.text[start..self.groups[last].end];
+                if token.len() > NUMBER_CHARS_MAX {
                     break;
                 }
-                if last == first || token.len() < NUMBER_DIGITS_MIN {
-                    continue;
-                }
-                let groups = &self.groups[first..=last];
-                if side == Side::Outgoing || is_account(groups, &token) || (self.dialled[first] && is_telephone(&token)) {
-                    emit(&token, found);
+                if token.len() >= NUMBER_DIGITS_MIN
+                    && (side == Side::Outgoing
+                        || is_account(start, &self.groups[first..=last], token)
+                        || (group.dialled && is_telephone(token)))
+                {
+                    emit(token, found);
                 }
             }
+            start = group.end;
         }
+        self.text.clear();
         self.groups.clear();
-        self.dialled.clear();
     }
 }
 
@@ -297,13 +300,14 @@ fn is_telephone(token: &[u8]) -> bool {
 }
 
 /// Numbers whose grouping or check digits give them away.
-fn is_account(groups: &[Vec<u8>], token: &[u8]) -> bool {
-    let lengths: Vec<usize> = groups.iter().map(Vec::len).collect();
-    if token.iter().all(u8::is_ascii_digit) {
-        return matches!(lengths.as_slice(), [3, 2, 4] | [3, 3, 4] | [4, 4, 4, 4] | [4, 6, 5] | [4, 6, 4])
-            || ((13..=19).contains(&token.len()) && is_luhn(token));
+fn is_account(start: usize, groups: &[Group], token: &[u8]) -> bool {
+    if !token.iter().all(u8::is_ascii_digit) {
+        return (15..=NUMBER_CHARS_MAX).contains(&token.len()) && is_iban(token);
     }
-    (15..=34).contains(&token.len()) && is_iban(token)
+    let ends = |known: &[usize]| groups.iter().map(|group| group.end - start).eq(known.iter().copied());
+    // By where the groups end: 3-2-4, 3-3-4, 4-4-4-4, 4-6-5, 4-6-4.
+    [&[3, 5, 9][..], &[3, 6, 10], &[4, 8, 12, 16], &[4, 10, 15], &[4, 10, 14]].into_iter().any(ends)
+        || ((13..=19).contains(&token.len()) && is_luhn(token))
 }
 
 /// ISO/IEC 7812-1 Annex B.

@@ -119,7 +119,7 @@ impl Runs {
 }
 
 /// Digits of a word that may itself be encoded, in an item.
-const WORD_MIN: usize = 24;
+pub(super) const WORD_MIN: usize = 24;
 
 fn in_word(byte: u8) -> bool {
     sextet(byte).is_some() || byte == b'='
