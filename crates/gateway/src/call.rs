@@ -30,6 +30,8 @@ const MARK_BYTES_MAX: usize = 64;
 pub struct Call {
     frame: Frame,
     digest: Digest,
+    /// All parameters but those that the target has.
+    beside: Map<String, Value>,
     /// What is called.
     pub target: Target,
     /// The tool as records and policies name it.
@@ -92,7 +94,7 @@ pub fn must_be_decided(frame: &Frame) -> bool {
 impl Call {
     /// Reads a `tools/call` or `resources/read` for the upstream of this name. The frame is the one that its server will get.
     pub fn of(upstream: &str, frame: &Frame) -> Result<Self, NoCall> {
-        let (target, tool) = match Method::of(frame) {
+        let (mut target, tool) = match Method::of(frame) {
             Some(Method::ResourcesRead) => {
                 let read = ResourceRead::of(frame).map_err(|_| NoCall::Parameters { method: "resources/read" })?;
                 (Target::Resource { uri: read.uri.into_owned() }, format!("{upstream}{NAME_SEPARATOR}resources/read"))
@@ -100,14 +102,27 @@ impl Call {
             Some(_) | None => {
                 let call = ToolCall::of(frame).map_err(|_| NoCall::Parameters { method: "tools/call" })?;
                 let tool = format!("{upstream}{NAME_SEPARATOR}{}", call.name);
-                let arguments = call.arguments_raw.map_or(Ok(Value::Null), serde_json::from_str);
-                let arguments = arguments.map_err(|_| NoCall::Parameters { method: "tools/call" })?;
-                (Target::Tool { name: call.name.into_owned(), arguments }, tool)
+                (Target::Tool { name: call.name.into_owned(), arguments: Value::Null }, tool)
             }
         };
         let tool = ToolId::parse(&tool).map_err(|_| NoCall::Name)?;
-        let digest = digest_of(upstream, frame)?;
-        Ok(Self { frame: frame.clone(), digest, target, tool })
+        // One tree for all: what is digested, what the contract reads, and what is judged beside it are the same values.
+        let mut params = frame.params();
+        let digest = digest_of(upstream, frame.method().unwrap_or_default(), &mut params)?;
+        let mut beside = match params {
+            Value::Object(members) => members,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+        };
+        match &mut target {
+            Target::Tool { arguments, .. } => {
+                *arguments = beside.remove("arguments").unwrap_or_default();
+                beside.remove("name");
+            }
+            Target::Resource { .. } => {
+                beside.remove("uri");
+            }
+        }
+        Ok(Self { frame: frame.clone(), digest, beside, target, tool })
     }
 
     /// The frame that is decided on and forwarded.
@@ -123,18 +138,17 @@ impl Call {
         self.digest
     }
 
+    /// Whether the client asks for a task instead of a result (2025-11-25, tasks).
+    #[must_use]
+    pub fn asks_for_task(&self) -> bool {
+        self.beside.contains_key("task")
+    }
+
     /// Adds to `act` what leaves beside the arguments: answers to the server's questions, `_meta`, unknown members, headers. A contract
     /// speaks of arguments only, and nothing may carry content out unjudged.
     pub fn add_the_rest(&self, act: &mut Act, headers: &HeaderMap) -> Result<(), NoCall> {
-        let mut params = match self.frame.params() {
-            Value::Object(params) => params,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
-        };
-        for known in ["name", "uri", "arguments"] {
-            params.remove(known);
-        }
         let mut texts = Texts { into: &mut act.content, pieces: 0 };
-        for (name, value) in &params {
+        for (name, value) in &self.beside {
             match (name.as_str(), value) {
                 ("_meta", Value::Object(meta)) => {
                     for (name, value) in meta.iter().filter(|(name, _)| name.as_str() != "progressToken") {
@@ -220,15 +234,16 @@ impl Texts<'_> {
 
 /// What of `_meta` belongs to the call: everything except where it was marked for one sending, by a number or a short mark without white space
 /// (progress tokens, trace and request ids). Words beside the arguments reach the server too, so an approval must not cover others.
-fn lasting_meta(meta: Value) -> Option<Value> {
-    let Value::Object(mut members) = meta else { return (!meta.is_null()).then_some(meta) };
+fn lasting_meta(meta: &Value) -> Option<Value> {
+    let Value::Object(members) = meta else { return (!meta.is_null()).then(|| meta.clone()) };
     let mut marks = 0;
-    members.retain(|name, value| {
-        let is_mark = name == "progressToken" || is_mark(value);
+    let lasts = members.iter().filter(|(name, value)| {
+        let is_mark = name.as_str() == "progressToken" || is_mark(value);
         marks += usize::from(is_mark);
         !is_mark || marks > MARKS_MAX
     });
-    (!members.is_empty()).then_some(Value::Object(members))
+    let lasting: Map<String, Value> = lasts.map(|(name, value)| (name.clone(), value.clone())).collect();
+    (!lasting.is_empty()).then_some(Value::Object(lasting))
 }
 
 fn is_mark(value: &Value) -> bool {
@@ -241,14 +256,19 @@ fn is_mark(value: &Value) -> bool {
 
 /// Equal calls have equal digests, however they are written, and only equal calls. A number that readers of JSON disagree about is refused
 /// (RFC 7493, section 2.2): what was judged and what the server reads could differ.
-fn digest_of(upstream: &str, frame: &Frame) -> Result<Digest, NoCall> {
-    let mut params = frame.params();
-    let lasting = params.get_mut("_meta").map(Value::take).and_then(lasting_meta);
-    if let Value::Object(members) = &mut params {
-        members.remove("_meta");
-        members.extend(lasting.map(|meta| ("_meta".to_owned(), meta)));
-    }
-    let text = canonical::text(&params).map_err(|error| NoCall::Number(error.to_string()))?;
-    let method = frame.method().unwrap_or_default();
+fn digest_of(upstream: &str, method: &str, params: &mut Value) -> Result<Digest, NoCall> {
+    let meta = params.get_mut("_meta").map(Value::take);
+    let lasting = meta.as_ref().and_then(lasting_meta);
+    set_meta(params, lasting);
+    let text = canonical::text(params).map_err(|error| NoCall::Number(error.to_string()))?;
+    set_meta(params, meta);
     Ok(Digest::of_parts([upstream.as_bytes(), method.as_bytes(), text.as_bytes()]))
+}
+
+fn set_meta(params: &mut Value, meta: Option<Value>) {
+    let Value::Object(members) = params else { return };
+    match meta {
+        Some(meta) => members.insert("_meta".to_owned(), meta),
+        None => members.remove("_meta"),
+    };
 }

@@ -73,7 +73,7 @@ impl Core {
         // The newer era has no sessions; a session id on its requests is ignored (2026-07-28, "Earlier Streamable HTTP Revisions").
         let scope = match session.filter(|_| !is_modern(&frame)) {
             None if opens => self.scopes.prepare(&caller.task),
-            None if !is_modern(&frame) && !self.works_without_session() => {
+            None if !self.works_without_session() && !is_modern(&frame) => {
                 return Answer::error(
                     StatusCode::BAD_REQUEST,
                     frame.id(),
@@ -185,9 +185,9 @@ impl Core {
         }
     }
 
-    async fn request(self: &Arc<Self>, up: Upward<'_>) -> Answer {
+    async fn request(self: &Arc<Self>, mut up: Upward<'_>) -> Answer {
         let (index, frame, headers) = match self.route(&up) {
-            Route::One(index) => (index, up.frame.clone(), up.headers.clone()),
+            Route::One(index) => (index, up.frame.clone(), std::mem::take(&mut up.headers)),
             Route::Edited(index, frame, headers) => (index, frame, headers),
             Route::All => return self.ask_all(up).await,
             Route::Here(answer) => return answer,

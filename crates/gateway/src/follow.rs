@@ -44,8 +44,7 @@ pub struct FollowKey {
 
 /// The server's id of the task that this result creates, if it does nothing else.
 pub fn created_task(call: &Call, result: &Value) -> Option<String> {
-    let is_asked_for = call.frame().at("/params/task").is_some();
-    let is_task = result["resultType"] == "task" || (is_asked_for && result["task"].is_object());
+    let is_task = result["resultType"] == "task" || (call.asks_for_task() && result["task"].is_object());
     let carries_more = ["content", "structuredContent", "contents", "result"]
         .iter()
         .any(|member| !result[*member].is_null() || !result["task"][*member].is_null());

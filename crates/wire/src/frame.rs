@@ -194,7 +194,13 @@ impl Frame {
 
     /// The text of the value that a JSON pointer (RFC 6901) names, e.g. `/params/name`.
     pub fn at(&self, pointer: &str) -> Option<&str> {
-        let text = self.text();
+        // The outermost members were found when the frame was read.
+        let known = [("/params", &self.params), ("/result", &self.result), ("/error", &self.error)];
+        let below = known.into_iter().find_map(|(member, span)| Some((span, pointer.strip_prefix(member)?)));
+        let (text, pointer) = match below {
+            Some((span, pointer)) if pointer.starts_with('/') => (self.slice(span)?, pointer),
+            Some(_) | None => (self.text(), pointer),
+        };
         pointer::locate(text, pointer).map(|span| &text[span])
     }
 

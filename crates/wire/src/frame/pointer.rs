@@ -1,6 +1,7 @@
 //! Finds where a JSON pointer (RFC 6901) points in a text, so that the text can be changed there and nowhere else.
 //! It expects text that was read strictly before: no member stands twice.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -13,28 +14,26 @@ use crate::strict::Name;
 /// The span of the value that `pointer` names.
 pub(super) fn locate(text: &str, pointer: &str) -> Option<Range<usize>> {
     let mut here = text.trim_ascii();
-    for token in tokens(pointer)? {
-        here = child(here, &token)?;
+    if !pointer.is_empty() {
+        for token in pointer.strip_prefix('/')?.split('/') {
+            here = child(here, &unescaped(token))?;
+        }
     }
     Some(span_of(text, here))
 }
 
 /// Where a new last member of the object that holds `pointer`'s last token is put, the member's name, and whether it is the first.
 pub(super) fn end_of_parent(text: &str, pointer: &str) -> Option<(usize, String, bool)> {
-    let (parent, _) = pointer.rsplit_once('/')?;
-    let name = tokens(pointer)?.pop()?;
+    let (parent, name) = pointer.rsplit_once('/')?;
+    let name = unescaped(name).into_owned();
     let span = locate(text, parent)?;
     let inside = text[span.clone()].strip_prefix('{')?.strip_suffix('}')?;
     Some((span.end - 1, name, inside.trim_ascii().is_empty()))
 }
 
-/// The unescaped tokens, `None` where it is no pointer.
-fn tokens(pointer: &str) -> Option<Vec<String>> {
-    if pointer.is_empty() {
-        return Some(Vec::new());
-    }
-    let tokens = pointer.strip_prefix('/')?.split('/');
-    Some(tokens.map(|token| token.replace("~1", "/").replace("~0", "~")).collect())
+/// A token as the member's name (RFC 6901 §4).
+fn unescaped(token: &str) -> Cow<'_, str> {
+    if token.contains('~') { token.replace("~1", "/").replace("~0", "~").into() } else { token.into() }
 }
 
 fn child<'a>(text: &'a str, token: &str) -> Option<&'a str> {
