@@ -13,6 +13,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// A call allocates some hundred times in small pieces; the system's allocator was an eighth of its cost.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // One provider for the process, before anything can open a connection.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
