@@ -396,8 +396,8 @@ impl Table {
         }
         // Items are numbered by the caller within a task; the top bit is ours.
         let item = item & !SHARED;
-        // At most four of five slots are used, and a fifth more than is needed is made at a time: 15 to 19 bytes for a fingerprint.
-        let needed = (self.used + prints.len()) * 5 / 4 + 1;
+        // At most two of three slots are used, and a quarter more than is needed is made at a time: 18 to 23 bytes for a fingerprint.
+        let needed = (self.used + prints.len()) * 3 / 2 + 1;
         if needed > self.prints.len() {
             self.grow((needed + self.prints.len() / 4).max(TABLE_SLOTS_MIN));
         }
@@ -437,10 +437,7 @@ impl Table {
         let slots = self.prints.len();
         let mut slot = ((u128::from(print) * slots as u128) >> 64) as usize;
         while self.prints[slot] != EMPTY && self.prints[slot] != print {
-            slot += 1;
-            if slot == slots {
-                slot = 0;
-            }
+            slot = if slot + 1 < slots { slot + 1 } else { 0 };
         }
         slot
     }

@@ -81,7 +81,11 @@ const NO_LETTER: u16 = 1 << 10;
 impl Normal {
     /// Characters and gaps are written always and counted when they are kept: a processor could not guess where words end.
     fn extend_ascii(&mut self, chunk: &[u8]) {
-        let (mut kept, mut gaps) = ([0u8; CHUNK_BYTES], [0u8; CHUNK_BYTES]);
+        let first = self.dense.len();
+        self.dense.resize(first + CHUNK_BYTES, 0);
+        let kept: &mut [u8; CHUNK_BYTES] =
+            self.dense[first..].first_chunk_mut().expect("there are as many since the line before");
+        let mut gaps = [0u8; CHUNK_BYTES];
         let (mut length, mut gap_count) = (0usize, 0usize);
         let mut mixed = self.mixed;
         for byte in chunk {
@@ -93,9 +97,9 @@ impl Normal {
             gap_count = gap_count.wrapping_add(usize::from(is_white));
             mixed = (mixed | (form & NO_LETTER != 0)) & !is_white;
         }
-        let first = self.dense.len() as u32;
-        self.gaps.extend(gaps[..gap_count].iter().map(|gap| (first + u32::from(gap & 0x7F)) | u32::from(gap & 0x80) << 24));
-        self.dense.extend_from_slice(&kept[..length]);
+        self.dense.truncate(first + length);
+        let place = |gap: &u8| (first as u32).wrapping_add(u32::from(gap & 0x7F)) | u32::from(gap & 0x80) << 24;
+        self.gaps.extend(gaps[..gap_count].iter().map(place));
         self.mixed = mixed;
     }
 
@@ -146,10 +150,8 @@ impl Normal {
     /// Whether as many characters stand together without a gap.
     pub fn has_word_of(&self, chars: usize) -> bool {
         let mut start = 0;
-        self.gaps.iter().chain([&(self.dense.len() as u32)]).any(|gap| {
-            let end = gap & !MIXED;
-            (end - std::mem::replace(&mut start, end)) as usize >= chars
-        })
+        let mut is_long = |end: usize| end.wrapping_sub(std::mem::replace(&mut start, end)) >= chars;
+        self.gaps.iter().any(|gap| is_long((gap & !MIXED) as usize)) || is_long(self.dense.len())
     }
 
     /// The first or last characters.

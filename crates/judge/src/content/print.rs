@@ -132,14 +132,14 @@ impl Chooser {
         for (offset, c) in block.iter().enumerate() {
             self.packed = self.packed << 8 | u64::from(*c);
             let weight = (self.packed << CHOOSER_SHIFT).wrapping_mul(self.factor);
-            weights[offset] = weight & WEIGHT_MASK | u64::from(self.first + offset as u32);
+            weights[offset] = weight & WEIGHT_MASK | u64::from(self.first.wrapping_add(offset as u32));
         }
         // Written always and counted when new: a processor could not guess which are.
         let (mut places, mut count) = ([0; 32], 0usize);
         let mut least = u64::MAX;
         for offset in 0..block.len() {
             least = least.min(weights[offset]);
-            let window = (self.first + offset as u32 + 1).wrapping_sub(CHOOSERS as u32);
+            let window = self.first.wrapping_add(offset as u32 + 1).wrapping_sub(CHOOSERS as u32);
             let place = least.min(self.ends[offset + 1]) as u32;
             let chosen = window.wrapping_add(place.wrapping_sub(window) % WINDOW_GRAMS as u32);
             places[count % 32] = chosen;
