@@ -4,10 +4,10 @@ use crate::{AnswerError, Clock, Engine, ManualClock, Mode, NewTask, Node, Option
 use judge::act::{Act, ObservedItem};
 use judge::content::ContentKey;
 use judge::decide::MayNotAnswer;
-use judge::decision::Outcome;
+use judge::decision::{Code, Outcome};
 use judge::digest::Digest;
 use judge::effect::Effect;
-use judge::event::{Bundle, Ended, Event, Record};
+use judge::event::{Bundle, Ended, Event, Record, Refused};
 use judge::moment::Moment;
 use judge::name::{PrincipalId, ResourceId, ToolId};
 use judge::policy::PolicySources;
@@ -307,6 +307,35 @@ async fn observing_stops_nothing_and_records_everything() {
         _ => None,
     });
     assert!(!decided.expect("recorded").enforced);
+}
+
+/// Longer than several pages, which are read ahead.
+#[tokio::test]
+async fn a_long_ledger_is_read_whole_and_in_order() {
+    let world = world().await;
+    read(&world.engine, &world.caller).await;
+    let head = world.store.head().expect("readable").seq;
+    let refused = Refused { code: Code::Contract, sentence: "no contract".to_owned(), caller: None, tool: None };
+    let more = |from: u64, to: u64| {
+        let body =
+            |at| serde_json::to_vec(&Record::new(Moment(at), Event::Refused(Box::new(refused.clone())))).expect("plain data");
+        (from..to).map(|number| body(10_000 + number)).collect::<Vec<_>>()
+    };
+    for batch in 0..5 {
+        let expected = head.plus(batch * 4_000);
+        world.store.append(expected, more(batch * 4_000, (batch + 1) * 4_000)).await.expect("there is space");
+    }
+    world.engine.refresh().expect("sound");
+    read(&world.engine, &world.caller).await;
+    let again = open(world.store.clone(), &world.clock);
+    assert_eq!(again.view(|state, _| state.digest()), world.engine.view(|state, _| state.digest()));
+    assert_eq!(again.now(), Moment(29_999), "no later moment is in it");
+
+    let end = world.store.head().expect("readable").seq;
+    world.store.append(end, vec![b"no event".to_vec()]).await.expect("there is space");
+    world.store.append(end.plus(1), more(0, 4_000)).await.expect("there is space");
+    let opened = Engine::open(world.store.clone(), key(), Clock::Manual(world.clock.clone()), Node::alone(), Options::default());
+    assert!(matches!(opened, Err(crate::OpenError::Entry { seq, .. }) if seq == end.plus(1)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
