@@ -8,8 +8,11 @@ use judge::act::{Act, Observation, ObservedItem};
 use judge::content::ContentKey;
 use judge::decide::{AskStanding, MayNotAnswer, decide, may_answer};
 use judge::decision::{Decision, Outcome, Reason};
+use judge::directory::DirectoryError;
 use judge::effect::Effect;
-use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record, Refused, VERSION};
+use judge::event::{
+    ActRecord, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, LabelRecord, Observed, Record, Refused, VERSION,
+};
 use judge::moment::Moment;
 use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId};
 use judge::observe::{observe_sketched, sketches};
@@ -96,6 +99,17 @@ pub enum ConfigureError {
     #[error("the configuration has {} errors", .0.directory.len() + .0.policies.len())]
     Bad(BundleErrors),
     /// It could not be recorded.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why the directory was not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeDirectoryError {
+    /// The changes are wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Bad(Vec<DirectoryError>),
+    /// They could not be recorded.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -297,6 +311,9 @@ impl Engine {
     /// [`ConfigureError::Bad`] with everything that is wrong; the configuration before stays in force.
     pub async fn configure(&self, mut bundle: Bundle) -> Result<(), ConfigureError> {
         check(&bundle).map_err(ConfigureError::Bad)?;
+        // What was recorded beside the configuration has to fit to it as well.
+        self.view(|state, _| state.directory().configured(&bundle.directory).map(drop))
+            .map_err(|directory| ConfigureError::Bad(BundleErrors { directory, policies: Vec::new() }))?;
         bundle.content_key = format!("{:?}", self.0.key);
         let digest = bundle.digest();
         self.commit(|state, _| {
@@ -305,6 +322,29 @@ impl Engine {
         })
         .await?;
         Ok(())
+    }
+
+    /// Changes the directory beside its configuration: all batches, or none of them. Each batch is one record, so large imports come in
+    /// several; later ones may rest on earlier ones.
+    ///
+    /// # Errors
+    /// [`ChangeDirectoryError::Bad`] with everything that is wrong with the first batch that is; nothing was changed.
+    pub async fn change_directory(&self, batches: Vec<DirectoryChanged>) -> Result<(), ChangeDirectoryError> {
+        let (_, checked) = self
+            .commit(|state, _| match fits(state, &batches) {
+                Ok(()) => (batches.iter().map(|batch| Event::DirectoryChanged(Box::new(batch.clone()))).collect(), Ok(())),
+                Err(errors) => (Vec::new(), Err(ChangeDirectoryError::Bad(errors))),
+            })
+            .await?;
+        checked
+    }
+
+    /// Whether [`Self::change_directory`] would take these batches now.
+    ///
+    /// # Errors
+    /// [`ChangeDirectoryError::Bad`] with everything that is wrong with the first batch that is.
+    pub fn check_directory(&self, batches: &[DirectoryChanged]) -> Result<(), ChangeDirectoryError> {
+        self.view(|state, _| fits(state, batches)).map_err(ChangeDirectoryError::Bad)
     }
 
     /// Starts a task.
@@ -537,6 +577,16 @@ impl Engine {
         }
         Err(Unavailable("others write to it faster than this call can be decided".to_owned()))
     }
+}
+
+/// Whether batches of changes can be made one after the other.
+fn fits(state: &State, batches: &[DirectoryChanged]) -> Result<(), Vec<DirectoryError>> {
+    let mut directory = state.directory().clone();
+    for batch in batches {
+        directory.may_record(&batch.changes)?;
+        directory = directory.change(&batch.changes)?.0;
+    }
+    Ok(())
 }
 
 impl Core {

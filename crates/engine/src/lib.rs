@@ -17,7 +17,8 @@ mod tests;
 
 pub use clock::{Clock, ManualClock};
 pub use engine::{
-    AnswerError, ConfigureError, Engine, Mode, NewTask, OpenError, Options, Released, Ruled, Seen, StartTaskError, Unavailable,
+    AnswerError, ChangeDirectoryError, ConfigureError, Engine, Mode, NewTask, OpenError, Options, Released, Ruled, Seen,
+    StartTaskError, Unavailable,
 };
 pub use node::Node;
 pub use permit::{Permit, PermitRefused, Spent};

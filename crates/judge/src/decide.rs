@@ -148,8 +148,8 @@ fn makes(act: &Act) -> bool {
     act.effects.iter().any(|effect| matches!(effect, Effect::Write | Effect::Send | Effect::Publish | Effect::Execute))
 }
 
-/// The label of what an act makes: what is shown in it, else everything that could be in it, for nobody but its container's audience.
-/// What was made from nothing that is known has unknown readers.
+/// The label of what an act makes: what is shown in it, else everything that could be in it. That nobody but those who see its place may
+/// have it is added where the place is known. What was made from nothing that is known has unknown readers.
 fn made(state: &State, flows: &Flows, audience: &Reach) -> Label {
     let mut label = if !flows.shown.is_empty() {
         flows.shown.iter().fold(Label::bottom(), |label, id| label.join(state.label(*id).0))
@@ -161,9 +161,6 @@ fn made(state: &State, flows: &Flows, audience: &Reach) -> Label {
         Label::bottom()
     };
     label.classification = label.classification.max(Classification::Internal);
-    if !audience.is_nobody() {
-        label.readers = audience.intersect(&label.readers);
-    }
     label
 }
 
@@ -240,7 +237,7 @@ pub fn is_granted(
     resource: &ResourceId,
     purpose: &str,
 ) -> bool {
-    let kinds = state.directory().grants(principal, state.principals().number(principal.as_str()), effect, resource.as_str());
+    let kinds = state.directory().grants(principal, effect, resource.as_str());
     let granted = Granted { kinds, purpose: purpose.to_owned() };
     state.policies().is_some_and(|policies| policies.is_granted(principal, is_agent, effect, resource.as_str(), &granted))
 }
@@ -313,7 +310,7 @@ pub fn may_answer(state: &State, ask: &AskId, person: &PrincipalId, moment: Mome
             ),
             Approver::Named(name) => {
                 let named = match name.strip_prefix('@') {
-                    Some(group) => state.directory().group(group).is_some_and(|members| members.contains(number)),
+                    Some(group) => state.directory().is_member(group, number),
                     None => name == person.as_str(),
                 };
                 (named, name.clone())
@@ -332,8 +329,11 @@ pub fn approvers(ask: &AskState) -> BTreeSet<Approver> {
     ask.reasons.iter().filter(|reason| reason.outcome == Outcome::Ask).filter_map(|reason| reason.approver.clone()).collect()
 }
 
+/// Those who decide about what is done something to, and about what a change would show.
 fn owners(state: &State, ask: &AskState) -> BTreeSet<PrincipalId> {
-    ask.act.resources.iter().filter_map(|resource| state.directory().owner_of(resource.as_str())).cloned().collect()
+    let of_resources = ask.act.resources.iter().filter_map(|resource| state.directory().owner_of(resource.as_str())).cloned();
+    let of_shown = ask.facts.change.owners.iter().filter_map(|owner| PrincipalId::parse(owner).ok());
+    of_resources.chain(of_shown).collect()
 }
 
 /// Owners decide on a change of who may see what is theirs.
@@ -345,8 +345,7 @@ fn has_grants(state: &State, ask: &AskState, person: &PrincipalId) -> bool {
     let purpose = &ask.facts.task.purpose;
     ask.act.effects.iter().all(|&effect| {
         ask.act.resources.iter().all(|resource| is_granted(state, person, false, effect, resource, purpose))
-            && (!ask.act.resources.is_empty()
-                || state.directory().has_any_grant(person, state.principals().number(person.as_str()), effect))
+            && (!ask.act.resources.is_empty() || state.directory().has_any_grant(person, effect))
     })
 }
 

@@ -6,7 +6,7 @@ use crate::act::Act;
 use crate::content::Sketch;
 use crate::decision::{Code, Decision};
 use crate::digest::Digest;
-use crate::directory::DirectoryDocument;
+use crate::directory::{DirectoryChange, DirectoryDocument};
 use crate::effect::Effect;
 use crate::label::{Classification, Integrity, Label, Purposes};
 use crate::moment::Moment;
@@ -67,6 +67,8 @@ impl Bundle {
 pub enum Event {
     /// The configuration from here on.
     Configured(Box<Bundle>),
+    /// The directory changed beside its configuration.
+    DirectoryChanged(Box<DirectoryChanged>),
     /// A task began.
     TaskStarted(Box<Task>),
     /// A task was ended by a person before its lease.
@@ -89,6 +91,18 @@ pub enum Event {
     },
     /// A call was refused before it could become an act.
     Refused(Box<Refused>),
+}
+
+/// A batch of changes of the directory, which holds as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryChanged {
+    /// Where it came from: a file, a provisioning service.
+    pub source: String,
+    /// The person or service that made it, where a verified credential says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<PrincipalId>,
+    /// The changes.
+    pub changes: Vec<DirectoryChange>,
 }
 
 /// A decided act.

@@ -318,6 +318,39 @@ facts! {
         /// How many of the items may not be used for the task's purpose.
         purpose_uncovered: u64,
     }
+    /// Who would newly see what, where the act changes who may see something (semantics §5).
+    change: ChangeFacts {
+        /// How many known people would see something that they cannot see now.
+        newcomers: u64,
+        /// How many items somebody would newly see.
+        items: u64,
+        /// Pairs of a person and an item that would become visible.
+        pairs: u64,
+        /// How many of those pairs are not cleared.
+        uncleared_pairs: u64,
+        /// How many people would see something that they are not cleared for.
+        uncleared: u64,
+        /// Some of those.
+        sample: BTreeSet<Arc<str>>,
+        /// The highest classification of what they would see.
+        classification: Classification,
+        /// All categories of it.
+        categories: BTreeSet<Arc<str>>,
+        /// The worst of it.
+        worst: BTreeSet<Arc<str>>,
+        /// Whether everyone would newly see something that is not for everyone.
+        public: bool,
+        /// How many outside addresses and domains would newly see something that is not for everyone.
+        external: u64,
+        /// Of how many things it is not known who may see them, or what would change.
+        unknown: u64,
+        /// Who decides about what would be seen.
+        owners: BTreeSet<Arc<str>>,
+        /// Whether the change rests on what an agent wrote.
+        advised: bool,
+        /// Whether a person approved what the agent wrote.
+        reviewed: bool,
+    }
     /// What is about to be read, where the directory knows it beforehand.
     reading: ReadingFacts {
         /// How many of the resources the directory knows as items.

@@ -7,6 +7,7 @@ use crate::facts::{Facts, PossibleFacts, ShownFacts};
 use crate::label::Label;
 use crate::moment::Moment;
 use crate::name::{PrincipalId, ResourceId};
+use crate::preview::{change_facts, preview_act};
 use crate::reach::{Beyond, Reach};
 use crate::state::{Flow, LabelId, State, TaskState, cleared_for_task};
 use crate::task::Caller;
@@ -104,6 +105,9 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
     facts.audience.people = audience.people.bits().len();
     facts.audience.public = audience.public;
     facts.audience.external = audience.external.len() as u64;
+    if act.effects.contains(&Effect::Widen) {
+        facts.change = change_facts(state, &preview_act(state, act), act.because.as_ref());
+    }
     if act.effects.contains(&Effect::Read) {
         reading(state, caller, act, &mut facts, &mut withheld);
     }

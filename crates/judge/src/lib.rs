@@ -20,6 +20,7 @@ pub mod name;
 pub mod observe;
 pub mod pattern;
 pub mod policy;
+pub mod preview;
 pub mod reach;
 pub mod state;
 pub mod task;

@@ -55,6 +55,9 @@ macro_rules! names {
             /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str { &self.0 }
+            /// The same text, shared.
+            #[must_use]
+            pub fn shared(&self) -> Arc<str> { self.0.clone() }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }

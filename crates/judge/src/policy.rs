@@ -53,6 +53,7 @@ impl PolicySources {
             grants: files!["grants/standing.cedar"],
             norms: files![
                 "norms/address.cedar",
+                "norms/advice.cedar",
                 "norms/irreversible.cedar",
                 "norms/lease.cedar",
                 "norms/purpose.cedar",

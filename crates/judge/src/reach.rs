@@ -190,6 +190,12 @@ pub struct Beyond {
     pub external: BTreeSet<Arc<str>>,
 }
 
+impl From<Beyond> for Reach {
+    fn from(beyond: Beyond) -> Self {
+        Self { public: beyond.public, external: beyond.external, ..Self::of_people(beyond.people) }
+    }
+}
+
 impl Beyond {
     /// How many; the public and each outside address or domain count as one more each, so that none of them is ever nothing.
     #[must_use]

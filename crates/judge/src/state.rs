@@ -7,8 +7,9 @@ use crate::content::{ContentKey, Index};
 use crate::decision::Outcome;
 use crate::decision::Reason;
 use crate::digest::Digest;
-use crate::directory::{Directory, DirectoryError, PrincipalTable};
-use crate::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record, SetRecord};
+use crate::directory::{Directory, DirectoryError, Post, PrincipalTable};
+use crate::effect::Effect;
+use crate::event::{ActRecord, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, LabelRecord, Observed, Record, SetRecord};
 use crate::facts::Facts;
 use crate::label::{Classification, Label};
 use crate::moment::Moment;
@@ -16,6 +17,8 @@ use crate::name::{AskId, DecisionId, NormId, PrincipalId, ResourceId, TaskId};
 use crate::policy::{Policies, PolicyError};
 use crate::reach::{PeopleSet, Reach, ReachRecord};
 use crate::task::{Caller, Task};
+use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,6 +26,8 @@ use std::sync::Arc;
 pub const READS_MAX: usize = 50_000;
 /// How many asks one task may make. Somebody who is asked more often than this answers without reading.
 pub const ASKS_MAX: u64 = 1_000;
+/// How many acts of agents are remembered as something that a change may rest on.
+pub const ADVICE_MAX: usize = 100_000;
 /// How long after its end a task, its flow and its asks are still known, in milliseconds.
 pub const TASK_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -191,7 +196,32 @@ pub struct OpenAct {
     pub writes: bool,
     /// The node that holds the permit.
     pub node: String,
-    made: Option<LabelId>,
+    /// Destinations that it puts something into.
+    places: Vec<ResourceId>,
+    made: Option<Made>,
+}
+
+/// Labels of what an act makes.
+#[derive(Debug, Clone, Copy)]
+struct Made {
+    /// Of what it was made from.
+    source: LabelId,
+    /// The same, for nobody but those who see the place where it is put.
+    placed: LabelId,
+}
+
+/// Something that an agent put into a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PostState {
+    place: ResourceId,
+    source: LabelId,
+}
+
+/// What an agent did that somebody may rest a change on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// Whether a person approved it.
+    pub reviewed: bool,
 }
 
 /// Why a configuration cannot be used.
@@ -208,7 +238,7 @@ pub struct BundleErrors {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn check(bundle: &Bundle) -> Result<(), BundleErrors> {
-    let directory = Directory::resolve(&bundle.directory, &mut PrincipalTable::default()).err().unwrap_or_default();
+    let directory = Directory::of(&bundle.directory).err().unwrap_or_default();
     let policies = Policies::compile(&bundle.policies).err().unwrap_or_default();
     if directory.is_empty() && policies.is_empty() { Ok(()) } else { Err(BundleErrors { directory, policies }) }
 }
@@ -218,14 +248,19 @@ pub struct State {
     key: ContentKey,
     bundle: Option<Digest>,
     content_key: String,
-    table: PrincipalTable,
     directory: Directory,
+    /// Digest over all changes of the directory beside its configuration, in order.
+    recorded: Digest,
     policies: Option<Policies>,
     sets: BTreeMap<Digest, PeopleSet>,
     labels: LabelTable,
     tasks: BTreeMap<TaskId, TaskState>,
     flows: BTreeMap<TaskId, Flow>,
     written: BTreeMap<ResourceId, LabelId>,
+    posts: BTreeMap<ResourceId, PostState>,
+    /// Derived: what stands in a destination, by label.
+    in_place: BTreeMap<ResourceId, BTreeMap<LabelId, BTreeSet<ResourceId>>>,
+    advice: BTreeMap<DecisionId, Advice>,
     asks: BTreeMap<AskId, AskState>,
     /// Asks by what they are about, so that the same call finds its ask without a scan. The newest one counts.
     asks_by_act: BTreeMap<(Option<TaskId>, Digest), AskId>,
@@ -240,14 +275,17 @@ impl State {
             key,
             bundle: None,
             content_key: String::new(),
-            table: PrincipalTable::default(),
             directory: Directory::default(),
+            recorded: Digest([0; 32]),
             policies: None,
             sets: BTreeMap::new(),
             labels: LabelTable::default(),
             tasks: BTreeMap::new(),
             flows: BTreeMap::new(),
             written: BTreeMap::new(),
+            posts: BTreeMap::new(),
+            in_place: BTreeMap::new(),
+            advice: BTreeMap::new(),
             asks: BTreeMap::new(),
             asks_by_act: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -258,6 +296,7 @@ impl State {
     pub fn apply(&mut self, record: &Record) {
         match &record.event {
             Event::Configured(bundle) => self.configure(bundle),
+            Event::DirectoryChanged(changed) => self.change_directory(changed),
             Event::TaskStarted(task) => self.start_task(task, record.at),
             Event::TaskEnded { task } => {
                 if let Some(state) = self.tasks.get_mut(task) {
@@ -278,23 +317,40 @@ impl State {
     fn configure(&mut self, bundle: &Bundle) {
         self.bundle = Some(bundle.digest());
         self.content_key.clone_from(&bundle.content_key);
-        match Directory::resolve(&bundle.directory, &mut self.table) {
-            Ok(directory) => self.directory = directory,
+        self.directory = match self.directory.configured(&bundle.directory) {
+            Ok(directory) => directory,
             // Only reachable when this program reads a ledger that another version wrote: then nobody is anybody.
-            Err(_) => self.directory = Directory::default(),
-        }
+            Err(_) => self.directory.emptied(),
+        };
         self.policies = Policies::compile(&bundle.policies).ok();
-        for entry in &mut self.labels.entries {
-            entry.cleared = self.directory.cleared_for(&entry.label);
-        }
+        self.follow_directory(true);
+    }
+
+    /// Makes changes of the directory that were checked before they were recorded; changes that do not fit leave it as it was.
+    fn change_directory(&mut self, changed: &DirectoryChanged) {
+        let Ok((directory, touched)) = self.directory.change(&changed.changes) else { return };
+        let changes = serde_json::to_vec(&changed.changes).expect("plain data");
+        self.recorded = Digest::of_parts([self.recorded.0.as_slice(), &changes]);
+        self.directory = directory;
+        self.follow_directory(touched.changes_clearance());
+    }
+
+    /// Brings up to date what was derived from the directory.
+    fn follow_directory(&mut self, clearance: bool) {
         for state in self.tasks.values_mut() {
             state.address = self.directory.reach_of_all(state.task.address.iter().map(String::as_str));
+        }
+        if !clearance {
+            return;
+        }
+        for entry in &mut self.labels.entries {
+            entry.cleared = self.directory.cleared_for(&entry.label);
         }
         for (id, flow) in &mut self.flows {
             flow.derived = FlowSummary::default();
             if let Some(state) = self.tasks.get(id) {
                 for label in &flow.labels {
-                    flow.derived.add(&self.labels.entries[label.0 as usize], &state.task, &self.table);
+                    flow.derived.add(&self.labels.entries[label.0 as usize], &state.task, self.directory.principals());
                 }
             }
         }
@@ -356,8 +412,14 @@ impl State {
             };
             self.asks.insert(id.clone(), ask);
         }
+        if decided.caller.chain.len() > 1 && decided.made.is_some() {
+            self.advice.insert(decided.id.clone(), Advice { reviewed: decided.approved_by.is_some() });
+            if self.advice.len() > ADVICE_MAX {
+                self.advice.pop_first();
+            }
+        }
         if decided.decision.outcome == Outcome::Permit || !decided.enforced {
-            let made = decided.made.as_ref().map(|record| self.intern(record));
+            let made = decided.made.as_ref().map(|record| self.made(record, decided.act.audience.as_ref()));
             if let (Some(state), Some(amount)) =
                 (decided.caller.task.as_ref().and_then(|id| self.tasks.get_mut(id)), decided.act.amount)
             {
@@ -366,8 +428,9 @@ impl State {
             let act = OpenAct {
                 caller: decided.caller.clone(),
                 resources: decided.act.resources.clone(),
-                writes: decided.act.effects.contains(&crate::effect::Effect::Write),
+                writes: decided.act.effects.contains(&Effect::Write),
                 node: decided.node.clone(),
+                places: self.places(&decided.act),
                 made,
             };
             self.open.insert(decided.id.clone(), act);
@@ -385,13 +448,16 @@ impl State {
             for id in targets.chain(&observed.created).cloned().collect::<Vec<_>>() {
                 // What was there before may still be there in part: writing over it does not make it anybody else's.
                 let joined = match self.written.get(&id) {
-                    Some(before) if *before != made => {
+                    Some(before) if *before != made.placed => {
                         let label = |id: LabelId| &self.labels.entries[id.0 as usize].label;
-                        self.intern_label(label(*before).join(label(made)))
+                        self.intern_label(label(*before).join(label(made.placed)))
                     }
-                    Some(_) | None => made,
+                    Some(_) | None => made.placed,
                 };
                 self.written.insert(id, joined);
+            }
+            for place in &act.places {
+                self.put_posts(place, made.source, observed);
             }
         }
         // What was read was read, whatever became of the record of the act.
@@ -412,9 +478,68 @@ impl State {
                 flow.index.add(number, sketch);
             }
             if flow.labels.insert(label) {
-                flow.derived.add(&self.labels.entries[label.0 as usize], &state.task, &self.table);
+                flow.derived.add(&self.labels.entries[label.0 as usize], &state.task, self.directory.principals());
             }
         }
+    }
+
+    /// What an act makes: from what it was made from, and for nobody but those who will see it.
+    fn made(&mut self, record: &LabelRecord, audience: Option<&ReachRecord>) -> Made {
+        let source = self.intern(record);
+        let audience = audience.map(|audience| self.reach(audience).unwrap_or_else(Reach::nobody));
+        let placed = match audience {
+            Some(audience) => {
+                let label = &self.labels.entries[source.0 as usize].label;
+                let readers = audience.intersect(&label.readers);
+                self.intern_label(Label { readers, ..label.clone() })
+            }
+            None => source,
+        };
+        Made { source, placed }
+    }
+
+    /// Destinations that an act puts something into.
+    fn places(&self, act: &ActRecord) -> Vec<ResourceId> {
+        let puts = act.effects.iter().any(|effect| matches!(effect, Effect::Write | Effect::Send | Effect::Publish));
+        let recipients = act.recipients.iter().filter_map(|name| ResourceId::parse(name).ok());
+        let all = act
+            .resources
+            .iter()
+            .cloned()
+            .chain(recipients)
+            .filter(|id| puts && self.directory.audience_of(id.as_str()).is_some());
+        all.collect()
+    }
+
+    /// Everything that was created in a destination, or the act itself where the tool does not say what it created.
+    fn put_posts(&mut self, place: &ResourceId, source: LabelId, observed: &Observed) {
+        let unnamed = || ResourceId::parse(&format!("{place}#{}", observed.decision)).ok();
+        let ids = if observed.created.is_empty() { unnamed().into_iter().collect() } else { observed.created.clone() };
+        for id in ids {
+            let post = PostState { place: place.clone(), source };
+            if let Some(PostState { place, source }) = self.posts.insert(id.clone(), post)
+                && let Some(there) = self.in_place.get_mut(&place).and_then(|labels| labels.get_mut(&source))
+            {
+                there.remove(&id);
+            }
+            self.in_place.entry(place.clone()).or_default().entry(source).or_default().insert(id);
+        }
+    }
+
+    /// What agents put into these destinations.
+    pub(crate) fn posts_in<'a>(&'a self, places: &'a BTreeSet<ResourceId>) -> Vec<Post<'a>> {
+        let known = places.iter().filter_map(|place| self.in_place.get_key_value(place));
+        known
+            .flat_map(|(place, labels)| {
+                labels.iter().map(move |(label, ids)| Post { place, label: self.label(*label).0, ids: ids.iter().collect() })
+            })
+            .collect()
+    }
+
+    /// What is known of an act that a change rests on; `None` when no agent did it, as far as is remembered.
+    #[must_use]
+    pub fn advice(&self, decision: &DecisionId) -> Option<Advice> {
+        self.advice.get(decision).copied()
     }
 
     fn learn_sets(&mut self, sets: &[SetRecord]) {
@@ -505,7 +630,16 @@ impl State {
     /// The label of an item: what the directory says, joined with what it was made from when it was written through Prudence.
     #[must_use]
     pub fn label_of(&self, item: &ResourceId) -> Option<Label> {
-        let written = self.written.get(item).map(|id| &self.labels.entries[id.0 as usize].label);
+        let label = |id: &LabelId| &self.labels.entries[id.0 as usize].label;
+        // Those who see the place now are those who may have what stands in it.
+        let post = self.posts.get(item).map(|post| (label(&post.source), self.directory.audience_of(post.place.as_str())));
+        let written = match post {
+            Some((label, Some(audience))) => {
+                Some(Cow::Owned(Label { readers: audience.intersect(&label.readers), ..label.clone() }))
+            }
+            Some((_, None)) | None => self.written.get(item).map(|id| Cow::Borrowed(label(id))),
+        };
+        let written = written.as_deref();
         match (self.directory.label_of(item), written) {
             // Replaced by something known: the unknown readers of the old content are not those of the new.
             (Some(stated), Some(written)) if stated.unknown => Some(written.clone()),
@@ -554,7 +688,7 @@ impl State {
     /// Principals by number.
     #[must_use]
     pub fn principals(&self) -> &PrincipalTable {
-        &self.table
+        self.directory.principals()
     }
 
     /// A task.
@@ -632,9 +766,22 @@ impl State {
         let written: Vec<_> = self.written.iter().map(|(id, label)| (id, label.0)).collect();
         let asks: Vec<_> =
             self.asks.values().map(|ask| (&ask.id, &ask.decision, &ask.act, ask.expires, format!("{:?}", ask.answer))).collect();
-        let open: Vec<_> = self.open.iter().map(|(id, act)| (id, &act.caller, act.made.map(|made| made.0))).collect();
+        let open: Vec<_> =
+            self.open.iter().map(|(id, act)| (id, &act.caller, act.made.map(|made| (made.source.0, made.placed.0)))).collect();
         let sets: Vec<&Digest> = self.sets.keys().collect();
-        let all = (&self.bundle, Vec::<PrincipalId>::from(self.table.clone()), sets, labels, tasks, flows, written, asks, open);
+        let posts: Vec<_> = self.posts.iter().map(|(id, post)| (id, &post.place, post.source.0)).collect();
+        let written = (written, posts, &self.advice);
+        let all = (
+            (&self.bundle, &self.recorded),
+            Vec::<PrincipalId>::from(self.principals().clone()),
+            sets,
+            labels,
+            tasks,
+            flows,
+            written,
+            asks,
+            open,
+        );
         Digest::of(&serde_json::to_vec(&all).expect("plain data"))
     }
 }

@@ -4,13 +4,11 @@
 
 use crate::report::{Expected, Found};
 use crate::step::ActStep;
-use judge::decision::Outcome;
-use judge::effect::Effect;
 use judge::name::NormId;
 use std::collections::BTreeSet;
 
 /// Norms that are announced and not shipped. Any other norm that is expected and not in force is a difference.
-const NORMS_TO_COME: [&str; 3] = ["advice", "steered", "tempo"];
+const NORMS_TO_COME: [&str; 2] = ["steered", "tempo"];
 /// Codes of refusals that nothing raises yet.
 const CODES_TO_COME: [&str; 2] = ["delegation", "frozen"];
 
@@ -23,9 +21,6 @@ pub(crate) fn of_act(
 ) -> Option<String> {
     if act.other_key {
         return Some("a token that is bound to a key".to_owned());
-    }
-    if expected.uncleared_pairs.is_some() || depends_on_preview(act, expected) {
-        return Some("the exposure preview of a change".to_owned());
     }
     if agent_lease_lapsed && expected.norms.contains("lease") {
         return Some("the lease of an agent's registration".to_owned());
@@ -46,10 +41,4 @@ pub(crate) fn of_found(expected: &Expected, found: &Found) -> Option<String> {
         return Some("budgets and rates".to_owned());
     }
     expected.alarm.as_ref().filter(|alarm| *alarm != "false").map(|_| "alarms".to_owned())
-}
-
-/// A change of who may see something is judged by who newly would. Only what is refused for another reason can be compared before.
-fn depends_on_preview(act: &ActStep, expected: &Expected) -> bool {
-    act.effect == Effect::Widen
-        && (expected.decision == Outcome::Permit || expected.norms.is_empty() || expected.norms.contains("widen"))
 }

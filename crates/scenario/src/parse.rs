@@ -10,8 +10,7 @@ use crate::step::{ActStep, Scenario, Step, What, WorldEvent};
 use crate::world;
 use judge::decision::Outcome;
 use judge::directory::{
-    AgentRecord, DestinationRecord, Directory, DirectoryDocument, DirectoryError, GrantRecord, ItemRecord, PersonRecord,
-    PrincipalTable, STANDING,
+    AgentRecord, DestinationRecord, Directory, DirectoryDocument, DirectoryError, GrantRecord, ItemRecord, PersonRecord, STANDING,
 };
 use judge::effect::Effect;
 use judge::name::{GroupId, NameError, PrincipalId, ResourceId, TaskId};
@@ -199,7 +198,7 @@ impl Checker<'_> {
         let mut contents = PatternMap::default();
         for item in items {
             self.content(line(item), &item.value.content);
-            contents.insert(&item.value.id, item.value.content.clone());
+            contents.insert(item.value.id.as_str().into(), item.value.content.clone());
         }
         contents
     }
@@ -263,6 +262,7 @@ impl Checker<'_> {
                 purposes: spelt.purposes.clone(),
                 integrity: spelt.integrity,
                 owner,
+                container: None,
             });
         }
         for destination in &world.destinations {
@@ -291,7 +291,7 @@ impl Checker<'_> {
             categories: BTreeSet::new(),
             status: judge::directory::Status::Active,
         }));
-        if let Err(errors) = Directory::resolve(&document, &mut PrincipalTable::default()) {
+        if let Err(errors) = Directory::of(&document) {
             for error in errors {
                 self.wrong(places.line_of(&error), error.to_string());
             }
@@ -634,7 +634,10 @@ impl Places {
             DirectoryError::Twice { place, id } => (place, id.as_str()),
             DirectoryError::Unknown { place, name } | DirectoryError::Cycle { place, name } => (place, name.as_str()),
             DirectoryError::Pattern { place, pattern } => (place, pattern.as_str()),
-            DirectoryError::Name { place, .. } => (place, ""),
+            DirectoryError::Name { place, .. }
+            | DirectoryError::Absent { place }
+            | DirectoryError::InUse { place, .. }
+            | DirectoryError::Declared { place } => (place, ""),
         };
         let of = |place: &str| self.0.get(place).copied();
         of(place).or_else(|| of(&format!("{place}.{id}"))).or_else(|| of(place.strip_suffix(".owner")?)).unwrap_or(0)

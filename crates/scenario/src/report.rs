@@ -69,6 +69,12 @@ impl Expected {
         {
             differ(format!("withheld expected: {}; found: {}", list(withheld), list(&found.withheld)));
         }
+        if let Some(pairs) = self.uncleared_pairs
+            && found.uncleared_pairs != Some(pairs)
+        {
+            let found = found.uncleared_pairs.map_or_else(|| "no preview".to_owned(), |pairs| pairs.to_string());
+            differ(format!("uncleared pairs expected: {pairs}; found: {found}"));
+        }
         for obligation in self.obligations.difference(&found.obligations) {
             differ(format!("obligation `{obligation}` is missing"));
         }
@@ -103,6 +109,9 @@ pub struct Found {
     /// Items that the chain did not get.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub withheld: BTreeSet<String>,
+    /// Pairs of a person and an item that would become visible to somebody who is not cleared, where the act changes who may see something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncleared_pairs: Option<u64>,
     /// What must be done when it goes through.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub obligations: BTreeSet<String>,

@@ -12,7 +12,7 @@ use judge::content::ContentKey;
 use judge::decide::{AskStanding, decide, may_answer};
 use judge::decision::{Outcome, Reason};
 use judge::digest::Digest;
-use judge::directory::{Directory, DirectoryDocument, PrincipalTable};
+use judge::directory::{Directory, DirectoryDocument};
 use judge::effect::Effect;
 use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record};
 use judge::moment::Moment;
@@ -129,6 +129,7 @@ struct Tried {
     outcome: Outcome,
     reasons: Vec<Reason>,
     withheld: BTreeSet<String>,
+    uncleared_pairs: Option<u64>,
     obligations: BTreeSet<String>,
     is_new_ask: bool,
 }
@@ -238,6 +239,7 @@ impl<'a> Run<'a> {
             decision,
             norms: BTreeSet::new(),
             withheld: BTreeSet::new(),
+            uncleared_pairs: None,
             obligations: BTreeSet::new(),
             asked: false,
             times: 1,
@@ -283,6 +285,7 @@ impl<'a> Run<'a> {
             decision: last.outcome,
             norms: last.reasons.iter().map(|reason| reason.ground.word().to_owned()).collect(),
             withheld: last.withheld,
+            uncleared_pairs: last.uncleared_pairs,
             obligations: last.obligations,
             asked,
             times,
@@ -354,6 +357,7 @@ impl<'a> Run<'a> {
             outcome: decision.outcome,
             reasons: decision.reasons,
             withheld: BTreeSet::new(),
+            uncleared_pairs: (step.effect == Effect::Widen).then_some(decision.facts.change.uncleared_pairs),
             obligations: decision.obligations.iter().map(|obligation| obligation.word().to_owned()).collect(),
             is_new_ask,
         };
@@ -491,7 +495,7 @@ impl<'a> Run<'a> {
     fn configure(&mut self, step: usize) -> Result<(), RunError> {
         let bundle = Bundle { directory: self.directory.clone(), policies: self.policies.clone(), content_key: String::new() };
         // Policies that are none show at the beginning, as a state without policies.
-        Directory::resolve(&bundle.directory, &mut PrincipalTable::default()).map_err(|errors| RunError::World {
+        Directory::of(&bundle.directory).map_err(|errors| RunError::World {
             step,
             message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         })?;

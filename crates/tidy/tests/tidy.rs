@@ -20,9 +20,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Everything that the judge links. A new one has to be argued for.
-const JUDGE_DEPENDENCIES: [&str; 10] = [
+const JUDGE_DEPENDENCIES: [&str; 11] = [
     "base64",
     "cedar-policy",
+    "imbl",
     "miette",
     "roaring",
     "serde",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use judge::digest::Digest;
-use judge::directory::{Directory, PrincipalTable};
+use judge::directory::Directory;
 use judge::event::{Event, Record, SetRecord, VERSION};
 use judge::reach::PeopleSet;
 use ledger::{Entry, Seq, Source};
@@ -43,7 +43,7 @@ pub fn each(source: &dyn Source, from: Seq, mut each: impl FnMut(&Entry, &Record
 /// What was spelt out once and is named by digest afterwards: sets of people and configurations.
 #[derive(Default)]
 pub struct History {
-    table: PrincipalTable,
+    directory: Directory,
     sets: BTreeMap<Digest, PeopleSet>,
     bundles: Vec<(Seq, Digest)>,
 }
@@ -60,7 +60,12 @@ impl History {
             Event::Configured(bundle) => {
                 self.bundles.push((entry.seq, bundle.digest()));
                 // It was checked before it was recorded; here only its principals' numbers matter.
-                let _ = Directory::resolve(&bundle.directory, &mut self.table);
+                self.directory = self.directory.configured(&bundle.directory).unwrap_or_default();
+            }
+            Event::DirectoryChanged(changed) => {
+                if let Ok((directory, _)) = self.directory.change(&changed.changes) {
+                    self.directory = directory;
+                }
             }
             Event::Decided(decided) => keep(&decided.sets),
             Event::Observed(observed) => keep(&observed.sets),
@@ -77,7 +82,7 @@ impl History {
         Some(
             set.bits()
                 .iter()
-                .map(|number| self.table.name(number).map_or_else(|| format!("#{number}"), ToString::to_string))
+                .map(|number| self.directory.principals().name(number).map_or_else(|| format!("#{number}"), ToString::to_string))
                 .collect(),
         )
     }

@@ -62,7 +62,7 @@ impl Threads {
             Event::Observed(observed) => self.of_decision.get(&observed.decision),
             Event::Answered { ask, .. } => self.of_ask.get(ask).and_then(|decision| self.of_decision.get(decision)),
             Event::Refused(refused) => refused.caller.as_ref(),
-            Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } => None,
+            Event::Configured(_) | Event::DirectoryChanged(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } => None,
         }
     }
 }
@@ -96,13 +96,17 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
     let task = show.task.as_ref().is_none_or(|wanted| match &record.event {
         Event::TaskStarted(task) => task.id == *wanted,
         Event::TaskEnded { task } => task == wanted,
-        Event::Configured(_) | Event::Decided(_) | Event::Observed(_) | Event::Answered { .. } | Event::Refused(_) => {
-            caller.is_some_and(|caller| caller.task.as_ref() == Some(wanted))
-        }
+        Event::Configured(_)
+        | Event::DirectoryChanged(_)
+        | Event::Decided(_)
+        | Event::Observed(_)
+        | Event::Answered { .. }
+        | Event::Refused(_) => caller.is_some_and(|caller| caller.task.as_ref() == Some(wanted)),
     });
     let agent = show.agent.as_ref().is_none_or(|wanted| match &record.event {
         Event::TaskStarted(task) => task.agent == *wanted || task.requester == *wanted,
         Event::Configured(_)
+        | Event::DirectoryChanged(_)
         | Event::TaskEnded { .. }
         | Event::Decided(_)
         | Event::Observed(_)
@@ -112,17 +116,23 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
     let tool = show.tool.as_ref().is_none_or(|wanted| match &record.event {
         Event::Decided(decided) => decided.act.tool == *wanted,
         Event::Refused(refused) => refused.tool.as_ref() == Some(wanted),
-        Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } | Event::Observed(_) | Event::Answered { .. } => {
-            false
-        }
+        Event::Configured(_)
+        | Event::DirectoryChanged(_)
+        | Event::TaskStarted(_)
+        | Event::TaskEnded { .. }
+        | Event::Observed(_)
+        | Event::Answered { .. } => false,
     });
     let outcome = show.outcome.is_none_or(|wanted| match &record.event {
         Event::Decided(decided) => decided.decision.outcome == outcome_of(wanted),
         // A call that never became an act was stopped as well.
         Event::Refused(_) => wanted == OutcomeWord::Deny,
-        Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } | Event::Observed(_) | Event::Answered { .. } => {
-            false
-        }
+        Event::Configured(_)
+        | Event::DirectoryChanged(_)
+        | Event::TaskStarted(_)
+        | Event::TaskEnded { .. }
+        | Event::Observed(_)
+        | Event::Answered { .. } => false,
     });
     task && agent && tool && outcome
 }
@@ -157,7 +167,11 @@ fn one(context: &Context, source: &dyn Source, id: &DecisionId) -> anyhow::Resul
             Event::Decided(decided) => ask.is_some() && decided.approved_by == ask,
             Event::Observed(observed) => observed.decision == *id,
             Event::Answered { ask: answered, .. } => ask.as_ref() == Some(answered),
-            Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } | Event::Refused(_) => false,
+            Event::Configured(_)
+            | Event::DirectoryChanged(_)
+            | Event::TaskStarted(_)
+            | Event::TaskEnded { .. }
+            | Event::Refused(_) => false,
         };
         if belongs {
             found.push((entry.clone(), record.clone()));
@@ -190,7 +204,11 @@ fn one(context: &Context, source: &dyn Source, id: &DecisionId) -> anyhow::Resul
                 later.push_str(&render::line(entry, record));
                 later.push('\n');
             }
-            Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } | Event::Refused(_) => {}
+            Event::Configured(_)
+            | Event::DirectoryChanged(_)
+            | Event::TaskStarted(_)
+            | Event::TaskEnded { .. }
+            | Event::Refused(_) => {}
         }
     }
     if !later.is_empty() {
@@ -300,7 +318,7 @@ impl Report {
             Event::Answered { yes: true, .. } => self.approved += 1,
             Event::Answered { yes: false, .. } => self.answered_no += 1,
             Event::Refused(refused) => *self.refused.entry(refused.code.word()).or_default() += 1,
-            Event::Configured(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } => {}
+            Event::Configured(_) | Event::DirectoryChanged(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } => {}
         }
     }
 

@@ -328,7 +328,10 @@ fn place_of(error: &DirectoryError, file: &TomlFile<'_>, files: &[TomlFile<'_>])
         DirectoryError::Twice { place, id } => (place, id.as_str()),
         DirectoryError::Unknown { place, name } | DirectoryError::Cycle { place, name } => (place, name.as_str()),
         DirectoryError::Pattern { place, pattern } => (place, pattern.as_str()),
-        DirectoryError::Name { place, .. } => (place, ""),
+        DirectoryError::Name { place, .. }
+        | DirectoryError::Absent { place }
+        | DirectoryError::InUse { place, .. }
+        | DirectoryError::Declared { place } => (place, ""),
     };
     // Places are `people`, `groups.NAME`, `items.ID`, `items.ID.owner`, `grants[N]`.
     if place.starts_with("grants[") {
@@ -361,7 +364,10 @@ fn directory_problem(error: &DirectoryError, settings: &Settings, files: &[TomlF
     | DirectoryError::Unknown { place, .. }
     | DirectoryError::Cycle { place, .. }
     | DirectoryError::Pattern { place, .. }
-    | DirectoryError::Name { place, .. }) = &mut error;
+    | DirectoryError::Name { place, .. }
+    | DirectoryError::Absent { place }
+    | DirectoryError::InUse { place, .. }
+    | DirectoryError::Declared { place }) = &mut error;
     // As the file counts: each list from 1, as everywhere.
     let number = files.iter().find_map(|file| file.number_of("grants", grant_at(place, file, files)?));
     *place = match number {

@@ -320,6 +320,10 @@ pub struct Item {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub owner: Option<PrincipalId>,
+    /// The destination it stands in (a post in a channel): those who see that, see it.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub container: Option<ResourceId>,
 }
 
 /// Whatever an act makes data visible to.
@@ -464,8 +468,8 @@ impl Agent {
 
 impl Item {
     fn record(&self) -> ItemRecord {
-        let Self { id, readers, classification, categories, purposes, integrity, owner } = self.clone();
-        ItemRecord { id, readers, classification, categories, purposes, integrity, owner }
+        let Self { id, readers, classification, categories, purposes, integrity, owner, container } = self.clone();
+        ItemRecord { id, readers, classification, categories, purposes, integrity, owner, container }
     }
 }
 

@@ -49,6 +49,7 @@ pub fn bundle(directory: &Directory, records: &[Record]) -> Result<Bundle> {
                 purposes: None,
                 integrity: Integrity::Untrusted,
                 owner,
+                container: None,
             }),
         }
     }

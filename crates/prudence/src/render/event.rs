@@ -26,6 +26,11 @@ pub fn line(entry: &Entry, record: &Record) -> String {
             );
             ("configured", DIM, text)
         }
+        Event::DirectoryChanged(changed) => {
+            let by = changed.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            let changes = count(changed.changes.len() as u64, "change", "changes");
+            ("directory", DIM, format!("{changes} from {}{by}", printable(&changed.source)))
+        }
         Event::TaskStarted(task) => (
             "task",
             BOLD,

@@ -55,7 +55,7 @@ steps:                          # in order, numbered from 1; `as` is the chain, 
      expect: {decision: ask, norms: [widen, advice], uncleared_pairs: 3}}
 "#;
     let report = report_of(example, &Options::default());
-    assert_eq!((report.passed().count(), report.failed().count(), report.not_yet().count()), (2, 0, 1), "{report}");
+    assert_eq!((report.passed().count(), report.failed().count(), report.not_yet().count()), (3, 0, 0), "{report}");
     assert_eq!(report.notes.len(), 2, "ann and cy are only mentioned");
 }
 
@@ -70,9 +70,9 @@ fn every_key_of_the_format_is_read() {
   - {at: 2m, as: [bo, helper], task: t1, delegate: {to: helper, task: t2, effects: [read], resources: ["note:*"], lease: 5m, isolated: true}}
   - {at: 3m, as: [bo, helper, helper], task: t2, do: read, on: ["note:1"]}
   - {at: 4m, as: [bo, helper], task: t1, token: {key: other}, do: read, on: ["note:1"], expect: {decision: deny, norms: [lease], alarm: true}}
-  - {at: 5m, as: [bo], do: widen, on: ["chat:all"], join: {person: ann, group: "chat:all"}, because: step 4, expect: {decision: permit, uncleared_pairs: 0}}
-  - {at: 6m, as: [bo, helper], task: t1, do: publish, on: ["chat:all"], content: x, expect: {decision: ask, norms: [address]}}
-  - {at: 7m, deny: {by: helper, step: 9}, expect: deny}
+  - {at: 5m, as: [bo], do: widen, on: ["chat:all"], join: {person: ann, group: "chat:all"}, because: step 4, expect: {decision: ask, norms: [widen, advice], uncleared_pairs: 1}}
+  - {at: 6m, as: [bo, helper], task: t1, do: publish, on: ["chat:all"], content: x}
+  - {at: 7m, deny: {by: helper, step: 8}, expect: deny}
   - {at: 8m, as: [bo, helper], task: t1, do: read, on: ["note:1"], expect: {decision: deny, norms: [tempo], frozen: true}}
   - {at: 9m, kill: t1}
   - {at: 10m, as: [bo, helper], task: t1, do: read, on: ["note:1"], expect: deny}

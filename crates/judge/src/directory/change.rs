@@ -1,0 +1,878 @@
+//! Changing a directory: a batch of changes makes another directory beside the first, or none at all with everything that is wrong.
+//!
+//! What a change reaches (groups around groups, lists that name them, shelves behind lists) is followed from the change outwards; nothing
+//! else is looked at.
+
+use super::groups::{Edited, GroupNo};
+use super::lists::{List, ListNo, ListSpec, Shelf, ShelfNo, ShelfSpec};
+use super::{
+    Clearance, Destination, DestinationRecord, Directory, DirectoryChange, DirectoryDocument, DirectoryError, GrantRecord,
+    Grants, ItemRecord, NESTING_DEPTH_MAX, PersonRecord, Status,
+};
+use crate::label::Purposes;
+use crate::name::{GroupId, PrincipalId, ResourceId};
+use roaring::RoaringBitmap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
+
+/// What a batch of changes reached: outside of it, both directories are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Touched {
+    /// Lists that may name others than before.
+    pub(super) lists: BTreeSet<ListNo>,
+    /// Destinations whose audience may be another.
+    pub(super) destinations: BTreeSet<ResourceId>,
+    /// Items that were put, edited or removed, with the shelf where they stood; `None` for what is new.
+    pub(super) items: BTreeMap<ResourceId, Option<ShelfNo>>,
+    /// People whose clearance is another.
+    pub(crate) clearance: RoaringBitmap,
+    /// Whether anybody came or left, or is in other groups.
+    pub(crate) people: bool,
+}
+
+impl Touched {
+    /// Whether anybody is cleared for other things than before.
+    pub(crate) fn changes_clearance(&self) -> bool {
+        !self.clearance.is_empty()
+    }
+
+    /// Destinations whose audience may be another.
+    pub(crate) fn destinations(&self) -> &BTreeSet<ResourceId> {
+        &self.destinations
+    }
+}
+
+impl Directory {
+    /// Resolves a document.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn of(document: &DirectoryDocument) -> Result<Directory, Vec<DirectoryError>> {
+        Directory::default().configured(document)
+    }
+
+    /// This directory with another document in place of the one that it was configured with. What was recorded beside that stays.
+    /// Principals keep their numbers.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn configured(&self, document: &DirectoryDocument) -> Result<Directory, Vec<DirectoryError>> {
+        let changes = difference(&self.declared, document);
+        let mut batch = Batch::on(self);
+        batch.errors.extend(repeated(document));
+        batch.run(&changes);
+        batch.next.declared = Arc::new(document.clone());
+        batch.next.freezes = document.freezes.as_slice().into();
+        batch.finish().map(|(directory, _)| directory)
+    }
+
+    /// This directory after a batch of changes, and what they reached.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once; then nothing of the batch holds.
+    pub fn change(&self, changes: &[DirectoryChange]) -> Result<(Directory, Touched), Vec<DirectoryError>> {
+        let mut batch = Batch::on(self);
+        batch.run(changes);
+        batch.finish()
+    }
+}
+
+impl Directory {
+    /// Whether these changes leave alone what the configuration states.
+    ///
+    /// # Errors
+    /// Everything that the configuration states and that would be changed.
+    pub fn may_record(&self, changes: &[DirectoryChange]) -> Result<(), Vec<DirectoryError>> {
+        let DirectoryDocument { people, groups, agents, items, destinations, grants, freezes: _ } = self.declared.as_ref();
+        let people: BTreeSet<&str> = people.iter().map(|person| person.id.as_str()).collect();
+        let agents: BTreeSet<&str> = agents.iter().map(|agent| agent.id.as_str()).collect();
+        let items: BTreeSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        let places: BTreeSet<&str> = destinations.iter().map(|destination| destination.id.as_str()).collect();
+        let grants: BTreeSet<&GrantRecord> = grants.iter().collect();
+        let person = |id: &PrincipalId| people.contains(id.as_str()).then(|| format!("people.{id}"));
+        let agent = |id: &PrincipalId| agents.contains(id.as_str()).then(|| format!("agents.{id}"));
+        let group = |id: &GroupId| groups.contains_key(id).then(|| format!("groups.{id}"));
+        let item = |id: &ResourceId| items.contains(id.as_str()).then(|| format!("items.{id}"));
+        let place = |id: &ResourceId| places.contains(id.as_str()).then(|| format!("destinations.{id}"));
+        let is_stated = |change: &DirectoryChange| match change {
+            DirectoryChange::PutPerson(record) => person(&record.id),
+            DirectoryChange::RemovePerson { id } => person(id),
+            DirectoryChange::PutAgent(record) => agent(&record.id),
+            DirectoryChange::RemoveAgent { id } => agent(id),
+            DirectoryChange::PutGroup { id, .. }
+            | DirectoryChange::RemoveGroup { id }
+            | DirectoryChange::AddMembers { group: id, .. }
+            | DirectoryChange::RemoveMembers { group: id, .. } => group(id),
+            DirectoryChange::PutItem(record) => item(&record.id),
+            DirectoryChange::RemoveItem { id }
+            | DirectoryChange::SetReaders { item: id, .. }
+            | DirectoryChange::AddReaders { item: id, .. }
+            | DirectoryChange::RemoveReaders { item: id, .. } => item(id),
+            DirectoryChange::PutDestination(record) => place(&record.id),
+            DirectoryChange::RemoveDestination { id }
+            | DirectoryChange::SetAudience { destination: id, .. }
+            | DirectoryChange::AddAudience { destination: id, .. }
+            | DirectoryChange::RemoveAudience { destination: id, .. } => place(id),
+            DirectoryChange::PutGrant(grant) | DirectoryChange::RemoveGrant(grant) => {
+                grants.contains(grant).then(|| format!("grants.{}", grant.to))
+            }
+        };
+        let errors: Vec<_> = changes.iter().filter_map(is_stated).map(|place| DirectoryError::Declared { place }).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+/// What stands in a document more than once.
+fn repeated(document: &DirectoryDocument) -> Vec<DirectoryError> {
+    fn again<'a>(place: &'a str, ids: impl Iterator<Item = &'a str>) -> impl Iterator<Item = DirectoryError> {
+        let mut seen = BTreeSet::new();
+        ids.filter(move |id| !seen.insert(*id))
+            .map(move |id| DirectoryError::Twice { place: place.to_owned(), id: id.to_owned() })
+    }
+    again("people", document.people.iter().map(|person| person.id.as_str()))
+        .chain(again("agents", document.agents.iter().map(|agent| agent.id.as_str())))
+        .chain(again("items", document.items.iter().map(|item| item.id.as_str())))
+        .chain(again("destinations", document.destinations.iter().map(|destination| destination.id.as_str())))
+        .collect()
+}
+
+/// The changes that make one document of another.
+fn difference(before: &DirectoryDocument, after: &DirectoryDocument) -> Vec<DirectoryChange> {
+    /// Records that are new or others, and the names of those that are gone.
+    fn compare<'a, Id: Ord + ?Sized, R: PartialEq>(
+        before: &'a [R],
+        after: &'a [R],
+        id: impl Fn(&R) -> &Id,
+    ) -> (Vec<&'a R>, Vec<&'a R>) {
+        let old: BTreeMap<&Id, &R> = before.iter().map(|record| (id(record), record)).collect();
+        let new: BTreeSet<&Id> = after.iter().map(&id).collect();
+        let put = after.iter().filter(|record| old.get(id(record)) != Some(record)).collect();
+        (put, before.iter().filter(|record| !new.contains(id(record))).collect())
+    }
+    let mut changes = Vec::new();
+    let (put, gone) = compare(&before.people, &after.people, |person| person.id.as_str());
+    changes.extend(put.into_iter().cloned().map(DirectoryChange::PutPerson));
+    changes.extend(gone.into_iter().map(|person| DirectoryChange::RemovePerson { id: person.id.clone() }));
+    let (put, gone) = compare(&before.agents, &after.agents, |agent| agent.id.as_str());
+    changes.extend(put.into_iter().cloned().map(DirectoryChange::PutAgent));
+    changes.extend(gone.into_iter().map(|agent| DirectoryChange::RemoveAgent { id: agent.id.clone() }));
+    for (id, members) in after.groups.iter().filter(|(id, members)| before.groups.get(*id) != Some(members)) {
+        changes.push(DirectoryChange::PutGroup { id: id.clone(), members: members.clone(), owner: None });
+    }
+    for id in before.groups.keys().filter(|id| !after.groups.contains_key(*id)) {
+        changes.push(DirectoryChange::RemoveGroup { id: id.clone() });
+    }
+    let (put, gone) = compare(&before.destinations, &after.destinations, |destination| destination.id.as_str());
+    changes.extend(put.into_iter().cloned().map(DirectoryChange::PutDestination));
+    changes.extend(gone.into_iter().map(|destination| DirectoryChange::RemoveDestination { id: destination.id.clone() }));
+    let (put, gone) = compare(&before.items, &after.items, |item| item.id.as_str());
+    changes.extend(put.into_iter().cloned().map(DirectoryChange::PutItem));
+    changes.extend(gone.into_iter().map(|item| DirectoryChange::RemoveItem { id: item.id.clone() }));
+    let (put, gone) = compare(&before.grants, &after.grants, |grant| grant);
+    changes.extend(put.into_iter().cloned().map(DirectoryChange::PutGrant));
+    changes.extend(gone.into_iter().cloned().map(DirectoryChange::RemoveGrant));
+    changes
+}
+
+/// A batch on its way to another directory.
+struct Batch<'a> {
+    next: Directory,
+    errors: Vec<DirectoryError>,
+    touched: Touched,
+    edited: BTreeMap<GroupNo, Edited>,
+    /// People who came or left.
+    moved: RoaringBitmap,
+    /// How many grants were put: they have no names, and errors say which they mean.
+    grants_put: usize,
+    /// Lists that were read before in this batch, as they were written.
+    read: HashMap<&'a [String], ListNo>,
+}
+
+impl<'a> Batch<'a> {
+    fn on(directory: &Directory) -> Self {
+        Self {
+            next: directory.clone(),
+            errors: Vec::new(),
+            touched: Touched::default(),
+            edited: BTreeMap::new(),
+            moved: RoaringBitmap::new(),
+            grants_put: 0,
+            read: HashMap::new(),
+        }
+    }
+
+    /// What is put, so that everything has a name before anything refers to it; then what refers; then what is removed.
+    fn run(&mut self, changes: &'a [DirectoryChange]) {
+        for change in changes {
+            match change {
+                DirectoryChange::PutPerson(person) => self.put_person(person),
+                DirectoryChange::PutAgent(agent) => {
+                    let number = self.next.principals.intern(&agent.id);
+                    self.next.agent_numbers.insert(number);
+                    self.next.agents.insert(agent.id.clone(), Arc::new(agent.clone()));
+                }
+                DirectoryChange::PutGroup { id, owner, .. } => {
+                    let number = self.next.groups.intern(id);
+                    self.next.groups.get_mut(number).owner.clone_from(owner);
+                }
+                DirectoryChange::PutDestination(record) => self.name_destination(record),
+                _ => {}
+            }
+        }
+        for change in changes {
+            self.refer(change);
+        }
+        // Nothing that goes holds on to anything else that goes.
+        for change in changes {
+            match change {
+                DirectoryChange::RemoveGroup { id } if self.next.groups.number(id.as_str()).is_some() => {
+                    self.put_members(id, &[])
+                }
+                DirectoryChange::RemoveDestination { id } if self.next.destinations.get(id.as_str()).is_some() => {
+                    let nobody = self.list(ListSpec::default());
+                    self.set_audience(id, nobody);
+                }
+                _ => {}
+            }
+        }
+        for pass in 0..REMOVAL_PASSES {
+            changes.iter().filter(|change| removal_pass(change) == Some(pass)).for_each(|change| self.remove(change));
+        }
+    }
+
+    fn refer(&mut self, change: &'a DirectoryChange) {
+        match change {
+            DirectoryChange::PutPerson(_) => {}
+            DirectoryChange::PutAgent(agent) => {
+                if self.next.knows_person(agent.id.as_str()) {
+                    self.twice("agents", agent.id.as_str());
+                }
+                if !self.next.knows_person(agent.owner.as_str()) {
+                    self.unknown(format!("agents.{}.owner", agent.id), agent.owner.as_str());
+                }
+            }
+            DirectoryChange::PutGroup { id, members, owner } => {
+                self.owner(&format!("groups.{id}"), owner.as_ref());
+                self.put_members(id, members);
+            }
+            DirectoryChange::AddMembers { group, members } => {
+                if let Some(number) = self.group(group) {
+                    self.members(&format!("groups.{group}"), members, |batch, member| batch.enter(number, member));
+                }
+            }
+            DirectoryChange::RemoveMembers { group, members } => {
+                if let Some(number) = self.group(group) {
+                    self.members(&format!("groups.{group}"), members, |batch, member| batch.depart(number, member));
+                }
+            }
+            DirectoryChange::PutDestination(record) => self.put_destination(record),
+            DirectoryChange::SetAudience { destination, audience } => {
+                self.edit_audience(destination, audience, Edit::Set);
+            }
+            DirectoryChange::AddAudience { destination, audience } => {
+                self.edit_audience(destination, audience, Edit::Add);
+            }
+            DirectoryChange::RemoveAudience { destination, audience } => {
+                self.edit_audience(destination, audience, Edit::Take);
+            }
+            DirectoryChange::PutItem(record) => self.put_item(record),
+            DirectoryChange::SetReaders { item, readers } => self.edit_readers(item, readers, Edit::Set),
+            DirectoryChange::AddReaders { item, readers } => self.edit_readers(item, readers, Edit::Add),
+            DirectoryChange::RemoveReaders { item, readers } => self.edit_readers(item, readers, Edit::Take),
+            DirectoryChange::PutGrant(grant) => self.put_grant(grant),
+            DirectoryChange::RemovePerson { .. }
+            | DirectoryChange::RemoveAgent { .. }
+            | DirectoryChange::RemoveGroup { .. }
+            | DirectoryChange::RemoveItem { .. }
+            | DirectoryChange::RemoveDestination { .. }
+            | DirectoryChange::RemoveGrant(_) => {}
+        }
+    }
+
+    fn remove(&mut self, change: &'a DirectoryChange) {
+        match change {
+            DirectoryChange::RemovePerson { id } => self.remove_person(id),
+            DirectoryChange::RemoveAgent { id } => self.remove_agent(id),
+            DirectoryChange::RemoveGroup { id } => self.remove_group(id),
+            DirectoryChange::RemoveItem { id } => self.remove_item(id),
+            DirectoryChange::RemoveDestination { id } => self.remove_destination(id),
+            DirectoryChange::RemoveGrant(grant) => self.remove_grant(grant),
+            DirectoryChange::PutPerson(_)
+            | DirectoryChange::PutAgent(_)
+            | DirectoryChange::PutGroup { .. }
+            | DirectoryChange::AddMembers { .. }
+            | DirectoryChange::RemoveMembers { .. }
+            | DirectoryChange::PutItem(_)
+            | DirectoryChange::SetReaders { .. }
+            | DirectoryChange::AddReaders { .. }
+            | DirectoryChange::RemoveReaders { .. }
+            | DirectoryChange::PutDestination(_)
+            | DirectoryChange::SetAudience { .. }
+            | DirectoryChange::AddAudience { .. }
+            | DirectoryChange::RemoveAudience { .. }
+            | DirectoryChange::PutGrant(_) => {}
+        }
+    }
+
+    fn finish(mut self) -> Result<(Directory, Touched), Vec<DirectoryError>> {
+        let settled = self.next.groups.settle(std::mem::take(&mut self.edited));
+        let mut groups = settled.unwrap_or_else(|cyclic| {
+            self.errors.extend(self.next.cycles("groups", cyclic.iter().map(|group| &self.next.groups.get(*group).handle[1..])));
+            BTreeSet::new()
+        });
+        if !self.errors.is_empty() {
+            return Err(self.errors);
+        }
+        self.follow_people(&mut groups);
+        self.touched.people = !groups.is_empty() || !self.moved.is_empty();
+        let mut lists: Vec<ListNo> = groups.iter().flat_map(|group| self.next.groups.get(*group).lists.iter().copied()).collect();
+        if !self.moved.is_empty() {
+            let names = |list: &List| list.spec.people.iter().any(|person| self.moved.contains(*person));
+            lists.extend(self.next.lists.iter().filter(|(_, list)| names(list)).map(|(number, _)| number));
+        }
+        for destination in &self.touched.destinations {
+            lists.extend(self.next.destinations.get(destination.as_str()).into_iter().flat_map(|destination| &destination.lists));
+        }
+        self.follow_lists(lists);
+        let mut heights = BTreeMap::new();
+        let nested =
+            self.touched.destinations.iter().filter(|id| self.next.height(id.as_str(), 0, &mut heights) > NESTING_DEPTH_MAX);
+        let nested: Vec<_> = nested.map(ResourceId::as_str).collect();
+        if !nested.is_empty() {
+            return Err(self.next.cycles("destinations", nested.into_iter()));
+        }
+        self.forget_derived();
+        Ok((self.next, self.touched))
+    }
+
+    /// Who came or left is so in every group around them.
+    fn follow_people(&mut self, groups: &mut BTreeSet<GroupNo>) {
+        for person in &self.moved {
+            let mut upwards = self.next.groups.direct(person).to_vec();
+            while let Some(group) = upwards.pop() {
+                if groups.insert(group) {
+                    upwards.extend(&self.next.groups.get(group).parents);
+                }
+            }
+        }
+        for &group in groups.iter() {
+            self.next.groups.forget_here(group);
+        }
+    }
+
+    /// From lists to the destinations whose audience they are, to the lists that name those, and so on.
+    fn follow_lists(&mut self, mut open: Vec<ListNo>) {
+        while let Some(list) = open.pop() {
+            if self.touched.lists.insert(list) {
+                for id in &self.next.lists.get(list).destinations {
+                    self.touched.destinations.insert(id.clone());
+                    open.extend(self.next.destinations.get(id.as_str()).into_iter().flat_map(|destination| &destination.lists));
+                }
+            }
+        }
+    }
+
+    fn forget_derived(&mut self) {
+        let mut shelves: BTreeSet<ShelfNo> = BTreeSet::new();
+        for &list in &self.touched.lists {
+            let list = self.next.lists.get_mut(list);
+            list.reach = OnceLock::new();
+            shelves.extend(&list.shelves);
+        }
+        for id in &self.touched.destinations {
+            shelves.extend(self.next.destinations.get(id.as_str()).into_iter().flat_map(|destination| &destination.shelves));
+        }
+        for shelf in shelves {
+            self.next.shelves.get_mut(shelf).label = OnceLock::new();
+        }
+    }
+
+    fn put_person(&mut self, person: &PersonRecord) {
+        let number = self.next.principals.intern(&person.id);
+        if self.next.agents.contains_key(person.id.as_str()) {
+            self.twice("people", person.id.as_str());
+        }
+        let before = self.next.people.insert(number, Arc::new(person.clone()));
+        self.forget_person(number, before.as_deref());
+        let is_active = person.status == Status::Active;
+        let was_active = before.as_ref().is_some_and(|before| before.status == Status::Active);
+        if is_active != was_active {
+            self.moved.insert(number);
+        }
+        if clearance_of(Some(person)) != clearance_of(before.as_deref()) {
+            self.touched.clearance.insert(number);
+        }
+        if !is_active {
+            return;
+        }
+        Arc::make_mut(&mut self.next.active).insert(number);
+        if let Some(clearance) = clearance_of(Some(person)) {
+            Arc::make_mut(self.next.cleared.entry(clearance).or_default()).insert(number);
+        }
+        for address in &person.addresses {
+            let other = self.next.addresses.insert(address.to_lowercase().into(), number);
+            if other.is_some_and(|other| other != number) {
+                self.twice("people", address);
+            }
+        }
+    }
+
+    /// Takes away what followed from being here.
+    fn forget_person(&mut self, number: u32, before: Option<&PersonRecord>) {
+        let Some(before) = before.filter(|before| before.status == Status::Active) else { return };
+        Arc::make_mut(&mut self.next.active).remove(number);
+        if let Some(clearance) = clearance_of(Some(before))
+            && let Some(people) = self.next.cleared.get_mut(&clearance)
+        {
+            Arc::make_mut(people).remove(number);
+            if people.is_empty() {
+                self.next.cleared.remove(&clearance);
+            }
+        }
+        for address in &before.addresses {
+            self.next.addresses.remove(address.to_lowercase().as_str());
+        }
+    }
+
+    fn remove_person(&mut self, id: &PrincipalId) {
+        let place = format!("people.{id}");
+        let Some(number) = self.next.principals.number(id.as_str()).filter(|number| self.next.people.contains_key(number)) else {
+            return self.errors.push(DirectoryError::Absent { place });
+        };
+        let in_group = self.next.groups.around(number).next().map(|group| group.handle.to_string());
+        let named = || self.next.lists.iter().find(|(_, list)| list.spec.people.contains(&number) && self.next.is_used(list));
+        let owned = || self.next.agents.values().find(|agent| agent.owner == *id).map(|agent| agent.id.to_string());
+        let by = in_group.or_else(owned).or_else(|| named().map(|_| "a list of readers".to_owned()));
+        if let Some(by) = by.or_else(|| self.next.grants.get(id.as_str()).map(|_| "a grant".to_owned())) {
+            return self.errors.push(DirectoryError::InUse { place, by });
+        }
+        let before = self.next.people.remove(&number);
+        if clearance_of(before.as_deref()).is_some() {
+            self.touched.clearance.insert(number);
+        }
+        self.forget_person(number, before.as_deref());
+        self.moved.insert(number);
+    }
+
+    fn remove_agent(&mut self, id: &PrincipalId) {
+        let place = format!("agents.{id}");
+        let Some(number) = self.next.principals.number(id.as_str()).filter(|_| self.next.agents.contains_key(id.as_str())) else {
+            return self.errors.push(DirectoryError::Absent { place });
+        };
+        let in_group = self.next.groups.around(number).next().map(|group| group.handle.to_string());
+        if let Some(by) = in_group.or_else(|| self.next.grants.get(id.as_str()).map(|_| "a grant".to_owned())) {
+            return self.errors.push(DirectoryError::InUse { place, by });
+        }
+        self.next.agents.remove(id.as_str());
+        self.next.agent_numbers.remove(number);
+    }
+
+    fn group(&mut self, id: &GroupId) -> Option<GroupNo> {
+        let number = self.next.groups.number(id.as_str());
+        if number.is_none() {
+            self.errors.push(DirectoryError::Absent { place: format!("groups.{id}") });
+        }
+        number
+    }
+
+    /// Reads each member and does `then` with it.
+    fn members(&mut self, place: &str, members: &[String], mut then: impl FnMut(&mut Self, Member)) {
+        for name in members {
+            let member = match name.strip_prefix('@') {
+                Some(group) => self.next.groups.number(group).map(Member::Group),
+                None => self
+                    .next
+                    .principals
+                    .number(name)
+                    .filter(|number| self.next.people.contains_key(number) || self.next.agent_numbers.contains(*number))
+                    .map(Member::Principal),
+            };
+            match member {
+                Some(member) => then(self, member),
+                None => self.unknown(place.to_owned(), name),
+            }
+        }
+    }
+
+    fn enter(&mut self, group: GroupNo, member: Member) {
+        match member {
+            Member::Principal(number) => self.next.groups.join(group, number, &mut self.edited),
+            Member::Group(inner) => self.next.groups.nest(group, inner, &mut self.edited),
+        }
+    }
+
+    fn depart(&mut self, group: GroupNo, member: Member) {
+        match member {
+            Member::Principal(number) => self.next.groups.leave(group, number, &mut self.edited),
+            Member::Group(inner) => self.next.groups.unnest(group, inner, &mut self.edited),
+        }
+    }
+
+    fn put_members(&mut self, id: &GroupId, members: &[String]) {
+        let number = self.next.groups.intern(id);
+        let before = self.next.groups.get(number);
+        let (mut principals, mut inner) = (before.members.clone(), before.nested.clone());
+        self.members(&format!("groups.{id}"), members, |batch, member| {
+            match member {
+                Member::Principal(principal) => drop(principals.remove(principal)),
+                Member::Group(group) => drop(inner.remove(&group)),
+            }
+            batch.enter(number, member);
+        });
+        principals.into_iter().for_each(|principal| self.depart(number, Member::Principal(principal)));
+        inner.into_iter().for_each(|group| self.depart(number, Member::Group(group)));
+    }
+
+    fn remove_group(&mut self, id: &GroupId) {
+        let place = format!("groups.{id}");
+        let Some(number) = self.group(id) else { return };
+        let group = self.next.groups.get(number);
+        let outer = group.parents.first().map(|outer| self.next.groups.get(*outer).handle.to_string());
+        let named = || group.lists.iter().find(|list| self.next.is_used(self.next.lists.get(**list)));
+        let by = outer.or_else(|| named().map(|_| "a list of readers".to_owned()));
+        if let Some(by) = by.or_else(|| self.next.grants.get(&group.handle).map(|_| "a grant".to_owned())) {
+            return self.errors.push(DirectoryError::InUse { place, by });
+        }
+        self.next.groups.forget(id);
+    }
+
+    fn name_destination(&mut self, record: &DestinationRecord) {
+        let place = || format!("destinations.{}", record.id);
+        if !crate::pattern::is_valid(record.id.as_str()) {
+            return self.errors.push(DirectoryError::Pattern { place: place(), pattern: record.id.to_string() });
+        }
+        if self.next.destinations.get(record.id.as_str()).is_none() {
+            let list = self.list(ListSpec::default());
+            let entry = Destination { list, owner: None, known: false, lists: BTreeSet::new(), shelves: BTreeSet::new() };
+            self.next.destinations.insert(record.id.shared(), entry);
+        }
+    }
+
+    fn put_destination(&mut self, record: &'a DestinationRecord) {
+        let place = format!("destinations.{}", record.id);
+        self.owner(&place, record.owner.as_ref());
+        let list = self.list_of(&place, &record.audience);
+        if let Some(destination) = self.next.destinations.get_mut(record.id.as_str()) {
+            destination.owner.clone_from(&record.owner);
+            destination.known = record.known;
+        }
+        self.set_audience(&record.id, list);
+    }
+
+    fn set_audience(&mut self, id: &ResourceId, list: ListNo) {
+        let Some(destination) = self.next.destinations.get_mut(id.as_str()) else { return };
+        let before = std::mem::replace(&mut destination.list, list);
+        self.next.lists.get_mut(before).destinations.remove(id.as_str());
+        self.next.lists.get_mut(list).destinations.insert(id.clone());
+        self.touched.destinations.insert(id.clone());
+    }
+
+    fn edit_audience(&mut self, id: &ResourceId, names: &'a [String], edit: Edit) {
+        let place = format!("destinations.{id}");
+        let Some(known) = self.next.destinations.best(id.as_str()) else {
+            return self.errors.push(DirectoryError::Absent { place });
+        };
+        let list = known.list;
+        // What only a pattern speaks of gets an audience of its own.
+        if self.next.destinations.get(id.as_str()).is_none() {
+            let own = Destination { lists: BTreeSet::new(), shelves: BTreeSet::new(), ..known.clone() };
+            self.next.destinations.insert(id.shared(), own);
+        }
+        let list = self.edited_list(&place, list, names, edit);
+        self.set_audience(id, list);
+    }
+
+    fn remove_destination(&mut self, id: &ResourceId) {
+        let place = format!("destinations.{id}");
+        let Some(destination) = self.next.destinations.get(id.as_str()) else {
+            return self.errors.push(DirectoryError::Absent { place });
+        };
+        let named = destination.lists.iter().any(|list| self.next.is_used(self.next.lists.get(*list)));
+        let held = destination.shelves.iter().find_map(|shelf| self.next.shelves.get(*shelf).items.iter().next());
+        let by = named.then(|| "a list of readers".to_owned()).or_else(|| held.map(ToString::to_string));
+        if let Some(by) = by {
+            return self.errors.push(DirectoryError::InUse { place, by });
+        }
+        let list = destination.list;
+        self.next.lists.get_mut(list).destinations.remove(id.as_str());
+        self.next.destinations.remove(id.as_str());
+        self.touched.destinations.insert(id.clone());
+    }
+
+    fn put_item(&mut self, record: &'a ItemRecord) {
+        let place = || format!("items.{}", record.id);
+        if !crate::pattern::is_valid(record.id.as_str()) {
+            self.errors.push(DirectoryError::Pattern { place: place(), pattern: record.id.to_string() });
+        }
+        self.owner(&place(), record.owner.as_ref());
+        if let Some(container) = record.container.as_ref().filter(|id| self.next.destinations.get(id.as_str()).is_none()) {
+            self.unknown(place(), container.as_str());
+        }
+        let list = record.readers.as_ref().map(|readers| self.list_of(&place(), readers));
+        let spec = ShelfSpec {
+            list,
+            classification: record.classification,
+            categories: record.categories.clone(),
+            purposes: record.purposes.clone().map_or(Purposes::Any, Purposes::Only),
+            integrity: record.integrity,
+            container: record.container.clone(),
+            owner: record.owner.as_ref().and_then(|owner| self.next.principals.number(owner.as_str())),
+        };
+        self.file(&record.id, spec);
+    }
+
+    fn edit_readers(&mut self, id: &ResourceId, names: &'a [String], edit: Edit) {
+        let place = format!("items.{id}");
+        // What only a pattern speaks of gets a list of its own.
+        let Some(shelf) = self.next.items.get(id.as_str()).or_else(|| self.next.items.best(id.as_str())).copied() else {
+            return self.errors.push(DirectoryError::Absent { place });
+        };
+        let mut spec = self.next.shelves.get(shelf).spec.as_ref().clone();
+        // Unknown readers stay unknown, whoever is added to them.
+        let is_stated = spec.list.is_some() || edit == Edit::Set;
+        let list = spec.list.unwrap_or_else(|| self.list(ListSpec::default()));
+        let list = self.edited_list(&place, list, names, edit);
+        spec.list = is_stated.then_some(list);
+        self.file(id, spec);
+    }
+
+    fn file(&mut self, id: &ResourceId, spec: ShelfSpec) {
+        let shelf = self.shelf(spec);
+        let before = self.next.items.insert(id.shared(), shelf);
+        match before {
+            Some(before) if before == shelf => return,
+            Some(before) => drop(self.next.shelves.get_mut(before).items.remove(id)),
+            None => {}
+        }
+        self.next.shelves.get_mut(shelf).items.insert(id.clone());
+        self.touched.items.entry(id.clone()).or_insert(before);
+    }
+
+    fn remove_item(&mut self, id: &ResourceId) {
+        let Some(shelf) = self.next.items.remove(id.as_str()) else {
+            return self.errors.push(DirectoryError::Absent { place: format!("items.{id}") });
+        };
+        self.next.shelves.get_mut(shelf).items.remove(id);
+        self.touched.items.entry(id.clone()).or_insert(Some(shelf));
+    }
+
+    fn put_grant(&mut self, grant: &GrantRecord) {
+        let number = self.grants_put;
+        self.grants_put += 1;
+        let place = || format!("grants[{number}]");
+        let known = match grant.to.strip_prefix('@') {
+            Some(group) => self.next.groups.number(group).is_some(),
+            None => grant.to == "public" || self.next.knows_person(&grant.to) || self.next.agents.contains_key(grant.to.as_str()),
+        };
+        if !known {
+            self.unknown(place(), &grant.to);
+        }
+        for pattern in grant.on.iter().filter(|pattern| !crate::pattern::is_valid(pattern)) {
+            self.errors.push(DirectoryError::Pattern { place: place(), pattern: pattern.clone() });
+        }
+        let grants = Arc::make_mut(self.next.grants.entry(grant.to.as_str().into()).or_default());
+        if grants.records.insert(grant.clone()) {
+            grants.add(grant);
+        }
+    }
+
+    fn remove_grant(&mut self, grant: &GrantRecord) {
+        let held = self.next.grants.get_mut(grant.to.as_str()).map(Arc::make_mut);
+        let Some(grants) = held.filter(|grants| grants.records.contains(grant)) else {
+            return self.errors.push(DirectoryError::Absent { place: format!("grants.{}", grant.to) });
+        };
+        // Two grants may say the same of one resource, so what is left is put together anew.
+        let mut left = Grants { records: std::mem::take(&mut grants.records), ..Grants::default() };
+        left.records.remove(grant);
+        for grant in left.records.clone() {
+            left.add(&grant);
+        }
+        if left.records.is_empty() {
+            self.next.grants.remove(grant.to.as_str());
+        } else {
+            *grants = left;
+        }
+    }
+
+    /// The list that these names make.
+    fn list_of(&mut self, place: &str, names: &'a [String]) -> ListNo {
+        if let Some(&known) = self.read.get(names) {
+            return known;
+        }
+        let spec = self.spec_of(place, names);
+        let list = self.list(spec);
+        self.read.insert(names, list);
+        list
+    }
+
+    fn edited_list(&mut self, place: &str, list: ListNo, names: &[String], edit: Edit) -> ListNo {
+        let names = self.spec_of(place, names);
+        let mut spec = self.next.lists.get(list).spec.as_ref().clone();
+        match edit {
+            Edit::Set => spec = names,
+            Edit::Add => spec.add(&names),
+            Edit::Take => spec.take(&names),
+        }
+        self.list(spec)
+    }
+
+    fn spec_of(&mut self, place: &str, names: &[String]) -> ListSpec {
+        let mut spec = ListSpec::default();
+        for name in names {
+            if name == "public" {
+                spec.public = true;
+            } else if let Some(domain) = name.strip_prefix("external:") {
+                spec.external.insert(domain.to_lowercase().into());
+            } else if let Some(group) = name.strip_prefix('@').and_then(|group| self.next.groups.number(group)) {
+                spec.groups.insert(group);
+            } else if let Some(number) = self.next.principals.number(name).filter(|number| self.next.people.contains_key(number))
+            {
+                spec.people.insert(number);
+            } else if let Ok(id) = ResourceId::parse(name)
+                && self.next.destinations.get(name).is_some()
+            {
+                spec.destinations.insert(id);
+            } else if !self.next.agents.contains_key(name.as_str()) {
+                // An agent sees nothing for itself: what it reads is seen by whoever it acts for.
+                self.unknown(place.to_owned(), name);
+            }
+        }
+        spec
+    }
+
+    fn list(&mut self, spec: ListSpec) -> ListNo {
+        let (number, is_new) = self.next.lists.intern(spec, |spec| List { spec, ..List::default() });
+        if is_new {
+            let spec = self.next.lists.get(number).spec.clone();
+            for group in &spec.groups {
+                self.next.groups.get_mut(*group).lists.insert(number);
+            }
+            for id in &spec.destinations {
+                if let Some(destination) = self.next.destinations.get_mut(id.as_str()) {
+                    destination.lists.insert(number);
+                }
+            }
+        }
+        number
+    }
+
+    fn shelf(&mut self, spec: ShelfSpec) -> ShelfNo {
+        let (number, is_new) =
+            self.next.shelves.intern(spec, |spec| Shelf { spec, items: imbl::OrdSet::new(), label: OnceLock::new() });
+        if is_new {
+            let spec = self.next.shelves.get(number).spec.clone();
+            if let Some(list) = spec.list {
+                self.next.lists.get_mut(list).shelves.insert(number);
+            }
+            if let Some(destination) = spec.container.as_ref().and_then(|id| self.next.destinations.get_mut(id.as_str())) {
+                destination.shelves.insert(number);
+            }
+        }
+        number
+    }
+
+    fn owner(&mut self, place: &str, owner: Option<&PrincipalId>) {
+        if let Some(owner) = owner.filter(|owner| !self.next.knows_person(owner.as_str())) {
+            self.unknown(format!("{place}.owner"), owner.as_str());
+        }
+    }
+
+    fn twice(&mut self, place: &str, id: &str) {
+        self.errors.push(DirectoryError::Twice { place: place.to_owned(), id: id.to_owned() });
+    }
+
+    fn unknown(&mut self, place: String, name: &str) {
+        self.errors.push(DirectoryError::Unknown { place, name: name.to_owned() });
+    }
+}
+
+/// What refers to other things has to go before them.
+const REMOVAL_PASSES: u8 = 5;
+
+/// When in a batch a change removes something, if it does.
+fn removal_pass(change: &DirectoryChange) -> Option<u8> {
+    match change {
+        DirectoryChange::RemoveGrant(_) | DirectoryChange::RemoveItem { .. } => Some(0),
+        DirectoryChange::RemoveDestination { .. } => Some(1),
+        DirectoryChange::RemoveGroup { .. } => Some(2),
+        DirectoryChange::RemoveAgent { .. } => Some(3),
+        DirectoryChange::RemovePerson { .. } => Some(4),
+        _ => None,
+    }
+}
+
+/// What becomes of a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edit {
+    Set,
+    Add,
+    Take,
+}
+
+/// A member of a group.
+#[derive(Clone, Copy)]
+enum Member {
+    Principal(u32),
+    Group(GroupNo),
+}
+
+impl ListSpec {
+    fn add(&mut self, names: &ListSpec) {
+        self.public |= names.public;
+        self.external.extend(names.external.iter().cloned());
+        self.people.extend(&names.people);
+        self.groups.extend(&names.groups);
+        self.destinations.extend(names.destinations.iter().cloned());
+    }
+
+    fn take(&mut self, names: &ListSpec) {
+        self.public &= !names.public;
+        self.external.retain(|name| !names.external.contains(name));
+        self.people.retain(|person| !names.people.contains(person));
+        self.groups.retain(|group| !names.groups.contains(group));
+        self.destinations.retain(|destination| !names.destinations.contains(destination));
+    }
+}
+
+impl Grants {
+    fn add(&mut self, grant: &GrantRecord) {
+        let kind: Arc<str> = Arc::from(grant.kind.as_str());
+        for effect in &grant.may {
+            let patterns = self.by_effect.entry(*effect).or_default();
+            for pattern in &grant.on {
+                patterns.entry(pattern).insert(kind.clone());
+            }
+        }
+    }
+}
+
+impl Directory {
+    fn is_used(&self, list: &List) -> bool {
+        !list.destinations.is_empty() || list.shelves.iter().any(|shelf| !self.shelves.get(*shelf).items.is_empty())
+    }
+
+    /// How many destinations lie within each other here, this one counted; more than [`NESTING_DEPTH_MAX`] when it contains itself.
+    fn height<'a>(&'a self, id: &'a str, depth: usize, known: &mut BTreeMap<&'a str, usize>) -> usize {
+        let Some(destination) = self.destinations.get(id) else { return 0 };
+        if depth > NESTING_DEPTH_MAX {
+            return NESTING_DEPTH_MAX + 1;
+        }
+        if let Some(height) = known.get(id) {
+            return *height;
+        }
+        let nested = &self.lists.get(destination.list).spec.destinations;
+        let height = 1 + nested.iter().map(|inner| self.height(inner.as_str(), depth + 1, known)).max().unwrap_or(0);
+        known.insert(id, height);
+        height
+    }
+
+    fn cycles<'n>(&self, place: &str, names: impl Iterator<Item = &'n str>) -> Vec<DirectoryError> {
+        names.map(|name| DirectoryError::Cycle { place: format!("{place}.{name}"), name: name.to_owned() }).collect()
+    }
+}
+
+/// What a person is cleared for beyond what names them, while they are here.
+fn clearance_of(person: Option<&PersonRecord>) -> Option<Clearance> {
+    let person = person.filter(|person| person.status == Status::Active)?;
+    person.clearance.map(|level| (level, person.categories.clone()))
+}

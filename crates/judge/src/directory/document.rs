@@ -1,0 +1,335 @@
+//! What people write down: the directory as a document, and changes of it, one by one.
+//!
+//! A change is the same thing wherever it comes from: a line of an import, a SCIM request, an edited configuration, or something that is
+//! only proposed and looked at before it happens ([`crate::preview`]).
+
+use crate::effect::Effect;
+use crate::label::{Classification, Integrity};
+use crate::moment::Moment;
+use crate::name::{GroupId, NameError, PrincipalId, ResourceId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How deep groups and destinations may be nested.
+pub const NESTING_DEPTH_MAX: usize = 32;
+
+/// Whether a person still belongs to the organisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Yes.
+    #[default]
+    Active,
+    /// No: they are in no audience, and agents that they own have nobody to answer for them.
+    Left,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonRecord {
+    /// Who.
+    pub id: PrincipalId,
+    /// Mail addresses and other handles by which tools name this person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// The level up to which they are cleared; without one, only named readers are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearance: Option<Classification>,
+    /// The categories they are cleared for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub categories: BTreeSet<Arc<str>>,
+    /// Still here?
+    #[serde(default)]
+    pub status: Status,
+}
+
+/// An agent: registered, with somebody who answers for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentRecord {
+    /// Which.
+    pub id: PrincipalId,
+    /// The person who answers for it.
+    pub owner: PrincipalId,
+    /// What it is for.
+    #[serde(default)]
+    pub purpose: String,
+}
+
+/// Data with its access list and classification, as the system of record has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemRecord {
+    /// Which; a name, or a pattern ending in `*`.
+    pub id: ResourceId,
+    /// Who may have it: people, `@groups`, `public`, `external:DOMAIN`, destinations. Left out: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readers: Option<Vec<String>>,
+    /// How sensitive.
+    #[serde(default)]
+    pub classification: Classification,
+    /// Kinds of sensitive data.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub categories: BTreeSet<Arc<str>>,
+    /// What it may be used for. Left out: anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purposes: Option<BTreeSet<Arc<str>>>,
+    /// How far it is trusted.
+    #[serde(default)]
+    pub integrity: Integrity,
+    /// Who decides about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PrincipalId>,
+    /// The destination it stands in (a post in a channel): those who see that, see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ResourceId>,
+}
+
+/// Whatever an act makes data visible to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationRecord {
+    /// Which; a name, or a pattern ending in `*`.
+    pub id: ResourceId,
+    /// Who sees what is put there: people, `@groups`, `public`, `external:DOMAIN`, other destinations.
+    pub audience: Vec<String>,
+    /// Who decides about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PrincipalId>,
+    /// An established relation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
+}
+
+/// What plain access control allows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRecord {
+    /// A principal, a `@group`, or `public` for everyone.
+    pub to: String,
+    /// The effects.
+    pub may: BTreeSet<Effect>,
+    /// Resources: names, or patterns ending in `*`.
+    pub on: Vec<String>,
+    /// Which permit policy carries it (`context.grants` holds this word). Left out: `standing`.
+    #[serde(default = "standing", skip_serializing_if = "is_standing")]
+    pub kind: String,
+}
+
+/// The kind of a grant that holds whenever it matches.
+pub const STANDING: &str = "standing";
+fn standing() -> String {
+    STANDING.to_owned()
+}
+fn is_standing(kind: &str) -> bool {
+    kind == STANDING
+}
+
+/// A time in which nothing irreversible and no change happens without a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeRecord {
+    /// Resources: names, or patterns ending in `*`.
+    pub on: Vec<String>,
+    /// From this moment.
+    pub from: Moment,
+    /// Until this moment.
+    pub until: Moment,
+}
+
+/// The directory as people write it down.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DirectoryDocument {
+    /// People.
+    pub people: Vec<PersonRecord>,
+    /// Groups: members are people, agents, and `@groups`.
+    pub groups: BTreeMap<GroupId, Vec<String>>,
+    /// Agents.
+    pub agents: Vec<AgentRecord>,
+    /// Items.
+    pub items: Vec<ItemRecord>,
+    /// Destinations.
+    pub destinations: Vec<DestinationRecord>,
+    /// Grants.
+    pub grants: Vec<GrantRecord>,
+    /// Freeze windows.
+    pub freezes: Vec<FreezeRecord>,
+}
+
+/// One change of the directory. In a batch, what is put comes before what is removed; apart from that the order counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum DirectoryChange {
+    /// A person, new or in place of what was known of them.
+    PutPerson(PersonRecord),
+    /// A person who is no longer known at all. Who leaves is put with another status instead.
+    RemovePerson {
+        /// Who.
+        id: PrincipalId,
+    },
+    /// An agent, new or in place of what was registered.
+    PutAgent(AgentRecord),
+    /// An agent that is no longer registered.
+    RemoveAgent {
+        /// Which.
+        id: PrincipalId,
+    },
+    /// A group, new or with other members than before.
+    PutGroup {
+        /// Which.
+        id: GroupId,
+        /// People, agents and `@groups`.
+        #[serde(default)]
+        members: Vec<String>,
+        /// Who decides about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<PrincipalId>,
+    },
+    /// A group that is no more. It may not be named by anything any longer.
+    RemoveGroup {
+        /// Which.
+        id: GroupId,
+    },
+    /// More members.
+    AddMembers {
+        /// Of which group.
+        group: GroupId,
+        /// People, agents and `@groups`.
+        members: Vec<String>,
+    },
+    /// Fewer members.
+    RemoveMembers {
+        /// Of which group.
+        group: GroupId,
+        /// People, agents and `@groups`; who is no member stays none.
+        members: Vec<String>,
+    },
+    /// An item, new or in place of what was known of it.
+    PutItem(ItemRecord),
+    /// An item that is no more.
+    RemoveItem {
+        /// Which.
+        id: ResourceId,
+    },
+    /// Other readers.
+    SetReaders {
+        /// Of which item.
+        item: ResourceId,
+        /// As in [`ItemRecord::readers`].
+        readers: Vec<String>,
+    },
+    /// More readers. Unknown readers stay unknown.
+    AddReaders {
+        /// Of which item.
+        item: ResourceId,
+        /// As in [`ItemRecord::readers`].
+        readers: Vec<String>,
+    },
+    /// Fewer readers.
+    RemoveReaders {
+        /// Of which item.
+        item: ResourceId,
+        /// As in [`ItemRecord::readers`]; who is no reader stays none.
+        readers: Vec<String>,
+    },
+    /// A destination, new or in place of what was known of it.
+    PutDestination(DestinationRecord),
+    /// A destination that is no more. It may not be named by anything any longer.
+    RemoveDestination {
+        /// Which.
+        id: ResourceId,
+    },
+    /// Another audience.
+    SetAudience {
+        /// Of which destination.
+        destination: ResourceId,
+        /// As in [`DestinationRecord::audience`].
+        audience: Vec<String>,
+    },
+    /// A larger audience.
+    AddAudience {
+        /// Of which destination.
+        destination: ResourceId,
+        /// As in [`DestinationRecord::audience`].
+        audience: Vec<String>,
+    },
+    /// A smaller audience.
+    RemoveAudience {
+        /// Of which destination.
+        destination: ResourceId,
+        /// As in [`DestinationRecord::audience`]; who is not in it stays out.
+        audience: Vec<String>,
+    },
+    /// A grant.
+    PutGrant(GrantRecord),
+    /// A grant that is no more.
+    RemoveGrant(GrantRecord),
+}
+
+/// What is wrong in a directory document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// The same identifier twice.
+    #[error("{place}: `{id}` is there twice")]
+    Twice {
+        /// Where.
+        place: String,
+        /// What.
+        id: String,
+    },
+    /// Something names nobody and nothing.
+    #[error("{place}: `{name}` is no person, agent, @group or destination of this directory")]
+    Unknown {
+        /// Where.
+        place: String,
+        /// What.
+        name: String,
+    },
+    /// A group or destination contains itself, or is nested too deep.
+    #[error("{place}: `{name}` contains itself, or is nested more than {NESTING_DEPTH_MAX} deep")]
+    Cycle {
+        /// Where.
+        place: String,
+        /// What.
+        name: String,
+    },
+    /// Something is to be changed or removed that is not there.
+    #[error("{place}: there is no such thing to change or remove")]
+    Absent {
+        /// What.
+        place: String,
+    },
+    /// Something is to be removed that is still named elsewhere.
+    #[error("{place}: still named by {by}; take it out there first")]
+    InUse {
+        /// What.
+        place: String,
+        /// By what, the first that was found.
+        by: String,
+    },
+    /// The configuration states it, so it is changed there.
+    #[error("{place}: the configuration file states this; change it there")]
+    Declared {
+        /// What.
+        place: String,
+    },
+    /// A star anywhere but at the end.
+    #[error("{place}: `{pattern}`: a `*` may only stand at the end")]
+    Pattern {
+        /// Where.
+        place: String,
+        /// What.
+        pattern: String,
+    },
+    /// Not a name.
+    #[error("{place}: {error}")]
+    Name {
+        /// Where.
+        place: String,
+        /// Why.
+        error: NameError,
+    },
+}

@@ -1,0 +1,442 @@
+//! The directory: who there is, in which groups, what data there is, who may have it, and what was granted to whom.
+//!
+//! A [`DirectoryDocument`] is what people write down; a [`Directory`] is the same, resolved so that a decision never walks all groups or
+//! scans grants. It is a value: cloning shares everything, and a batch of [`DirectoryChange`]s makes another directory beside the first, so
+//! that both can be compared before anything happens ([`crate::preview`]). Resolved sets hold active people only: who has left is in no
+//! audience.
+
+mod change;
+mod compare;
+mod document;
+mod groups;
+mod lists;
+#[cfg(test)]
+mod tests;
+
+pub use change::Touched;
+pub(crate) use compare::{Comparison, Post, Sensitivity, Unit};
+pub use document::{
+    AgentRecord, DestinationRecord, DirectoryChange, DirectoryDocument, DirectoryError, FreezeRecord, GrantRecord, ItemRecord,
+    NESTING_DEPTH_MAX, PersonRecord, STANDING, Status,
+};
+
+use crate::effect::Effect;
+use crate::label::{Classification, Label};
+use crate::moment::Moment;
+use crate::name::{PrincipalId, ResourceId};
+use crate::pattern::PatternMap;
+use crate::reach::Reach;
+use groups::Groups;
+use imbl::{HashMap, OrdMap, Vector};
+use lists::{List, ListNo, ListSpec, Shelf, ShelfNo, ShelfSpec, Table};
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Principals as dense numbers. A number, once given, keeps its principal for good, so that recorded sets stay readable.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<PrincipalId>", into = "Vec<PrincipalId>")]
+pub struct PrincipalTable {
+    names: Vector<PrincipalId>,
+    numbers: HashMap<PrincipalId, u32>,
+}
+
+impl PrincipalTable {
+    fn intern(&mut self, id: &PrincipalId) -> u32 {
+        if let Some(&number) = self.numbers.get(id) {
+            return number;
+        }
+        let number = u32::try_from(self.names.len()).expect("fewer than 2^32 principals fit in memory");
+        self.names.push_back(id.clone());
+        self.numbers.insert(id.clone(), number);
+        number
+    }
+
+    /// The number of a principal that was ever in the directory.
+    #[must_use]
+    pub fn number(&self, id: &str) -> Option<u32> {
+        self.numbers.get(id).copied()
+    }
+
+    /// The principal with this number.
+    #[must_use]
+    pub fn name(&self, number: u32) -> Option<&PrincipalId> {
+        self.names.get(number as usize)
+    }
+}
+
+impl From<Vec<PrincipalId>> for PrincipalTable {
+    fn from(names: Vec<PrincipalId>) -> Self {
+        let mut table = Self::default();
+        for name in &names {
+            table.intern(name);
+        }
+        table
+    }
+}
+
+impl From<PrincipalTable> for Vec<PrincipalId> {
+    fn from(table: PrincipalTable) -> Self {
+        table.names.into_iter().collect()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Destination {
+    list: ListNo,
+    owner: Option<PrincipalId>,
+    known: bool,
+    /// Lists that name it.
+    lists: BTreeSet<ListNo>,
+    /// What stands in it.
+    shelves: BTreeSet<ShelfNo>,
+}
+
+/// A level and the categories that go with it.
+type Clearance = (Classification, BTreeSet<Arc<str>>);
+
+/// What one principal, or one group, was granted.
+#[derive(Debug, Clone, Default)]
+struct Grants {
+    records: BTreeSet<GrantRecord>,
+    /// Derived: kinds of grants by effect and resource.
+    by_effect: BTreeMap<Effect, PatternMap<BTreeSet<Arc<str>>>>,
+}
+
+/// The directory, resolved.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    /// What the configuration states of it; the rest was recorded, change by change.
+    declared: Arc<DirectoryDocument>,
+    principals: PrincipalTable,
+    people: HashMap<u32, Arc<PersonRecord>>,
+    active: Arc<RoaringBitmap>,
+    agents: OrdMap<PrincipalId, Arc<AgentRecord>>,
+    agent_numbers: RoaringBitmap,
+    addresses: HashMap<Arc<str>, u32>,
+    cleared: OrdMap<Clearance, Arc<RoaringBitmap>>,
+    groups: Groups,
+    lists: Table<ListSpec, List>,
+    destinations: PatternMap<Destination>,
+    /// Where an item is filed.
+    items: PatternMap<ShelfNo>,
+    shelves: Table<ShelfSpec, Shelf>,
+    /// By whom it was given to, as grants write it.
+    grants: HashMap<Arc<str>, Arc<Grants>>,
+    freezes: Arc<[FreezeRecord]>,
+}
+
+impl Directory {
+    /// Nobody and nothing, with the numbers that principals have here: recorded sets stay readable.
+    pub(crate) fn emptied(&self) -> Self {
+        Self { principals: self.principals.clone(), ..Self::default() }
+    }
+
+    /// Principals by number.
+    #[must_use]
+    pub fn principals(&self) -> &PrincipalTable {
+        &self.principals
+    }
+
+    /// Whether this is an active person.
+    #[must_use]
+    pub fn person(&self, id: &str) -> Option<u32> {
+        self.principals.number(id).filter(|&number| self.active.contains(number))
+    }
+
+    /// Whether this person is known, here still or not.
+    #[must_use]
+    pub fn knows_person(&self, id: &str) -> bool {
+        self.person_record(id).is_some()
+    }
+
+    /// What is known of a person, here still or not.
+    #[must_use]
+    pub fn person_record(&self, id: &str) -> Option<&PersonRecord> {
+        self.people.get(&self.principals.number(id)?).map(AsRef::as_ref)
+    }
+
+    /// The agent's registration.
+    #[must_use]
+    pub fn agent(&self, id: &str) -> Option<&AgentRecord> {
+        self.agents.get(id).map(AsRef::as_ref)
+    }
+
+    /// Whether this names an agent, or a group with one among its members.
+    #[must_use]
+    pub fn has_agents(&self, name: &str) -> bool {
+        match name.strip_prefix('@') {
+            Some(group) => self.groups.named(group).is_some_and(|group| !group.all.is_disjoint(&self.agent_numbers)),
+            None => self.agents.contains_key(name),
+        }
+    }
+
+    /// Everyone who is here.
+    #[must_use]
+    pub fn active(&self) -> &RoaringBitmap {
+        &self.active
+    }
+
+    /// The label that the system of record gives this item; `None` when it does not know the item.
+    #[must_use]
+    pub fn label_of(&self, item: &ResourceId) -> Option<&Arc<Label>> {
+        self.items.best(item.as_str()).map(|shelf| self.label(*shelf))
+    }
+
+    /// Who sees what is put into this destination; `None` when it is none.
+    #[must_use]
+    pub fn audience_of(&self, destination: &str) -> Option<&Reach> {
+        self.destinations.best(destination).map(|destination| self.reach(destination.list))
+    }
+
+    /// Whether the directory states a relation with this destination.
+    #[must_use]
+    pub fn is_established(&self, destination: &str) -> bool {
+        self.destinations.best(destination).is_some_and(|destination| destination.known)
+    }
+
+    /// Who decides about this item, destination or group.
+    #[must_use]
+    pub fn owner_of(&self, resource: &str) -> Option<&PrincipalId> {
+        let of_item = || self.items.best(resource).and_then(|shelf| self.owner_on(*shelf));
+        let of_destination = || self.destinations.best(resource).and_then(|destination| destination.owner.as_ref());
+        let of_group = || self.groups.named(group_name(resource)).and_then(|group| group.owner.as_ref());
+        of_item().or_else(of_destination).or_else(of_group)
+    }
+
+    /// Whether this active person is a member of a group, through any nesting.
+    #[must_use]
+    pub fn is_member(&self, group: &str, person: u32) -> bool {
+        self.active.contains(person) && self.groups.named(group).is_some_and(|group| group.all.contains(person))
+    }
+
+    /// The members of a group who are people and here.
+    #[must_use]
+    pub fn group(&self, id: &str) -> Option<&RoaringBitmap> {
+        self.groups.number(id).map(|number| self.groups.here(number, &self.active).bits())
+    }
+
+    /// Who is reached by a recipient as a tool names one: a person, one of their addresses, `@group`, a destination,
+    /// `public`, `external:DOMAIN`. Anything else is somebody outside, by that very text.
+    #[must_use]
+    pub fn reach_of_recipient(&self, recipient: &str) -> Reach {
+        let recipient = recipient.trim();
+        if let Some(reach) = self.reach_of_known(recipient) {
+            return reach;
+        }
+        let lower = recipient.to_lowercase();
+        let address = mail_address(&lower);
+        match self.addresses.get(address) {
+            Some(&number) => Reach::of_people(std::iter::once(number).collect()),
+            None => Reach { external: BTreeSet::from([Arc::from(address)]), ..Reach::nobody() },
+        }
+    }
+
+    fn reach_of_known(&self, name: &str) -> Option<Reach> {
+        if name == "public" {
+            return Some(Reach::everyone());
+        }
+        if let Some(domain) = name.strip_prefix("external:") {
+            return Some(Reach { external: BTreeSet::from([Arc::from(domain.to_lowercase())]), ..Reach::nobody() });
+        }
+        if let Some(group) = name.strip_prefix('@') {
+            let people = self.groups.here(self.groups.number(group)?, &self.active).clone();
+            return Some(Reach { people, ..Reach::nobody() });
+        }
+        if self.knows_person(name) {
+            return Some(Reach::of_people(self.person(name).into_iter().collect()));
+        }
+        self.audience_of(name).cloned()
+    }
+
+    /// The union of several, each as [`Self::reach_of_recipient`] reads it.
+    #[must_use]
+    pub fn reach_of_all<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Reach {
+        names.into_iter().map(|name| self.reach_of_recipient(name)).reduce(|a, b| a.union(&b)).unwrap_or_else(Reach::nobody)
+    }
+
+    /// `name` as a list of readers can hold it: what the directory does not know is somebody outside, by that very text.
+    pub(crate) fn list_name(&self, name: &str) -> String {
+        let name = name.trim();
+        let is_known = name == "public"
+            || name.starts_with("external:")
+            || self.can_be_member(name)
+            || self.destinations.get(name).is_some();
+        if is_known {
+            return name.to_owned();
+        }
+        let lower = name.to_lowercase();
+        let address = mail_address(&lower);
+        let person = self.addresses.get(address).and_then(|&number| self.principals.name(number));
+        person.map_or_else(|| format!("external:{address}"), ToString::to_string)
+    }
+
+    /// Whether this names a person, an agent or a `@group`.
+    pub(crate) fn can_be_member(&self, name: &str) -> bool {
+        match name.strip_prefix('@') {
+            Some(group) => self.groups.number(group).is_some(),
+            None => self.knows_person(name) || self.agents.contains_key(name),
+        }
+    }
+
+    /// Everyone who may have an item with this label: its readers, and those whose clearance says so.
+    /// Unknown readers are nobody.
+    #[must_use]
+    pub fn cleared_for(&self, label: &Label) -> Reach {
+        let readers = if label.unknown { Reach::nobody() } else { label.readers.clone() };
+        if readers.public || self.cleared.is_empty() {
+            return readers;
+        }
+        readers.union(&Reach::of_people(self.cleared_by_level(label.classification, &label.categories)))
+    }
+
+    /// Those whose clearance covers this level and these categories.
+    pub(crate) fn cleared_by_level(&self, classification: Classification, categories: &BTreeSet<Arc<str>>) -> RoaringBitmap {
+        self.levels_over(classification, categories).fold(RoaringBitmap::new(), |all, people| all | people)
+    }
+
+    /// Everyone who can see this item: its readers, and who sees the place that it stands in. `None` when the directory does not know it.
+    #[must_use]
+    pub fn who_can_see(&self, item: &str) -> Option<Reach> {
+        self.items.best(item).map(|shelf| self.visible(*shelf))
+    }
+
+    /// Everything that an active person can see, in order.
+    #[must_use]
+    pub fn can_see(&self, person: u32) -> Vec<&ResourceId> {
+        let sees = |reach: &Reach| reach.public || reach.people.bits().contains(person);
+        let sees_shelf = |shelf: &Shelf| {
+            let container = shelf.spec.container.as_ref().and_then(|container| self.audience_of(container.as_str()));
+            shelf.spec.list.is_some_and(|list| sees(self.reach(list))) || container.is_some_and(sees)
+        };
+        let mut items: Vec<_> =
+            self.shelves.iter().filter(|(_, shelf)| sees_shelf(shelf)).flat_map(|(_, shelf)| &shelf.items).collect();
+        items.sort_unstable();
+        items
+    }
+
+    /// How many people (here or not), groups and items the directory knows.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            people: self.people.len(),
+            groups: self.groups.len(),
+            items: self.items.len(),
+            destinations: self.destinations.len(),
+        }
+    }
+
+    /// The kinds of grant by which this principal may do this to this resource; empty when nothing is granted.
+    #[must_use]
+    pub fn grants(&self, principal: &PrincipalId, effect: Effect, resource: &str) -> BTreeSet<Arc<str>> {
+        let mut kinds = BTreeSet::new();
+        for grants in self.grants_of(principal) {
+            if let Some(patterns) = grants.by_effect.get(&effect) {
+                patterns.each(resource, |found| kinds.extend(found.iter().cloned()));
+            }
+        }
+        kinds
+    }
+
+    /// Whether the principal has any grant for this effect at all, on whatever resource.
+    #[must_use]
+    pub fn has_any_grant(&self, principal: &PrincipalId, effect: Effect) -> bool {
+        self.grants_of(principal).any(|grants| grants.by_effect.contains_key(&effect))
+    }
+
+    /// What was granted to a principal, to everyone, and to the groups that the principal is in.
+    fn grants_of(&self, principal: &PrincipalId) -> impl Iterator<Item = &Grants> {
+        let groups = self.principals.number(principal.as_str()).into_iter().flat_map(|number| self.groups.around(number));
+        [principal.as_str(), "public"]
+            .into_iter()
+            .filter_map(|subject| self.grants.get(subject))
+            .chain(groups.filter_map(|group| self.grants.get(&group.handle)))
+            .map(AsRef::as_ref)
+    }
+
+    /// Whether a freeze window is open for this resource.
+    #[must_use]
+    pub fn is_frozen(&self, resource: &str, moment: Moment) -> bool {
+        self.freezes.iter().any(|freeze| {
+            freeze.from <= moment
+                && moment < freeze.until
+                && freeze.on.iter().any(|pattern| crate::pattern::matches(pattern, resource))
+        })
+    }
+
+    fn reach(&self, list: ListNo) -> &Reach {
+        let entry = self.lists.get(list);
+        entry.reach.get_or_init(|| {
+            let ListSpec { public, external, people, groups, destinations } = entry.spec.as_ref();
+            let mut bits: RoaringBitmap = people.iter().copied().collect();
+            bits &= self.active.as_ref();
+            let named = Reach { public: *public, external: external.clone(), ..Reach::of_people(bits) };
+            let groups =
+                groups.iter().map(|group| Reach { people: self.groups.here(*group, &self.active).clone(), ..Reach::nobody() });
+            // Destinations cannot contain themselves: a change that would make one do so is refused.
+            let nested = destinations.iter().filter_map(|destination| self.destinations.get(destination.as_str()));
+            groups.chain(nested.map(|destination| self.reach(destination.list).clone())).fold(named, |all, one| all.union(&one))
+        })
+    }
+
+    /// The label of everything on a shelf. Where only the place is known, those who see the place may have it.
+    fn label(&self, shelf: ShelfNo) -> &Arc<Label> {
+        let entry = self.shelves.get(shelf);
+        entry.label.get_or_init(|| {
+            let spec = entry.spec.as_ref();
+            let of_place = || spec.container.as_ref().and_then(|container| self.audience_of(container.as_str()));
+            let readers = spec.list.map(|list| self.reach(list)).or_else(of_place);
+            Arc::new(Label {
+                unknown: readers.is_none(),
+                readers: readers.cloned().unwrap_or_else(Reach::everyone),
+                classification: spec.classification,
+                categories: spec.categories.clone(),
+                purposes: spec.purposes.clone(),
+                integrity: spec.integrity,
+                origins: BTreeSet::new(),
+            })
+        })
+    }
+
+    /// Who decides about what is on a shelf.
+    fn owner_on(&self, shelf: ShelfNo) -> Option<&PrincipalId> {
+        self.principals.name(self.shelves.get(shelf).spec.owner?)
+    }
+
+    /// Who can see what is on a shelf.
+    fn visible(&self, shelf: ShelfNo) -> Reach {
+        let spec = self.shelves.get(shelf).spec.as_ref();
+        let readers = spec.list.map_or_else(Reach::nobody, |list| self.reach(list).clone());
+        match spec.container.as_ref().and_then(|container| self.audience_of(container.as_str())) {
+            Some(audience) => readers.union(audience),
+            None => readers,
+        }
+    }
+}
+
+/// How much a directory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// People, here or not.
+    pub people: usize,
+    /// Groups.
+    pub groups: usize,
+    /// Items, and patterns of items.
+    pub items: usize,
+    /// Destinations, and patterns of them.
+    pub destinations: usize,
+}
+
+/// A group's name without what marks it as one: `oncall`, `@oncall` and `group:oncall` are the same.
+pub(crate) fn group_name(name: &str) -> &str {
+    name.strip_prefix('@').or_else(|| name.strip_prefix("group:")).unwrap_or(name)
+}
+
+/// The address inside `Name <address>`, else the text itself.
+fn mail_address(recipient: &str) -> &str {
+    match (recipient.rfind('<'), recipient.ends_with('>')) {
+        (Some(open), true) => recipient[open + 1..recipient.len() - 1].trim(),
+        _ => recipient,
+    }
+}

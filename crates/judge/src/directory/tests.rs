@@ -1,0 +1,455 @@
+//! The directory and the preview against a twin that computes everything anew, without any index.
+
+use super::*;
+use crate::content::ContentKey;
+use crate::event::{Bundle, DirectoryChanged, Event, Record};
+use crate::name::GroupId;
+use crate::policy::PolicySources;
+use crate::preview::{Exposure, preview};
+use crate::state::State;
+use proptest::prelude::*;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// The same, as plainly as it can be said.
+#[derive(Debug, Clone, Default)]
+struct Naive {
+    people: BTreeMap<String, PersonRecord>,
+    groups: BTreeMap<String, BTreeSet<String>>,
+    destinations: BTreeMap<String, BTreeSet<String>>,
+    items: BTreeMap<String, ItemRecord>,
+}
+
+impl Naive {
+    fn make(&mut self, change: &DirectoryChange) {
+        let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<String>>();
+        match change {
+            DirectoryChange::PutPerson(person) => drop(self.people.insert(person.id.to_string(), person.clone())),
+            DirectoryChange::PutGroup { id, members, .. } => drop(self.groups.insert(id.to_string(), set(members))),
+            DirectoryChange::AddMembers { group, members } => {
+                self.groups.get_mut(group.as_str()).expect("it is there").extend(set(members));
+            }
+            DirectoryChange::RemoveMembers { group, members } => {
+                self.groups.get_mut(group.as_str()).expect("it is there").retain(|member| !members.contains(member));
+            }
+            DirectoryChange::PutDestination(record) => {
+                drop(self.destinations.insert(record.id.to_string(), set(&record.audience)))
+            }
+            DirectoryChange::SetAudience { destination, audience } => {
+                self.destinations.insert(destination.to_string(), set(audience));
+            }
+            DirectoryChange::AddAudience { destination, audience } => {
+                self.destinations.get_mut(destination.as_str()).expect("it is there").extend(set(audience));
+            }
+            DirectoryChange::RemoveAudience { destination, audience } => {
+                self.destinations.get_mut(destination.as_str()).expect("it is there").retain(|name| !audience.contains(name));
+            }
+            DirectoryChange::PutItem(record) => drop(self.items.insert(record.id.to_string(), record.clone())),
+            DirectoryChange::SetReaders { item, readers } => {
+                self.items.get_mut(item.as_str()).expect("it is there").readers = Some(readers.clone());
+            }
+            DirectoryChange::AddReaders { item, readers } => {
+                let known = self.items.get_mut(item.as_str()).expect("it is there").readers.as_mut();
+                if let Some(known) = known {
+                    known.extend(readers.iter().cloned());
+                }
+            }
+            DirectoryChange::RemoveReaders { item, readers } => {
+                let known = self.items.get_mut(item.as_str()).expect("it is there").readers.as_mut();
+                if let Some(known) = known {
+                    known.retain(|reader| !readers.contains(reader));
+                }
+            }
+            other => panic!("the twin does not know {other:?}"),
+        }
+    }
+
+    /// Who that is; `None` is the public.
+    fn people_of(&self, names: &BTreeSet<String>, depth: usize) -> Option<BTreeSet<String>> {
+        assert!(depth < 50, "the twin was given a cycle");
+        let mut all = BTreeSet::new();
+        for name in names {
+            if name == "public" {
+                return None;
+            } else if let Some(group) = name.strip_prefix('@') {
+                all.extend(self.people_of(&self.groups[group], depth + 1)?);
+            } else if let Some(audience) = self.destinations.get(name) {
+                all.extend(self.people_of(audience, depth + 1)?);
+            } else if self.people.get(name).is_some_and(|person| person.status == Status::Active) {
+                all.insert(name.clone());
+            }
+        }
+        Some(all)
+    }
+
+    fn readers(&self, item: &ItemRecord) -> Option<BTreeSet<String>> {
+        self.people_of(&item.readers.iter().flatten().cloned().collect(), 0)
+    }
+
+    fn audience(&self, item: &ItemRecord) -> Option<BTreeSet<String>> {
+        item.container.as_ref().map_or(Some(BTreeSet::new()), |place| self.people_of(&self.destinations[place.as_str()], 0))
+    }
+
+    /// Active people who can see an item, and whether everyone can.
+    fn sees(&self, item: &ItemRecord) -> (BTreeSet<String>, bool) {
+        match (self.readers(item), self.audience(item)) {
+            (Some(readers), Some(audience)) => (&readers | &audience, false),
+            _ => (self.active(), true),
+        }
+    }
+
+    fn active(&self) -> BTreeSet<String> {
+        self.people.values().filter(|person| person.status == Status::Active).map(|person| person.id.to_string()).collect()
+    }
+
+    fn is_cleared(&self, person: &str, item: &ItemRecord) -> bool {
+        let record = &self.people[person];
+        let by_level = record.status == Status::Active
+            && record.clearance.is_some_and(|level| level >= item.classification)
+            && item.categories.is_subset(&record.categories);
+        let readers = match (&item.readers, &item.container) {
+            (Some(_), _) => self.readers(item),
+            (None, Some(_)) => self.audience(item),
+            (None, None) => Some(BTreeSet::new()),
+        };
+        by_level || readers.is_none_or(|readers| readers.contains(person))
+    }
+
+    /// Pairs that become visible, those of them that are not cleared, and everyone who is new somewhere.
+    fn exposes(&self, after: &Naive) -> (u64, u64, BTreeSet<String>) {
+        let (mut pairs, mut uncleared, mut newcomers) = (0, 0, BTreeSet::new());
+        for (id, item) in &self.items {
+            let (before, was_public) = self.sees(item);
+            let (now, _) = after.sees(&after.items[id]);
+            // Where everyone can see it, those who are known count, unless everyone could before.
+            let new = if was_public { BTreeSet::new() } else { &now - &before };
+            pairs += new.len() as u64;
+            uncleared += new.iter().filter(|person| !self.is_cleared(person, item)).count() as u64;
+            newcomers.extend(new);
+        }
+        (pairs, uncleared, newcomers)
+    }
+}
+
+fn name<T: std::str::FromStr>(text: &str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    text.parse().expect("a name")
+}
+
+fn strings(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+fn state(directory: DirectoryDocument) -> State {
+    let mut state = State::new(ContentKey::new([7; 16]));
+    let bundle = Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() };
+    state.apply(&Record::new(Moment(1), Event::Configured(Box::new(bundle))));
+    state
+}
+
+const PEOPLE: u32 = 12;
+const GROUPS: u32 = 8;
+const PLACES: u32 = 4;
+const ITEMS: u32 = 10;
+
+/// Groups hold groups with a higher number only, and places hold such places, so that nothing contains itself.
+fn members(of: u32) -> impl Strategy<Value = Vec<String>> {
+    let person = (0..PEOPLE).prop_map(|number| format!("p{number}"));
+    let group = (of + 1..GROUPS + 1).prop_map(|number| if number < GROUPS { format!("@g{number}") } else { "p0".to_owned() });
+    proptest::collection::vec(prop_oneof![3 => person, 2 => group], 0..5)
+}
+
+fn readers(above_place: u32) -> impl Strategy<Value = Vec<String>> {
+    let person = (0..PEOPLE).prop_map(|number| format!("p{number}"));
+    let group = (0..GROUPS).prop_map(|number| format!("@g{number}"));
+    let place =
+        (above_place..PLACES + 1).prop_map(|number| if number < PLACES { format!("channel:{number}") } else { "p1".to_owned() });
+    proptest::collection::vec(prop_oneof![6 => person, 6 => group, 3 => place, 1 => Just("public".to_owned())], 0..4)
+}
+
+fn person() -> impl Strategy<Value = DirectoryChange> {
+    let level = prop_oneof![Just(None), Just(Some(Classification::Internal)), Just(Some(Classification::Restricted))];
+    (0..PEOPLE, level, any::<bool>(), proptest::bool::weighted(0.2)).prop_map(|(number, clearance, categories, left)| {
+        DirectoryChange::PutPerson(PersonRecord {
+            id: name(&format!("p{number}")),
+            addresses: Vec::new(),
+            clearance,
+            categories: categories.then(|| Arc::from("user-data")).into_iter().collect(),
+            status: if left { Status::Left } else { Status::Active },
+        })
+    })
+}
+
+fn item() -> impl Strategy<Value = DirectoryChange> {
+    let classification =
+        prop_oneof![Just(Classification::Internal), Just(Classification::Confidential), Just(Classification::Restricted)];
+    (0..ITEMS, proptest::option::weighted(0.8, readers(0)), classification, any::<bool>(), proptest::option::of(0..PLACES))
+        .prop_map(|(number, readers, classification, categories, place)| {
+            DirectoryChange::PutItem(ItemRecord {
+                id: name(&format!("doc:{number}")),
+                readers,
+                classification,
+                categories: categories.then(|| Arc::from("user-data")).into_iter().collect(),
+                purposes: None,
+                integrity: crate::label::Integrity::Untrusted,
+                owner: None,
+                container: place.map(|place| name(&format!("channel:{place}"))),
+            })
+        })
+}
+
+fn change() -> impl Strategy<Value = DirectoryChange> {
+    let group = |number: u32| name::<GroupId>(&format!("g{number}"));
+    let place = |number: u32| name::<ResourceId>(&format!("channel:{number}"));
+    let doc = |number: u32| name::<ResourceId>(&format!("doc:{number}"));
+    let of_group = (0..GROUPS).prop_flat_map(|of| (Just(of), members(of), 0..3_u8));
+    let of_place = (0..PLACES).prop_flat_map(|of| (Just(of), readers(of + 1), 0..3_u8));
+    prop_oneof![
+        1 => person(),
+        4 => of_group.prop_map(move |(of, members, what)| match what {
+            0 => DirectoryChange::PutGroup { id: group(of), members, owner: None },
+            1 => DirectoryChange::AddMembers { group: group(of), members },
+            _ => DirectoryChange::RemoveMembers { group: group(of), members },
+        }),
+        3 => of_place.prop_map(move |(of, audience, what)| match what {
+            0 => DirectoryChange::SetAudience { destination: place(of), audience },
+            1 => DirectoryChange::AddAudience { destination: place(of), audience },
+            _ => DirectoryChange::RemoveAudience { destination: place(of), audience },
+        }),
+        2 => item(),
+        3 => (0..ITEMS, readers(0), 0..3_u8).prop_map(move |(of, readers, what)| match what {
+            0 => DirectoryChange::SetReaders { item: doc(of), readers },
+            1 => DirectoryChange::AddReaders { item: doc(of), readers },
+            _ => DirectoryChange::RemoveReaders { item: doc(of), readers },
+        }),
+    ]
+}
+
+/// Everyone and everything, with nothing in anything.
+fn beginning() -> DirectoryDocument {
+    serde_json::from_value(json!({
+        "people": (0..PEOPLE).map(|n| json!({"id": format!("p{n}")})).collect::<Vec<_>>(),
+        "groups": (0..GROUPS).map(|n| (format!("g{n}"), json!([]))).collect::<serde_json::Map<_, _>>(),
+        "destinations": (0..PLACES).map(|n| json!({"id": format!("channel:{n}"), "audience": []})).collect::<Vec<_>>(),
+        "items": (0..ITEMS).map(|n| json!({"id": format!("doc:{n}")})).collect::<Vec<_>>()
+    }))
+    .expect("a document")
+}
+
+fn naive(document: &DirectoryDocument) -> Naive {
+    let mut naive = Naive::default();
+    difference_from_nothing(document).iter().for_each(|change| naive.make(change));
+    naive
+}
+
+fn difference_from_nothing(document: &DirectoryDocument) -> Vec<DirectoryChange> {
+    let people = document.people.iter().cloned().map(DirectoryChange::PutPerson);
+    let groups = document.groups.iter().map(|(id, members)| DirectoryChange::PutGroup {
+        id: id.clone(),
+        members: members.clone(),
+        owner: None,
+    });
+    let places = document.destinations.iter().cloned().map(DirectoryChange::PutDestination);
+    people.chain(groups).chain(places).chain(document.items.iter().cloned().map(DirectoryChange::PutItem)).collect()
+}
+
+fn names(directory: &Directory, bits: &RoaringBitmap) -> BTreeSet<String> {
+    bits.iter().map(|number| directory.principals().name(number).expect("it has a name").to_string()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_changed_directory_is_the_one_that_is_computed_anew(batches in proptest::collection::vec(proptest::collection::vec(change(), 1..6), 1..8)) {
+        let mut directory = Directory::of(&beginning()).expect("it is right");
+        let mut twin = naive(&beginning());
+        for batch in batches {
+            // People first, as a batch is read.
+            batch.iter().filter(|change| matches!(change, DirectoryChange::PutPerson(_))).for_each(|change| twin.make(change));
+            batch.iter().filter(|change| !matches!(change, DirectoryChange::PutPerson(_))).for_each(|change| twin.make(change));
+            directory = directory.change(&batch).expect("it is right").0;
+            for (id, members) in &twin.groups {
+                let found = names(&directory, directory.group(id).expect("it is there"));
+                prop_assert_eq!(Some(found), twin.people_of(members, 0), "group {}", id);
+            }
+            for (id, item) in &twin.items {
+                let (sees, public) = twin.sees(item);
+                let found = directory.who_can_see(id).expect("it is there");
+                prop_assert_eq!(found.public, public, "{}", id);
+                if !public {
+                    prop_assert_eq!(names(&directory, found.people.bits()), sees, "{}", id);
+                }
+                let label = directory.label_of(&name(id)).expect("it is there");
+                let cleared = directory.cleared_for(label);
+                for person in twin.active() {
+                    let number = directory.person(&person).expect("they are here");
+                    prop_assert_eq!(cleared.public || cleared.people.bits().contains(number), twin.is_cleared(&person, item), "{} for {}", person, id);
+                    let listed = directory.can_see(number).iter().any(|item| item.as_str() == id);
+                    prop_assert_eq!(listed, sees_it(&twin, &person, item), "{} sees {}", person, id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_preview_is_the_difference_that_is_computed_anew(
+        before in proptest::collection::vec(change(), 0..30), proposed in proptest::collection::vec(change(), 1..5)
+    ) {
+        let mut twin = naive(&beginning());
+        let mut state = state(beginning());
+        for change in before {
+            twin.make(&change);
+            let changed = DirectoryChanged { source: "a test".to_owned(), by: None, changes: vec![change] };
+            state.apply(&Record::new(Moment(2), Event::DirectoryChanged(Box::new(changed))));
+        }
+        let mut after = twin.clone();
+        proposed.iter().filter(|change| matches!(change, DirectoryChange::PutPerson(_))).for_each(|change| after.make(change));
+        proposed.iter().filter(|change| !matches!(change, DirectoryChange::PutPerson(_))).for_each(|change| after.make(change));
+        let found = preview(&state, &proposed).expect("it is right");
+        let (pairs, uncleared, newcomers) = twin.exposes(&after);
+        prop_assert_eq!((found.pairs, found.uncleared_pairs, found.newcomers), (pairs, uncleared, newcomers.len() as u64));
+    }
+}
+
+fn sees_it(twin: &Naive, person: &str, item: &ItemRecord) -> bool {
+    let (sees, public) = twin.sees(item);
+    public || sees.contains(person)
+}
+
+fn looks(changes: &[DirectoryChange]) -> Exposure {
+    let document = serde_json::from_value(json!({
+        "people": [
+            {"id": "bo"}, {"id": "ann"}, {"id": "cy"}, {"id": "eve"},
+            {"id": "dee", "clearance": "restricted", "categories": ["user-data"]}
+        ],
+        "groups": {"team": ["bo"], "all": ["@team", "ann", "eve", "dee"]},
+        "items": [
+            {"id": "dataset:users", "readers": ["cy"], "classification": "restricted", "categories": ["user-data"], "owner": "cy"},
+            {"id": "page:team", "readers": ["@team"], "owner": "bo"},
+            {"id": "post:1", "readers": ["cy"], "container": "channel:team"},
+            {"id": "note:unlabelled"}
+        ],
+        "destinations": [{"id": "channel:team", "audience": ["@team"]}]
+    }))
+    .expect("a document");
+    preview(&state(document), changes).expect("it is right")
+}
+
+#[test]
+fn opening_a_dataset_to_a_group_counts_those_who_are_not_cleared() {
+    let found = looks(&[DirectoryChange::AddReaders { item: name("dataset:users"), readers: strings(&["@all"]) }]);
+    assert_eq!((found.newcomers, found.pairs, found.uncleared_pairs, found.uncleared_people), (4, 4, 3, 3));
+    assert_eq!(found.owners, BTreeSet::from([name("cy")]));
+    assert_eq!(found.worst[0].item.as_str(), "dataset:users");
+}
+
+#[test]
+fn joining_a_group_shows_everything_behind_it() {
+    let found = looks(&[DirectoryChange::AddMembers { group: name("team"), members: strings(&["cy", "ann"]) }]);
+    // Cy newly sees the page, and saw the post before; ann sees both.
+    assert_eq!((found.newcomers, found.items, found.pairs, found.uncleared_pairs), (2, 2, 3, 3));
+}
+
+#[test]
+fn what_becomes_public_is_said_and_the_people_known_are_counted() {
+    let found = looks(&[DirectoryChange::SetReaders { item: name("page:team"), readers: strings(&["public"]) }]);
+    assert!(found.public);
+    // Dee is cleared by level for anything of the team.
+    assert_eq!((found.newcomers, found.uncleared_pairs), (4, 3));
+}
+
+#[test]
+fn a_raised_clearance_is_said() {
+    let cleared = json!({"id": "eve", "clearance": "restricted", "categories": ["user-data"]});
+    let found = looks(&[DirectoryChange::PutPerson(serde_json::from_value(cleared).expect("a person"))]);
+    // Everything but what she may have already; the unlabelled note is classified too.
+    assert_eq!((found.pairs, found.newly_cleared), (0, 4));
+}
+
+#[test]
+fn changes_that_fit_together_are_taken_together() {
+    let joins = DirectoryChange::AddMembers { group: name("team"), members: strings(&["eve"]) };
+    let closes = DirectoryChange::SetAudience { destination: name("channel:team"), audience: strings(&["bo"]) };
+    assert_eq!(looks(&[joins.clone()]).items, 2);
+    assert_eq!(looks(&[joins, closes]).items, 1);
+}
+
+#[test]
+fn a_change_that_names_what_does_not_exist_is_refused_whole() {
+    let directory = Directory::of(&beginning()).expect("it is right");
+    let errors = directory
+        .change(&[
+            DirectoryChange::AddMembers { group: name("nobody"), members: strings(&["p1"]) },
+            DirectoryChange::AddMembers { group: name("g1"), members: strings(&["p1", "who"]) },
+            DirectoryChange::RemoveItem { id: name("doc:none") },
+            DirectoryChange::PutGroup { id: name("g2"), members: strings(&["@g2"]), owner: None },
+        ])
+        .expect_err("it is wrong");
+    assert_eq!(errors.len(), 4, "{errors:#?}");
+}
+
+#[test]
+fn groups_nested_ten_thousand_deep_are_refused() {
+    let directory = Directory::of(&beginning()).expect("it is right");
+    let changes: Vec<_> = (0..10_000)
+        .map(|n| DirectoryChange::PutGroup { id: name(&format!("n{n}")), members: vec![format!("@n{}", n + 1)], owner: None })
+        .chain([DirectoryChange::PutGroup { id: name("n10000"), members: Vec::new(), owner: None }])
+        .collect();
+    let errors = directory.change(&changes).expect_err("it is too deep");
+    assert!(errors.iter().all(|error| matches!(error, DirectoryError::Cycle { .. })));
+}
+
+#[test]
+fn cycles_are_refused_however_they_come_about() {
+    let directory = Directory::of(&beginning()).expect("it is right");
+    let adds = |group: &str, member: &str| DirectoryChange::AddMembers { group: name(group), members: strings(&[member]) };
+    let (once, _) = directory.change(&[adds("g1", "@g2")]).expect("it is right");
+    assert!(once.change(&[adds("g2", "@g3"), adds("g3", "@g1")]).is_err());
+    let sees = |place: &str, other: &str| DirectoryChange::AddAudience { destination: name(place), audience: strings(&[other]) };
+    let (once, _) = directory.change(&[sees("channel:1", "channel:2")]).expect("it is right");
+    assert!(once.change(&[sees("channel:2", "channel:1")]).is_err());
+}
+
+#[test]
+fn who_leaves_is_gone_everywhere_and_what_is_named_is_not_removed() {
+    let mut directory = Directory::of(&beginning()).expect("it is right");
+    let mut happens = |changes: &[DirectoryChange]| {
+        directory.change(changes).map(|(next, _)| directory = next.clone()).map(|()| directory.clone())
+    };
+    happens(&[
+        DirectoryChange::AddMembers { group: name("g1"), members: strings(&["p1", "p2"]) },
+        DirectoryChange::SetReaders { item: name("doc:1"), readers: strings(&["@g1", "p1"]) },
+    ])
+    .expect("it is right");
+    assert!(happens(&[DirectoryChange::RemoveGroup { id: name("g1") }]).is_err());
+    assert!(happens(&[DirectoryChange::RemovePerson { id: name("p1") }]).is_err());
+    let left = json!({"id": "p1", "status": "left"});
+    let now = happens(&[DirectoryChange::PutPerson(serde_json::from_value(left).expect("a person"))]).expect("it is right");
+    assert_eq!(names(&now, now.who_can_see("doc:1").expect("it is there").people.bits()), BTreeSet::from(["p2".to_owned()]));
+    let now = happens(&[
+        DirectoryChange::SetReaders { item: name("doc:1"), readers: Vec::new() },
+        DirectoryChange::RemoveGroup { id: name("g1") },
+        DirectoryChange::RemovePerson { id: name("p1") },
+    ])
+    .expect("nothing names them any longer");
+    assert!(!now.knows_person("p1") && now.group("g1").is_none());
+}
+
+#[test]
+fn a_configuration_that_changes_keeps_what_was_recorded() {
+    let mut document = beginning();
+    let directory = Directory::of(&document).expect("it is right");
+    let recorded = [DirectoryChange::PutGroup { id: name("new"), members: strings(&["p1"]), owner: None }];
+    let (directory, _) = directory.change(&recorded).expect("it is right");
+    document.groups.insert(name("g1"), strings(&["@new"]));
+    document.items.truncate(3);
+    let directory = directory.configured(&document).expect("it is right");
+    assert_eq!(names(&directory, directory.group("g1").expect("it is there")), BTreeSet::from(["p1".to_owned()]));
+    assert_eq!(directory.counts().items, 3);
+    document.people.retain(|person| person.id.as_str() != "p1");
+    let errors = directory.configured(&document).expect_err("somebody recorded is gone");
+    assert!(matches!(errors[..], [DirectoryError::InUse { .. }]), "{errors:#?}");
+}
