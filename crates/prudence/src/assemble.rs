@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use authority::Issuer;
 use authority::keys::{KeyPaths, Keys};
 use engine::{Clock, ConfigureError, Engine, Node, Options};
-use ledger::{SqliteLedger, SqliteSource};
+use ledger::{Bounds, SqliteLedger, SqliteSource};
 
 use crate::config::{Loaded, Problems, load, policy_problems};
 use crate::failure::Failure;
@@ -37,9 +37,24 @@ pub fn configuration(path: &Path) -> anyhow::Result<Loaded> {
 /// # Errors
 /// What cannot be opened.
 pub fn open(loaded: Loaded) -> anyhow::Result<House> {
+    open_with(loaded, Bounds::default())
+}
+
+/// The same, for changes of the directory that are larger than what a gateway writes at once: an import holds as a whole, so it is one
+/// batch of the ledger.
+///
+/// # Errors
+/// What cannot be opened.
+pub fn open_for_import(loaded: Loaded) -> anyhow::Result<House> {
+    const IMPORT_BYTES_MAX: usize = 2 << 30;
+    let bounds = Bounds::default();
+    open_with(loaded, Bounds { batch_bytes_max: IMPORT_BYTES_MAX, queue_bytes_max: IMPORT_BYTES_MAX, ..bounds })
+}
+
+fn open_with(loaded: Loaded, bounds: Bounds) -> anyhow::Result<House> {
     let keys = keys(&loaded)?;
     let store = loaded.beside(&loaded.settings.server.store);
-    let ledger = SqliteLedger::open(&store).context("the ledger cannot be opened")?;
+    let ledger = SqliteLedger::open_with(&store, bounds).context("the ledger cannot be opened")?;
     let node = Node::among(&nodes_of(&store)).context("the ledger's folder cannot be written to")?;
     let options = Options { ask_lifetime_ms: loaded.settings.policies.ask_lifetime.ms(), ..Options::default() };
     let engine = Engine::open(Arc::new(ledger), keys.content.clone(), Clock::System, node, options)?;
@@ -67,7 +82,12 @@ impl House {
                 // Loading it has found the same before; a place is better than none.
                 let mut problems = Problems::default();
                 policy_problems(&errors.policies, &loaded.bundle.policies, &mut problems);
-                Err(Failure::from(problems).into())
+                // What does not fit to what was recorded beside the configuration has no place in it.
+                if errors.policies.is_empty() {
+                    Err(crate::commands::exposure::wrong(&errors.directory))
+                } else {
+                    Err(Failure::from(problems).into())
+                }
             }
             Err(error @ ConfigureError::Unavailable(_)) => Err(error.into()),
         }

@@ -107,6 +107,16 @@ pub enum Command {
     /// Answer what agents ask.
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Show who would newly see what if a change were made, before it is.
+    #[command(after_help = PREVIEW_HELP)]
+    Preview(Preview),
+    /// Show who can see an item, or what stands in a destination.
+    WhoCanSee(WhoCanSee),
+    /// Show everything that a person can see.
+    CanSee(CanSee),
+    /// Import people, groups, items and destinations.
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
     /// Read, verify and sum up the ledger.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -138,6 +148,101 @@ The client's configuration names prudence instead of the server, and the server 
 
 The task comes from --task-token, from PRUDENCE_TASK_TOKEN, or is started with --requester, --agent and --purpose and ends with the client.
 The contract is that of the configured upstream of the same name, or --contract.";
+
+const PREVIEW_HELP: &str = r#"A change is one of put_person, remove_person, put_agent, remove_agent, put_group, remove_group, add_members, remove_members, put_item,
+remove_item, set_readers, add_readers, remove_readers, put_destination, remove_destination, set_audience, add_audience, remove_audience,
+put_grant and remove_grant. Several are looked at together, as one:
+
+  [{"add_readers": {"item": "dataset:users", "readers": ["@eng-all"]}},
+   {"add_members": {"group": "eng-all", "members": ["@contractors"]}}]
+
+Exit codes: 0 no norm holds against it, 4 a person has to decide, 1 it could not be looked at."#;
+
+/// `prudence preview`.
+#[derive(Debug, Args)]
+pub struct Preview {
+    /// A JSON file with a list of changes; `-` reads standard input.
+    #[arg(value_name = "CHANGE.json")]
+    pub changes: PathBuf,
+    /// Who makes the change.
+    #[arg(long = "as", value_name = "PERSON")]
+    pub person: Option<PrincipalId>,
+    /// The decision about the act of an agent whose words the change rests on.
+    #[arg(long, value_name = "DECISION")]
+    pub because: Option<DecisionId>,
+}
+
+/// `prudence who-can-see`.
+#[derive(Debug, Args)]
+pub struct WhoCanSee {
+    /// The item, or the destination.
+    pub item: String,
+    /// As it was at this moment (RFC 3339), instead of now.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// `prudence can-see`.
+#[derive(Debug, Args)]
+pub struct CanSee {
+    /// The person.
+    pub person: PrincipalId,
+    /// As it was at this moment (RFC 3339), instead of now.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// `prudence directory …`.
+#[derive(Debug, Subcommand)]
+pub enum DirectoryCommand {
+    /// Import files: all of them hold, or nothing of them.
+    #[command(after_help = IMPORT_HELP)]
+    Import(Import),
+    /// Say how much the directory holds.
+    Show,
+}
+
+const IMPORT_HELP: &str = r#"Without --kind a file is JSON Lines, one change a line (`prudence preview --help` lists them):
+
+  {"put_person": {"id": "bo", "addresses": ["bo@example.com"], "clearance": "internal"}}
+  {"put_group": {"id": "eng-all", "members": ["bo", "@storage-oncall"]}}
+
+With --kind it is a table (CSV) with a heading, and `;` between names inside of one field:
+
+  people        id, addresses, clearance, categories, status
+  members       group, member
+  items         id, readers, classification, categories, purposes, integrity, owner, container
+  destinations  id, audience, owner, known
+  grants        to, may, on"#;
+
+/// `prudence directory import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The files are tables of this.
+    #[arg(long, value_enum)]
+    pub kind: Option<ImportKind>,
+    /// Check everything, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What a table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportKind {
+    /// People.
+    People,
+    /// Who is in which group; groups that are not there are made.
+    Members,
+    /// Items.
+    Items,
+    /// Destinations.
+    Destinations,
+    /// Grants.
+    Grants,
+}
 
 /// `prudence wrap`.
 #[derive(Debug, Args)]

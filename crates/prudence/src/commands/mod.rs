@@ -3,6 +3,8 @@
 mod approvals;
 mod config;
 mod contract;
+mod directory;
+pub mod exposure;
 pub mod history;
 mod init;
 mod ledger;
@@ -51,6 +53,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Wrap(wrap) => wrap::run(&context, wrap).await,
         Command::Task(command) => task::run(&context, command).await,
         Command::Approvals(command) => approvals::run(&context, command).await,
+        Command::Preview(command) => exposure::preview(&context, &command),
+        Command::WhoCanSee(command) => exposure::who_can_see(&context, &command),
+        Command::CanSee(command) => exposure::can_see(&context, &command),
+        Command::Directory(command) => directory::run(&context, command).await,
         Command::Ledger(command) => ledger::run(&context, command),
         Command::Norm(command) => norm::run(&context, command),
         Command::Contract(command) => contract::run(&context, command).await,

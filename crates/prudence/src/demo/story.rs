@@ -8,10 +8,12 @@ use authority::tokens::{Issuer, LEEWAY_S};
 use engine::{Clock, Engine, NewTask, Node, Options};
 use gateway::{Gateway, GatewayConfig, TokenKeys, TransportConfig, UpstreamConfig};
 use judge::content::ContentKey;
-use judge::decision::Outcome;
+use judge::decision::{Outcome, Reason};
+use judge::directory::DirectoryChange;
 use judge::effect::Effect;
 use judge::event::{Decided, Event, Record};
-use judge::name::PrincipalId;
+use judge::name::{DecisionId, PrincipalId, ResourceId};
+use judge::preview::{Exposure, judge_changes};
 use judge::task::{Budget, Task};
 use ledger::{Seq, Source as _, SqliteLedger};
 use serde::Serialize;
@@ -59,6 +61,12 @@ pub struct Act {
     pub dataset_uncleared: usize,
     /// How often a person was asked.
     pub asked: usize,
+    /// What the change of access would have shown, where it was looked at before it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Exposure>,
+    /// The first call that was not let through.
+    #[serde(skip)]
+    stopped: Option<DecisionId>,
 }
 
 /// One step as it is told.
@@ -107,6 +115,13 @@ impl Story {
             "Prudence let the post through"
         );
         ensure!(self.prudence.post_readers == 0 && self.prudence.dataset_uncleared == 0, "something was exposed under Prudence");
+        let preview = self.prudence.preview.as_ref().context("nobody looked at the change of access")?;
+        ensure!(
+            preview.uncleared_pairs == self.plain.dataset_uncleared as u64,
+            "the preview counted {} people who are not cleared, and plain access control let in {}",
+            preview.uncleared_pairs,
+            self.plain.dataset_uncleared
+        );
         ensure!(
             self.benign.asked == 0 && self.benign.steps.iter().all(|step| step.answer == "permit"),
             "the benign twin was not simply let through"
@@ -151,7 +166,8 @@ pub async fn play(folder: &Path, workplace: &str, teller: &mut Teller) -> Result
     stage.narrator.reset().await?;
 
     teller.act("2", "Under Prudence", "the same agent, the same calls");
-    let prudence = stage.guarded(&incident_script(), teller).await?;
+    let mut prudence = stage.guarded(&incident_script(), teller).await?;
+    stage.look_first(&mut prudence, teller)?;
     stage.narrator.reset().await?;
 
     teller.act("3", "The benign twin", "the same work, done properly");
@@ -236,6 +252,9 @@ impl Stage {
         for taken in agent.take(&alone).await? {
             let decided = self.decided_since(before)?.context("the call left no decision in the ledger")?;
             act.asked += usize::from(decided.decision.outcome == Outcome::Ask);
+            if decided.decision.outcome != Outcome::Permit {
+                act.stopped.get_or_insert_with(|| decided.id.clone());
+            }
             let told = Told { answer: decided.decision.outcome.word(), reasons: reasons(&decided), ..told(&taken) };
             self.tell(act, told, teller).await?;
             if taken.outcome.is_error {
@@ -290,6 +309,32 @@ impl Stage {
             consequence: None,
         };
         self.tell(act, told, teller).await
+    }
+
+    /// Had the advice come to somebody in another way: what the change would show is known before it is made.
+    fn look_first(&self, act: &mut Act, teller: &mut Teller) -> Result<()> {
+        let change = DirectoryChange::AddReaders { item: ResourceId::parse(DATASET)?, readers: vec![OPENED_TO.to_owned()] };
+        let who = PrincipalId::parse(FOLLOWER)?;
+        let looked = self.engine.view(|state, _| judge_changes(state, &who, &[change], act.stopped.as_ref()));
+        let (exposure, reasons) = looked.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
+        let owners: Vec<&str> = exposure.owners.iter().map(PrincipalId::as_str).collect();
+        let told = Told {
+            who: FOLLOWER,
+            intent: format!("hears of it: add {OPENED_TO} to {DATASET}?"),
+            tool: "preview".to_owned(),
+            answer: reasons.iter().map(|reason| reason.outcome).max().unwrap_or(Outcome::Permit).word(),
+            reasons: reasons.iter().map(why).collect(),
+            consequence: Some(format!(
+                "{} people would newly see {DATASET}; {} of them are not cleared for it; {} decides, and nothing has changed",
+                exposure.newcomers,
+                exposure.uncleared_pairs,
+                owners.join(" or ")
+            )),
+        };
+        teller.step(act.steps.len() + 1, &told);
+        act.steps.push(told);
+        act.preview = Some(exposure);
+        Ok(())
     }
 
     async fn start_task(&self) -> Result<Task> {
@@ -369,12 +414,9 @@ fn told(taken: &Taken) -> Told {
 }
 
 fn reasons(decided: &Decided) -> Vec<Why> {
-    let reasons = decided.decision.reasons.iter();
-    reasons
-        .map(|reason| Why {
-            norm: reason.ground.word().to_owned(),
-            sentence: reason.sentence.clone(),
-            remedy: reason.remedy.clone(),
-        })
-        .collect()
+    decided.decision.reasons.iter().map(why).collect()
+}
+
+fn why(reason: &Reason) -> Why {
+    Why { norm: reason.ground.word().to_owned(), sentence: reason.sentence.clone(), remedy: reason.remedy.clone() }
 }
