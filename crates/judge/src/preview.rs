@@ -5,7 +5,7 @@
 //! shown are a sample.
 
 use crate::act::{Act, Change};
-use crate::decision::Reason;
+use crate::decision::{Code, Ground, Outcome, Reason};
 use crate::directory::{Comparison, Directory, DirectoryChange, DirectoryError, Sensitivity, Unit, group_name};
 use crate::effect::Effect;
 use crate::facts::{ChangeFacts, Facts};
@@ -84,14 +84,6 @@ impl Worst {
     }
 }
 
-impl Exposure {
-    /// Whether somebody would see what they are not cleared for.
-    #[must_use]
-    pub fn is_uncleared(&self) -> bool {
-        self.uncleared_pairs > 0 || self.public || !self.external.is_empty()
-    }
-}
-
 /// What a batch of changes, taken together, would newly show to whom; posts that agents wrote included.
 ///
 /// # Errors
@@ -120,8 +112,16 @@ pub fn judge_changes(
     facts.task.owners_here = true;
     facts.change = change_facts(state, &exposure, because);
     let about = exposure.worst.first().map_or("directory", |worst| worst.item.as_str());
-    let mut reasons =
-        state.policies().map(|policies| policies.norms(who, false, Effect::Widen, about, &facts).reasons).unwrap_or_default();
+    let mut reasons = match state.policies() {
+        Some(policies) => policies.norms(who, false, Effect::Widen, about, &facts).reasons,
+        None => vec![Reason {
+            ground: Ground::Code(Code::Policy),
+            outcome: Outcome::Deny,
+            sentence: "no policies are in force".to_owned(),
+            remedy: Some("an operator has to load them".to_owned()),
+            approver: None,
+        }],
+    };
     reasons.sort();
     Ok((exposure, reasons))
 }

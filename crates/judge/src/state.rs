@@ -526,14 +526,23 @@ impl State {
         }
     }
 
-    /// What agents put into these destinations.
-    pub(crate) fn posts_in<'a>(&'a self, places: &'a BTreeSet<ResourceId>) -> Vec<Post<'a>> {
-        let known = places.iter().filter_map(|place| self.in_place.get_key_value(place));
-        known
-            .flat_map(|(place, labels)| {
-                labels.iter().map(move |(label, ids)| Post { place, label: self.label(*label).0, ids: ids.iter().collect() })
-            })
-            .collect()
+    /// What agents put into these destinations, which may be patterns.
+    pub(crate) fn posts_in(&self, places: &BTreeSet<ResourceId>) -> Vec<Post<'_>> {
+        let exact = places.iter().filter_map(|place| self.in_place.get_key_value(place));
+        let patterns = places.iter().filter(|place| place.as_str().ends_with('*'));
+        let matching = patterns.flat_map(|pattern| {
+            self.in_place.iter().filter(|(place, _)| crate::pattern::matches(pattern.as_str(), place.as_str()))
+        });
+        let found: BTreeMap<_, _> = exact.chain(matching).collect();
+        let mut posts = Vec::new();
+        for (place, labels) in found {
+            posts.extend(labels.iter().map(|(label, ids)| Post {
+                place,
+                label: self.label(*label).0,
+                ids: ids.iter().collect(),
+            }));
+        }
+        posts
     }
 
     /// What is known of an act that a change rests on; `None` when no agent did it, as far as is remembered.

@@ -638,6 +638,8 @@ impl<'a> Batch<'a> {
 
     fn file(&mut self, id: &ResourceId, spec: ShelfSpec) {
         let shelf = self.shelf(spec);
+        // What only a pattern spoke of was visible to those whom the pattern names.
+        let by_pattern = self.next.items.best(id.as_str()).copied();
         let before = self.next.items.insert(id.shared(), shelf);
         match before {
             Some(before) if before == shelf => return,
@@ -645,7 +647,7 @@ impl<'a> Batch<'a> {
             None => {}
         }
         self.next.shelves.get_mut(shelf).items.insert(id.clone());
-        self.touched.items.entry(id.clone()).or_insert(before);
+        self.touched.items.entry(id.clone()).or_insert(before.or(by_pattern));
     }
 
     fn remove_item(&mut self, id: &ResourceId) {

@@ -85,7 +85,7 @@ impl<'a> Comparison<'a> {
             let moved = moved.get(&shelf).copied().unwrap_or(0);
             self.shelf(shelf, moved).into_iter().for_each(&mut found);
         }
-        for post in posts.iter().filter(|post| self.touched.destinations.contains(post.place.as_str())) {
+        for post in posts {
             let audience =
                 |directory: &Directory| directory.audience_of(post.place.as_str()).cloned().unwrap_or_else(Reach::nobody);
             let newly = self.counted(audience(self.after).beyond(&audience(self.before)), || audience(self.before));

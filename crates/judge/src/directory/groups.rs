@@ -226,11 +226,8 @@ impl Settling<'_> {
         }
         self.open.pop();
         let before = self.groups.get(number);
-        let (all, height) = if change.lost {
-            self.groups.from_members(number)
-        } else {
-            (&before.all | &change.gained, height.max(before.height))
-        };
+        let (all, height) =
+            if change.lost { self.groups.of_members(number) } else { (&before.all | &change.gained, height.max(before.height)) };
         if height > NESTING_DEPTH_MAX {
             self.bad.insert(number);
             return;
@@ -249,7 +246,7 @@ impl Settling<'_> {
 
 impl Groups {
     /// Members through any nesting and height, when the groups in it are up to date.
-    fn from_members(&self, number: GroupNo) -> (RoaringBitmap, usize) {
+    fn of_members(&self, number: GroupNo) -> (RoaringBitmap, usize) {
         let group = self.get(number);
         let mut all = group.members.clone();
         let mut height = 1;

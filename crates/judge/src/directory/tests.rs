@@ -362,6 +362,23 @@ fn what_becomes_public_is_said_and_the_people_known_are_counted() {
 }
 
 #[test]
+fn what_only_a_pattern_speaks_of_is_counted_like_anything_else() {
+    let document = serde_json::from_value(json!({
+        "people": [{"id": "bo"}, {"id": "cy"}],
+        "items": [{"id": "dataset:*", "readers": ["cy"], "classification": "restricted", "owner": "cy"}],
+        "destinations": [{"id": "channel:*", "audience": ["cy"]}]
+    }))
+    .expect("a document");
+    let state = state(document);
+    let opens = DirectoryChange::AddReaders { item: name("dataset:users"), readers: strings(&["bo"]) };
+    let found = preview(&state, &[opens]).expect("it is right");
+    assert_eq!((found.pairs, found.uncleared_pairs), (1, 1));
+    let put = json!({"id": "dataset:users", "readers": ["cy", "bo"], "classification": "restricted"});
+    let put = DirectoryChange::PutItem(serde_json::from_value(put).expect("an item"));
+    assert_eq!(preview(&state, &[put]).expect("it is right").uncleared_pairs, 1);
+}
+
+#[test]
 fn a_raised_clearance_is_said() {
     let cleared = json!({"id": "eve", "clearance": "restricted", "categories": ["user-data"]});
     let found = looks(&[DirectoryChange::PutPerson(serde_json::from_value(cleared).expect("a person"))]);
@@ -373,7 +390,7 @@ fn a_raised_clearance_is_said() {
 fn changes_that_fit_together_are_taken_together() {
     let joins = DirectoryChange::AddMembers { group: name("team"), members: strings(&["eve"]) };
     let closes = DirectoryChange::SetAudience { destination: name("channel:team"), audience: strings(&["bo"]) };
-    assert_eq!(looks(&[joins.clone()]).items, 2);
+    assert_eq!(looks(std::slice::from_ref(&joins)).items, 2);
     assert_eq!(looks(&[joins, closes]).items, 1);
 }
 
