@@ -26,8 +26,6 @@ pub struct Touched {
     pub(super) items: BTreeMap<ResourceId, Option<ShelfNo>>,
     /// People whose clearance is another.
     pub(crate) clearance: RoaringBitmap,
-    /// Whether anybody came or left, or is in other groups.
-    pub(crate) people: bool,
 }
 
 impl Touched {
@@ -324,7 +322,6 @@ impl<'a> Batch<'a> {
             return Err(self.errors);
         }
         self.follow_people(&mut groups);
-        self.touched.people = !groups.is_empty() || !self.moved.is_empty();
         let mut lists: Vec<ListNo> = groups.iter().flat_map(|group| self.next.groups.get(*group).lists.iter().copied()).collect();
         if !self.moved.is_empty() {
             let names = |list: &List| list.spec.people.iter().any(|person| self.moved.contains(*person));
