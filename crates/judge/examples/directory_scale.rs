@@ -2,7 +2,7 @@
 //! organisation of a million people, a tenth as many groups nested ten deep, and ten times as many items with shared access lists.
 
 use judge::content::ContentKey;
-use judge::directory::{Directory, DirectoryChange, ItemRecord, PersonRecord, Status};
+use judge::directory::{Directory, DirectoryChange, ItemRecord, PersonRecord};
 use judge::event::{DirectoryChanged, Event, Record};
 use judge::label::{Classification, Integrity};
 use judge::moment::Moment;
@@ -95,11 +95,10 @@ fn mixed(number: u64) -> u64 {
 fn person(number: u64) -> DirectoryChange {
     let is_cleared = number.is_multiple_of(20);
     DirectoryChange::PutPerson(PersonRecord {
-        id: name(&format!("p{number}")),
         addresses: vec![format!("p{number}@example.com")],
         clearance: is_cleared.then_some(Classification::Confidential),
         categories: is_cleared.then(|| "finance".into()).into_iter().collect(),
-        status: Status::Active,
+        ..PersonRecord::new(name(&format!("p{number}")))
     })
 }
 

@@ -209,7 +209,7 @@ const IMPORT_HELP: &str = r#"Without --kind a file is JSON Lines, one change a l
 
 With --kind it is a table (CSV) with a heading, and `;` between names inside of one field:
 
-  people        id, addresses, clearance, categories, status
+  people        id, addresses, clearance, categories, status, attributes.NAME (as in attributes.department)
   members       group, member
   items         id, readers, classification, categories, purposes, integrity, owner, container
   destinations  id, audience, owner, known

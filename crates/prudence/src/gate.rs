@@ -6,7 +6,7 @@ use std::sync::Arc;
 use contract::{Contracts, Standing};
 use engine::{Clock, Engine, NewTask, Node, Options};
 use gateway::{Gateway, GatewayConfig, RefusalForm, TokenKeys, TransportConfig, UpstreamConfig};
-use judge::directory::{AgentRecord, DirectoryDocument, PersonRecord, Status};
+use judge::directory::{AgentRecord, DirectoryDocument, PersonRecord};
 use judge::event::Bundle;
 use judge::name::PrincipalId;
 use judge::policy::PolicySources;
@@ -209,14 +209,8 @@ pub fn wrong(errors: &[gateway::ConfigError]) -> anyhow::Error {
 async fn observer() -> anyhow::Result<(Engine, Issuer, String)> {
     let (person, agent) = (PrincipalId::parse("operator")?, PrincipalId::parse("prudence")?);
     let directory = DirectoryDocument {
-        people: vec![PersonRecord {
-            id: person.clone(),
-            addresses: Vec::new(),
-            clearance: None,
-            categories: Default::default(),
-            status: Status::Active,
-        }],
-        agents: vec![AgentRecord { id: agent.clone(), owner: person.clone(), purpose: String::new() }],
+        people: vec![PersonRecord::new(person.clone())],
+        agents: vec![AgentRecord::new(agent.clone(), person.clone())],
         ..DirectoryDocument::default()
     };
     let keys = Keys::ephemeral()?;

@@ -229,11 +229,10 @@ impl Checker<'_> {
             let Some(id) = self.name::<PrincipalId>(line(person), &spelt.id) else { continue };
             places.note(&["people", id.as_str()], line(person));
             document.people.push(PersonRecord {
-                id,
-                addresses: Vec::new(),
                 clearance: spelt.clearance,
                 categories: spelt.categories.clone(),
                 status: spelt.status,
+                ..PersonRecord::new(id)
             });
         }
         for (id, members) in &world.groups {
@@ -247,7 +246,7 @@ impl Checker<'_> {
             else {
                 continue;
             };
-            document.agents.push(AgentRecord { id, owner, purpose: agent.value.purpose.clone() });
+            document.agents.push(AgentRecord { purpose: agent.value.purpose.clone(), ..AgentRecord::new(id, owner) });
         }
         for item in &world.items {
             places.note(&["items", &item.value.id], line(item));
@@ -284,13 +283,7 @@ impl Checker<'_> {
         let mentioned = self.people_who_are_only_mentioned(file, &document);
         let notes =
             mentioned.iter().map(|id| format!("`{id}` is mentioned and not listed under `people`; taken as a person")).collect();
-        document.people.extend(mentioned.into_iter().map(|id| PersonRecord {
-            id,
-            addresses: Vec::new(),
-            clearance: None,
-            categories: BTreeSet::new(),
-            status: judge::directory::Status::Active,
-        }));
+        document.people.extend(mentioned.into_iter().map(PersonRecord::new));
         if let Err(errors) = Directory::of(&document) {
             for error in errors {
                 self.wrong(places.line_of(&error), error.to_string());
@@ -637,6 +630,7 @@ impl Places {
             DirectoryError::Name { place, .. }
             | DirectoryError::Absent { place }
             | DirectoryError::InUse { place, .. }
+            | DirectoryError::Unfit { place, .. }
             | DirectoryError::Declared { place } => (place, ""),
         };
         let of = |place: &str| self.0.get(place).copied();

@@ -4,7 +4,7 @@ use super::*;
 use axum::body::Body;
 use axum::http::Request;
 use engine::{Clock, Node, Options};
-use judge::directory::{AgentRecord, DirectoryDocument, PersonRecord, Status};
+use judge::directory::{AgentRecord, DirectoryDocument, PersonRecord};
 use judge::event::Bundle;
 use judge::policy::PolicySources;
 use std::sync::Arc;
@@ -18,16 +18,10 @@ async fn api() -> (Router, Issuer, Engine) {
     let keys = crate::Keys::ephemeral().expect("keys");
     let store = Arc::new(ledger::MemoryLedger::default());
     let engine = Engine::open(store, keys.content.clone(), Clock::System, Node::alone(), Options::default()).expect("an engine");
-    let person = |id: &str| PersonRecord {
-        id: name(id),
-        addresses: Vec::new(),
-        clearance: None,
-        categories: BTreeSet::new(),
-        status: Status::Active,
-    };
+    let person = |id: &str| PersonRecord::new(name(id));
     let directory = DirectoryDocument {
         people: vec![person("ann"), person("bo")],
-        agents: vec![AgentRecord { id: name("helper"), owner: name("bo"), purpose: String::new() }],
+        agents: vec![AgentRecord::new(name("helper"), name("bo"))],
         ..DirectoryDocument::default()
     };
     engine.configure(Bundle { directory, policies: PolicySources::shipped(), ..Bundle::default() }).await.expect("right");

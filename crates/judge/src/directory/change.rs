@@ -6,8 +6,9 @@
 use super::groups::{Edited, GroupNo};
 use super::lists::{List, ListNo, ListSpec, Shelf, ShelfNo, ShelfSpec};
 use super::{
-    Clearance, Destination, DestinationRecord, Directory, DirectoryChange, DirectoryDocument, DirectoryError, GrantRecord,
-    Grants, ItemRecord, NESTING_DEPTH_MAX, PersonRecord, Status,
+    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, Clearance, ClearanceRule, Destination,
+    DestinationRecord, Directory, DirectoryChange, DirectoryDocument, DirectoryError, GrantRecord, Grants, ItemRecord,
+    NESTING_DEPTH_MAX, PROFILE_BYTES_MAX, PersonRecord, Status,
 };
 use crate::label::Purposes;
 use crate::name::{GroupId, PrincipalId, ResourceId};
@@ -58,6 +59,8 @@ impl Directory {
         let changes = difference(&self.declared, document);
         let mut batch = Batch::on(self);
         batch.errors.extend(repeated(document));
+        batch.errors.extend(unfit_rules(&document.clearance));
+        batch.next.clear_by(&document.clearance);
         batch.run(&changes);
         batch.next.declared = Arc::new(document.clone());
         batch.next.freezes = document.freezes.as_slice().into();
@@ -81,7 +84,8 @@ impl Directory {
     /// # Errors
     /// Everything that the configuration states and that would be changed.
     pub fn may_record(&self, changes: &[DirectoryChange]) -> Result<(), Vec<DirectoryError>> {
-        let DirectoryDocument { people, groups, agents, items, destinations, grants, freezes: _ } = self.declared.as_ref();
+        let DirectoryDocument { people, groups, agents, items, destinations, grants, freezes: _, clearance: _ } =
+            self.declared.as_ref();
         let people: BTreeSet<&str> = people.iter().map(|person| person.id.as_str()).collect();
         let agents: BTreeSet<&str> = agents.iter().map(|agent| agent.id.as_str()).collect();
         let items: BTreeSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
@@ -99,6 +103,7 @@ impl Directory {
             DirectoryChange::RemoveAgent { id } => agent(id),
             DirectoryChange::PutGroup { id, .. }
             | DirectoryChange::RemoveGroup { id }
+            | DirectoryChange::DescribeGroup { group: id, .. }
             | DirectoryChange::AddMembers { group: id, .. }
             | DirectoryChange::RemoveMembers { group: id, .. } => group(id),
             DirectoryChange::PutItem(record) => item(&record.id),
@@ -204,11 +209,7 @@ impl<'a> Batch<'a> {
         for change in changes {
             match change {
                 DirectoryChange::PutPerson(person) => self.put_person(person),
-                DirectoryChange::PutAgent(agent) => {
-                    let number = self.next.principals.intern(&agent.id);
-                    self.next.agent_numbers.insert(number);
-                    self.next.agents.insert(agent.id.clone(), Arc::new(agent.clone()));
-                }
+                DirectoryChange::PutAgent(agent) => self.name_agent(agent),
                 DirectoryChange::PutGroup { id, owner, .. } => {
                     let number = self.next.groups.intern(id);
                     self.next.groups.get_mut(number).owner.clone_from(owner);
@@ -252,6 +253,12 @@ impl<'a> Batch<'a> {
             DirectoryChange::PutGroup { id, members, owner } => {
                 self.owner(&format!("groups.{id}"), owner.as_ref());
                 self.put_members(id, members);
+            }
+            DirectoryChange::DescribeGroup { group, profile } => {
+                self.profile(|| format!("groups.{group}"), profile.as_deref());
+                if let Some(number) = self.group(group) {
+                    self.next.groups.get_mut(number).profile.clone_from(profile);
+                }
             }
             DirectoryChange::AddMembers { group, members } => {
                 if let Some(number) = self.group(group) {
@@ -298,6 +305,7 @@ impl<'a> Batch<'a> {
             DirectoryChange::PutPerson(_)
             | DirectoryChange::PutAgent(_)
             | DirectoryChange::PutGroup { .. }
+            | DirectoryChange::DescribeGroup { .. }
             | DirectoryChange::AddMembers { .. }
             | DirectoryChange::RemoveMembers { .. }
             | DirectoryChange::PutItem(_)
@@ -389,21 +397,26 @@ impl<'a> Batch<'a> {
         if self.next.agents.contains_key(person.id.as_str()) {
             self.twice("people", person.id.as_str());
         }
+        self.profile(|| format!("people.{}", person.id), person.profile.as_deref());
+        if let Some(why) = unfit_attributes(&person.attributes) {
+            self.errors.push(DirectoryError::Unfit { place: format!("people.{}", person.id), why });
+        }
         let before = self.next.people.insert(number, Arc::new(person.clone()));
+        self.rename("people", number, before.as_ref().and_then(|before| before.handle.as_deref()), person.handle.as_ref());
         self.forget_person(number, before.as_deref());
         let is_active = person.status == Status::Active;
         let was_active = before.as_ref().is_some_and(|before| before.status == Status::Active);
         if is_active != was_active {
             self.moved.insert(number);
         }
-        if clearance_of(Some(person)) != clearance_of(before.as_deref()) {
+        if self.next.clearance_of(Some(person)) != self.next.clearance_of(before.as_deref()) {
             self.touched.clearance.insert(number);
         }
         if !is_active {
             return;
         }
         Arc::make_mut(&mut self.next.active).insert(number);
-        if let Some(clearance) = clearance_of(Some(person)) {
+        if let Some(clearance) = self.next.clearance_of(Some(person)) {
             Arc::make_mut(self.next.cleared.entry(clearance).or_default()).insert(number);
         }
         for address in &person.addresses {
@@ -418,7 +431,7 @@ impl<'a> Batch<'a> {
     fn forget_person(&mut self, number: u32, before: Option<&PersonRecord>) {
         let Some(before) = before.filter(|before| before.status == Status::Active) else { return };
         Arc::make_mut(&mut self.next.active).remove(number);
-        if let Some(clearance) = clearance_of(Some(before))
+        if let Some(clearance) = self.next.clearance_of(Some(before))
             && let Some(people) = self.next.cleared.get_mut(&clearance)
         {
             Arc::make_mut(people).remove(number);
@@ -428,6 +441,37 @@ impl<'a> Batch<'a> {
         }
         for address in &before.addresses {
             self.next.addresses.remove(address.to_lowercase().as_str());
+        }
+    }
+
+    fn name_agent(&mut self, agent: &AgentRecord) {
+        let number = self.next.principals.intern(&agent.id);
+        self.profile(|| format!("agents.{}", agent.id), agent.profile.as_deref());
+        self.next.agent_numbers.insert(number);
+        let before = self.next.agents.insert(agent.id.clone(), Arc::new(agent.clone()));
+        self.rename("agents", number, before.as_ref().and_then(|before| before.handle.as_deref()), agent.handle.as_ref());
+    }
+
+    /// A handle is one principal's.
+    fn rename(&mut self, place: &str, number: u32, before: Option<&str>, after: Option<&Arc<str>>) {
+        if before == after.map(AsRef::as_ref) {
+            return;
+        }
+        if let Some(before) = before {
+            self.next.handles.remove(before.to_lowercase().as_str());
+        }
+        if let Some(after) = after
+            && let Some(other) = self.next.handles.insert(after.to_lowercase().into(), number)
+            && other != number
+        {
+            self.twice(place, after);
+        }
+    }
+
+    fn profile(&mut self, place: impl Fn() -> String, profile: Option<&str>) {
+        if let Some(profile) = profile.filter(|profile| profile.len() > PROFILE_BYTES_MAX) {
+            let why = format!("a profile of {} bytes, at most {PROFILE_BYTES_MAX} are allowed", profile.len());
+            self.errors.push(DirectoryError::Unfit { place: place(), why });
         }
     }
 
@@ -444,9 +488,10 @@ impl<'a> Batch<'a> {
             return self.errors.push(DirectoryError::InUse { place, by });
         }
         let before = self.next.people.remove(&number);
-        if clearance_of(before.as_deref()).is_some() {
+        if self.next.clearance_of(before.as_deref()).is_some() {
             self.touched.clearance.insert(number);
         }
+        self.rename("people", number, before.as_ref().and_then(|before| before.handle.as_deref()), None);
         self.forget_person(number, before.as_deref());
         self.moved.insert(number);
     }
@@ -460,7 +505,8 @@ impl<'a> Batch<'a> {
         if let Some(by) = in_group.or_else(|| self.next.grants.get(id.as_str()).map(|_| "a grant".to_owned())) {
             return self.errors.push(DirectoryError::InUse { place, by });
         }
-        self.next.agents.remove(id.as_str());
+        let before = self.next.agents.remove(id.as_str());
+        self.rename("agents", number, before.as_ref().and_then(|before| before.handle.as_deref()), None);
         self.next.agent_numbers.remove(number);
     }
 
@@ -870,8 +916,62 @@ impl Directory {
     }
 }
 
-/// What a person is cleared for beyond what names them, while they are here.
-fn clearance_of(person: Option<&PersonRecord>) -> Option<Clearance> {
-    let person = person.filter(|person| person.status == Status::Active)?;
-    person.clearance.map(|level| (level, person.categories.clone()))
+impl Directory {
+    /// What a person is cleared for beyond what names them, while they are here: by themselves, and by every rule that speaks of them.
+    pub(super) fn clearance_of(&self, person: Option<&PersonRecord>) -> Option<Clearance> {
+        let person = person.filter(|person| person.status == Status::Active)?;
+        let (mut level, mut categories) = (person.clearance, person.categories.clone());
+        for rule in self.rules.iter().filter(|rule| rule.matches(person)) {
+            level = level.max(rule.level);
+            categories.extend(rule.categories.iter().cloned());
+        }
+        level.map(|level| (level, categories))
+    }
+
+    /// Puts other rules of clearance in force.
+    fn clear_by(&mut self, rules: &[ClearanceRule]) {
+        if self.rules.as_ref() == rules {
+            return;
+        }
+        self.rules = rules.into();
+        let mut cleared: BTreeMap<Clearance, RoaringBitmap> = BTreeMap::new();
+        for (number, person) in &self.people {
+            if let Some(clearance) = self.clearance_of(Some(person)) {
+                cleared.entry(clearance).or_default().insert(*number);
+            }
+        }
+        self.cleared = cleared.into_iter().map(|(clearance, people)| (clearance, Arc::new(people))).collect();
+    }
+}
+
+/// Rules that say nothing, or too many.
+fn unfit_rules(rules: &[ClearanceRule]) -> Vec<DirectoryError> {
+    let mut errors = Vec::new();
+    if rules.len() > CLEARANCE_RULES_MAX {
+        let why = format!("{} rules, at most {CLEARANCE_RULES_MAX} are allowed", rules.len());
+        errors.push(DirectoryError::Unfit { place: "clearance".to_owned(), why });
+    }
+    for (at, rule) in rules.iter().enumerate() {
+        // Everyone would be cleared by what somebody forgot to write.
+        if rule.when.is_empty() {
+            let why = "`when` names no attribute, and would speak of everyone".to_owned();
+            errors.push(DirectoryError::Unfit { place: format!("clearance[{at}]"), why });
+        }
+    }
+    errors
+}
+
+/// What is wrong with attributes, if anything is.
+fn unfit_attributes(attributes: &Attributes) -> Option<String> {
+    let Attributes(attributes) = attributes;
+    let many = |number: usize| {
+        (number > ATTRIBUTES_MAX).then(|| format!("{number} attributes or values, at most {ATTRIBUTES_MAX} are allowed"))
+    };
+    let long = |text: &Arc<str>| {
+        let bytes = text.len();
+        (bytes > ATTRIBUTE_BYTES_MAX).then(|| format!("an attribute of {bytes} bytes, at most {ATTRIBUTE_BYTES_MAX} are allowed"))
+    };
+    many(attributes.len())
+        .or_else(|| attributes.values().find_map(|values| many(values.0.len())))
+        .or_else(|| attributes.iter().flat_map(|(name, values)| values.0.iter().chain([name])).find_map(long))
 }

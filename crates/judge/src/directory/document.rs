@@ -13,6 +13,14 @@ use std::sync::Arc;
 
 /// How deep groups and destinations may be nested.
 pub const NESTING_DEPTH_MAX: usize = 32;
+/// The longest profile, in bytes.
+pub const PROFILE_BYTES_MAX: usize = 64 << 10;
+/// How many attributes a person has at most, and how many values each.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// The longest name or value of an attribute, in bytes.
+pub const ATTRIBUTE_BYTES_MAX: usize = 512;
+/// How many rules give clearance at most: each is looked at for every person.
+pub const CLEARANCE_RULES_MAX: usize = 256;
 
 /// Whether a person still belongs to the organisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -23,6 +31,14 @@ pub enum Status {
     Active,
     /// No: they are in no audience, and agents that they own have nobody to answer for them.
     Left,
+}
+
+impl Status {
+    /// Whether it is [`Status::Active`].
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        *self == Self::Active
+    }
 }
 
 /// A person.
@@ -43,6 +59,105 @@ pub struct PersonRecord {
     /// Still here?
     #[serde(default)]
     pub status: Status,
+    /// What clearance by rule looks at: the department, the title, roles.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+    /// The name by which a provisioning service knows them, where it is another than `id`: nobody else's, whatever its case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<Arc<str>>,
+    /// What a provisioning service wants kept: JSON that nothing here reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Arc<str>>,
+}
+
+impl PersonRecord {
+    /// Somebody who is here, of whom nothing else is known.
+    #[must_use]
+    pub fn new(id: PrincipalId) -> Self {
+        Self {
+            id,
+            addresses: Vec::new(),
+            clearance: None,
+            categories: BTreeSet::new(),
+            status: Status::Active,
+            attributes: Attributes::default(),
+            handle: None,
+            profile: None,
+        }
+    }
+}
+
+/// A person's attributes: each with its values, as the directory that they come from has them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Attributes(pub BTreeMap<Arc<str>, Values>);
+
+impl Attributes {
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of the attribute's values is this one, letter by letter.
+    #[must_use]
+    pub fn has(&self, name: &str, value: &str) -> bool {
+        self.0.get(name).is_some_and(|values| values.0.contains(value))
+    }
+}
+
+/// The values of an attribute; one alone is written as itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "OneOrMany", into = "OneOrMany")]
+pub struct Values(pub BTreeSet<Arc<str>>);
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(Arc<str>),
+    Many(BTreeSet<Arc<str>>),
+}
+
+impl From<OneOrMany> for Values {
+    fn from(read: OneOrMany) -> Self {
+        match read {
+            OneOrMany::One(value) => Self(BTreeSet::from([value])),
+            OneOrMany::Many(values) => Self(values),
+        }
+    }
+}
+
+impl From<Values> for OneOrMany {
+    fn from(values: Values) -> Self {
+        let mut all = values.0.iter();
+        match (all.next(), all.next()) {
+            (Some(only), None) => Self::One(only.clone()),
+            _ => Self::Many(values.0),
+        }
+    }
+}
+
+/// Clearance that follows from attributes. All rules that match a person are joined with what the person has by themselves: the
+/// highest level, and all categories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClearanceRule {
+    /// Attributes that the person must have with this value, all of them.
+    pub when: BTreeMap<Arc<str>, Arc<str>>,
+    /// The level up to which they are cleared. Left out: only what else clears them counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Classification>,
+    /// The categories they are cleared for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub categories: BTreeSet<Arc<str>>,
+}
+
+impl ClearanceRule {
+    /// Whether it speaks of this person.
+    #[must_use]
+    pub fn matches(&self, person: &PersonRecord) -> bool {
+        self.when.iter().all(|(name, value)| person.attributes.has(name, value))
+    }
 }
 
 /// An agent: registered, with somebody who answers for it.
@@ -56,6 +171,23 @@ pub struct AgentRecord {
     /// What it is for.
     #[serde(default)]
     pub purpose: String,
+    /// In use? What is not is as if it were not registered.
+    #[serde(default, skip_serializing_if = "Status::is_active")]
+    pub status: Status,
+    /// As [`PersonRecord::handle`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<Arc<str>>,
+    /// As [`PersonRecord::profile`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Arc<str>>,
+}
+
+impl AgentRecord {
+    /// An agent in use, of which nothing else is known.
+    #[must_use]
+    pub fn new(id: PrincipalId, owner: PrincipalId) -> Self {
+        Self { id, owner, purpose: String::new(), status: Status::Active, handle: None, profile: None }
+    }
 }
 
 /// Data with its access list and classification, as the system of record has it.
@@ -157,6 +289,9 @@ pub struct DirectoryDocument {
     pub grants: Vec<GrantRecord>,
     /// Freeze windows.
     pub freezes: Vec<FreezeRecord>,
+    /// Clearance by rule.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clearance: Vec<ClearanceRule>,
 }
 
 /// One change of the directory. In a batch, what is put comes before what is removed; apart from that the order counts.
@@ -177,7 +312,7 @@ pub enum DirectoryChange {
         /// Which.
         id: PrincipalId,
     },
-    /// A group, new or with other members than before.
+    /// A group, new or with other members than before. What [`Self::DescribeGroup`] said of it stays.
     PutGroup {
         /// Which.
         id: GroupId,
@@ -187,6 +322,14 @@ pub enum DirectoryChange {
         /// Who decides about it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<PrincipalId>,
+    },
+    /// What a provisioning service wants kept of a group, in place of what it was.
+    DescribeGroup {
+        /// Of which group.
+        group: GroupId,
+        /// As [`PersonRecord::profile`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile: Option<Arc<str>>,
     },
     /// A group that is no more. It may not be named by anything any longer.
     RemoveGroup {
@@ -315,6 +458,14 @@ pub enum DirectoryError {
     Declared {
         /// What.
         place: String,
+    },
+    /// Too long, too many, or without meaning.
+    #[error("{place}: {why}")]
+    Unfit {
+        /// Where.
+        place: String,
+        /// Why.
+        why: String,
     },
     /// A star anywhere but at the end.
     #[error("{place}: `{pattern}`: a `*` may only stand at the end")]

@@ -17,6 +17,8 @@ pub(super) struct Group {
     /// As grants and lists write it, with its `@`.
     pub(super) handle: Arc<str>,
     pub(super) owner: Option<PrincipalId>,
+    /// What a provisioning service wants kept.
+    pub(super) profile: Option<Arc<str>>,
     /// People and agents who are in it by themselves.
     pub(super) members: RoaringBitmap,
     pub(super) nested: BTreeSet<GroupNo>,
@@ -53,6 +55,11 @@ impl Groups {
         self.numbers.get(id).copied()
     }
 
+    /// With the name as it is kept.
+    pub(super) fn named_with_id(&self, id: &str) -> Option<(&GroupId, GroupNo)> {
+        self.numbers.get_key_value(id).map(|(id, number)| (id, *number))
+    }
+
     pub(super) fn get(&self, number: GroupNo) -> &Group {
         &self.entries[number as usize]
     }
@@ -63,6 +70,11 @@ impl Groups {
 
     pub(super) fn named(&self, id: &str) -> Option<&Group> {
         self.number(id).map(|number| self.get(number))
+    }
+
+    /// All of them, in order of their names.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&GroupId, &Group)> {
+        self.numbers.iter().map(|(id, number)| (id, self.get(*number)))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -77,6 +89,7 @@ impl Groups {
         self.entries.push_back(Arc::new(Group {
             handle: format!("@{id}").into(),
             owner: None,
+            profile: None,
             members: RoaringBitmap::new(),
             nested: BTreeSet::new(),
             parents: BTreeSet::new(),

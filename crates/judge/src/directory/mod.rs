@@ -10,15 +10,18 @@ mod compare;
 mod document;
 mod groups;
 mod lists;
+mod roster;
 #[cfg(test)]
 mod tests;
 
 pub use change::Touched;
 pub(crate) use compare::{Comparison, Post, Sensitivity, Unit};
 pub use document::{
-    AgentRecord, DestinationRecord, DirectoryChange, DirectoryDocument, DirectoryError, FreezeRecord, GrantRecord, ItemRecord,
-    NESTING_DEPTH_MAX, PersonRecord, STANDING, Status,
+    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, ClearanceRule, DestinationRecord,
+    DirectoryChange, DirectoryDocument, DirectoryError, FreezeRecord, GrantRecord, ItemRecord, NESTING_DEPTH_MAX,
+    PROFILE_BYTES_MAX, PersonRecord, STANDING, Status, Values,
 };
+pub use roster::GroupView;
 
 use crate::effect::Effect;
 use crate::label::{Classification, Label};
@@ -115,6 +118,10 @@ pub struct Directory {
     agents: OrdMap<PrincipalId, Arc<AgentRecord>>,
     agent_numbers: RoaringBitmap,
     addresses: HashMap<Arc<str>, u32>,
+    /// By a provisioning service's name of them, in lower case: people, here or not, and agents.
+    handles: HashMap<Arc<str>, u32>,
+    /// Of clearance, as the configuration states them.
+    rules: Arc<[ClearanceRule]>,
     cleared: OrdMap<Clearance, Arc<RoaringBitmap>>,
     groups: Groups,
     lists: Table<ListSpec, List>,
@@ -157,10 +164,10 @@ impl Directory {
         self.people.get(&self.principals.number(id)?).map(AsRef::as_ref)
     }
 
-    /// The agent's registration.
+    /// The agent's registration, while it is in use.
     #[must_use]
     pub fn agent(&self, id: &str) -> Option<&AgentRecord> {
-        self.agents.get(id).map(AsRef::as_ref)
+        self.agent_record(id).filter(|agent| agent.status.is_active())
     }
 
     /// Whether this names an agent, or a group with one among its members.

@@ -18,6 +18,7 @@ struct Naive {
     groups: BTreeMap<String, BTreeSet<String>>,
     destinations: BTreeMap<String, BTreeSet<String>>,
     items: BTreeMap<String, ItemRecord>,
+    rules: Vec<ClearanceRule>,
 }
 
 impl Naive {
@@ -104,9 +105,12 @@ impl Naive {
 
     fn is_cleared(&self, person: &str, item: &ItemRecord) -> bool {
         let record = &self.people[person];
+        let rules = self.rules.iter().filter(|rule| rule.when.iter().all(|(name, value)| record.attributes.has(name, value)));
+        let levels = record.clearance.into_iter().chain(rules.clone().filter_map(|rule| rule.level));
+        let categories: BTreeSet<_> = rules.flat_map(|rule| &rule.categories).chain(&record.categories).cloned().collect();
         let by_level = record.status == Status::Active
-            && record.clearance.is_some_and(|level| level >= item.classification)
-            && item.categories.is_subset(&record.categories);
+            && levels.max().is_some_and(|level| level >= item.classification)
+            && item.categories.is_subset(&categories);
         let readers = match (&item.readers, &item.container) {
             (Some(_), _) => self.readers(item),
             (None, Some(_)) => self.audience(item),
@@ -171,15 +175,18 @@ fn readers(above_place: u32) -> impl Strategy<Value = Vec<String>> {
 
 fn person() -> impl Strategy<Value = DirectoryChange> {
     let level = prop_oneof![Just(None), Just(Some(Classification::Internal)), Just(Some(Classification::Restricted))];
-    (0..PEOPLE, level, any::<bool>(), proptest::bool::weighted(0.2)).prop_map(|(number, clearance, categories, left)| {
-        DirectoryChange::PutPerson(PersonRecord {
-            id: name(&format!("p{number}")),
-            addresses: Vec::new(),
-            clearance,
-            categories: categories.then(|| Arc::from("user-data")).into_iter().collect(),
-            status: if left { Status::Left } else { Status::Active },
-        })
-    })
+    let department = prop_oneof![Just(json!({})), Just(json!({"department": "data"})), Just(json!({"department": "sales"}))];
+    (0..PEOPLE, level, department, any::<bool>(), proptest::bool::weighted(0.2)).prop_map(
+        |(number, clearance, attributes, categories, left)| {
+            DirectoryChange::PutPerson(PersonRecord {
+                attributes: serde_json::from_value(attributes).expect("attributes"),
+                clearance,
+                categories: categories.then(|| Arc::from("user-data")).into_iter().collect(),
+                status: if left { Status::Left } else { Status::Active },
+                ..PersonRecord::new(name(&format!("p{number}")))
+            })
+        },
+    )
 }
 
 fn item() -> impl Strategy<Value = DirectoryChange> {
@@ -227,19 +234,23 @@ fn change() -> impl Strategy<Value = DirectoryChange> {
     ]
 }
 
-/// Everyone and everything, with nothing in anything.
+/// Everyone and everything, with nothing in anything, and clearance that follows from a department.
 fn beginning() -> DirectoryDocument {
     serde_json::from_value(json!({
         "people": (0..PEOPLE).map(|n| json!({"id": format!("p{n}")})).collect::<Vec<_>>(),
         "groups": (0..GROUPS).map(|n| (format!("g{n}"), json!([]))).collect::<serde_json::Map<_, _>>(),
         "destinations": (0..PLACES).map(|n| json!({"id": format!("channel:{n}"), "audience": []})).collect::<Vec<_>>(),
-        "items": (0..ITEMS).map(|n| json!({"id": format!("doc:{n}")})).collect::<Vec<_>>()
+        "items": (0..ITEMS).map(|n| json!({"id": format!("doc:{n}")})).collect::<Vec<_>>(),
+        "clearance": [
+            {"when": {"department": "data"}, "level": "confidential", "categories": ["user-data"]},
+            {"when": {"department": "sales"}, "categories": ["user-data"]}
+        ]
     }))
     .expect("a document")
 }
 
 fn naive(document: &DirectoryDocument) -> Naive {
-    let mut naive = Naive::default();
+    let mut naive = Naive { rules: document.clearance.clone(), ..Naive::default() };
     difference_from_nothing(document).iter().for_each(|change| naive.make(change));
     naive
 }
@@ -469,4 +480,121 @@ fn a_configuration_that_changes_keeps_what_was_recorded() {
     document.people.retain(|person| person.id.as_str() != "p1");
     let errors = directory.configured(&document).expect_err("somebody recorded is gone");
     assert!(matches!(errors[..], [DirectoryError::InUse { .. }]), "{errors:#?}");
+}
+
+fn with_attributes(id: &str, attributes: serde_json::Value) -> PersonRecord {
+    PersonRecord { attributes: serde_json::from_value(attributes).expect("attributes"), ..PersonRecord::new(name(id)) }
+}
+
+fn rule(when: &[(&str, &str)], level: Option<Classification>, categories: &[&str]) -> ClearanceRule {
+    ClearanceRule {
+        when: when.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect(),
+        level,
+        categories: categories.iter().map(|category| Arc::from(*category)).collect(),
+    }
+}
+
+fn cleared(directory: &Directory, level: Classification, categories: &[&str]) -> Vec<String> {
+    let categories = categories.iter().map(|category| Arc::from(*category)).collect();
+    let people = directory.cleared_by_level(level, &categories);
+    people.iter().filter_map(|number| directory.principals().name(number)).map(ToString::to_string).collect()
+}
+
+#[test]
+fn all_rules_that_speak_of_a_person_are_joined_with_their_own_clearance() {
+    use Classification::{Confidential, Restricted};
+    let own = PersonRecord { clearance: Some(Restricted), ..with_attributes("own", json!({ "department": "Finance" })) };
+    let document = DirectoryDocument {
+        people: vec![
+            own,
+            with_attributes("both", json!({ "department": "Finance", "roles": ["auditor", "clerk"] })),
+            with_attributes("role", json!({ "roles": "auditor" })),
+            with_attributes("case", json!({ "department": "finance" })),
+            PersonRecord { status: Status::Left, ..with_attributes("left", json!({ "department": "Finance" })) },
+        ],
+        clearance: vec![
+            rule(&[("department", "Finance")], Some(Confidential), &["payroll"]),
+            rule(&[("roles", "auditor")], None, &["audit"]),
+            rule(&[("department", "Finance"), ("roles", "auditor")], Some(Restricted), &[]),
+        ],
+        ..DirectoryDocument::default()
+    };
+    let directory = Directory::of(&document).expect("right");
+    assert_eq!(cleared(&directory, Confidential, &["payroll"]), ["own", "both"]);
+    assert_eq!(cleared(&directory, Restricted, &["payroll"]), ["own", "both"]);
+    assert_eq!(cleared(&directory, Restricted, &["payroll", "audit"]), ["both"]);
+    assert_eq!(cleared(&directory, Classification::Public, &["audit"]), ["both"], "categories alone clear nobody");
+}
+
+#[test]
+fn other_attributes_and_other_rules_hold_at_once() {
+    use Classification::Confidential;
+    let mut document = DirectoryDocument {
+        clearance: vec![rule(&[("department", "Finance")], Some(Confidential), &[])],
+        ..DirectoryDocument::default()
+    };
+    let directory = Directory::of(&document).expect("right");
+    let moves_to = |directory: &Directory, department: &str| {
+        let record = with_attributes("bo", json!({ "department": department }));
+        directory.change(&[DirectoryChange::PutPerson(record)]).expect("right")
+    };
+    let (directory, touched) = moves_to(&directory, "Finance");
+    assert!(touched.changes_clearance());
+    assert_eq!(cleared(&directory, Confidential, &[]), ["bo"]);
+    let (elsewhere, touched) = moves_to(&directory, "Sales");
+    assert!(touched.changes_clearance());
+    assert!(cleared(&elsewhere, Confidential, &[]).is_empty());
+    document.clearance = vec![rule(&[("department", "Sales")], Some(Confidential), &[])];
+    assert!(cleared(&directory.configured(&document).expect("right"), Confidential, &[]).is_empty());
+    assert_eq!(cleared(&elsewhere.configured(&document).expect("right"), Confidential, &[]), ["bo"]);
+}
+
+#[test]
+fn a_rule_without_a_condition_and_what_is_too_long_are_refused() {
+    let unfit = |document: &DirectoryDocument| {
+        matches!(Directory::of(document).expect_err("unfit").as_slice(), [DirectoryError::Unfit { .. }])
+    };
+    let clearance = vec![rule(&[], Some(Classification::Internal), &[])];
+    assert!(unfit(&DirectoryDocument { clearance, ..DirectoryDocument::default() }));
+    let person = with_attributes("bo", json!({ "title": "x".repeat(ATTRIBUTE_BYTES_MAX + 1) }));
+    assert!(unfit(&DirectoryDocument { people: vec![person], ..DirectoryDocument::default() }));
+    let profile = Some(Arc::from("x".repeat(PROFILE_BYTES_MAX + 1)));
+    let person = PersonRecord { profile, ..PersonRecord::new(name("bo")) };
+    assert!(unfit(&DirectoryDocument { people: vec![person], ..DirectoryDocument::default() }));
+}
+
+#[test]
+fn a_handle_is_one_principals_whatever_its_case() {
+    let with = |id: &str, handle: &str| PersonRecord { handle: Some(handle.into()), ..PersonRecord::new(name(id)) };
+    let put = |directory: &Directory, record| directory.change(&[DirectoryChange::PutPerson(record)]);
+    let (directory, _) = put(&Directory::default(), with("1", "Bo@Example.com")).expect("right");
+    assert_eq!(directory.by_handle("bo@example.COM"), Some(&name("1")));
+    assert!(matches!(put(&directory, with("2", "BO@example.com")).expect_err("taken")[..], [DirectoryError::Twice { .. }]));
+    let (directory, _) = put(&directory, with("1", "bo.b@example.com")).expect("right");
+    let (directory, _) = put(&directory, with("2", "bo@example.com")).expect("it is free again");
+    let (directory, _) = directory.change(&[DirectoryChange::RemovePerson { id: name("2") }]).expect("right");
+    assert_eq!(directory.by_handle("bo@example.com"), None);
+    assert_eq!(directory.by_handle("bo.b@example.com"), Some(&name("1")));
+}
+
+#[test]
+fn an_agent_out_of_use_is_as_if_it_were_not_registered_and_keeps_its_record() {
+    let agent = AgentRecord { status: Status::Left, ..AgentRecord::new(name("helper"), name("bo")) };
+    let changes = [DirectoryChange::PutPerson(PersonRecord::new(name("bo"))), DirectoryChange::PutAgent(agent)];
+    let (directory, _) = Directory::default().change(&changes).expect("right");
+    assert!(directory.agent("helper").is_none());
+    assert_eq!(directory.agent_record("helper").map(|agent| agent.status), Some(Status::Left));
+}
+
+#[test]
+fn what_is_kept_of_a_group_outlives_other_members() {
+    let put = |members: &[&str]| DirectoryChange::PutGroup { id: name("g"), members: strings(members), owner: None };
+    let describe = DirectoryChange::DescribeGroup { group: name("g"), profile: Some("{}".into()) };
+    let people = DirectoryChange::PutPerson(PersonRecord::new(name("bo")));
+    let (directory, _) = Directory::default().change(&[people, put(&[]), describe]).expect("right");
+    let (directory, _) = directory.change(&[put(&["bo"])]).expect("right");
+    let group = directory.group_named(&name("g")).expect("it is there");
+    assert_eq!((group.profile(), group.members().len()), (Some("{}"), 1));
+    let (directory, _) = directory.change(&[DirectoryChange::RemoveGroup { id: name("g") }, put(&[])]).expect("right");
+    assert_eq!(directory.group_named(&name("g")).map(|group| group.members().len()), None, "removals come last");
 }

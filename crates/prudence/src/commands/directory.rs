@@ -1,5 +1,8 @@
 //! `prudence directory`: people, groups, items and destinations from files. A whole import holds, or nothing of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::BufRead as _;
@@ -10,7 +13,8 @@ use anyhow::Context as _;
 use engine::ChangeDirectoryError;
 use indicatif::{ProgressBar, ProgressStyle};
 use judge::directory::{
-    DestinationRecord, Directory, DirectoryChange, DirectoryError, GrantRecord, ItemRecord, PersonRecord, STANDING, Status,
+    Attributes, DestinationRecord, Directory, DirectoryChange, DirectoryError, GrantRecord, ItemRecord, PersonRecord, STANDING,
+    Status, Values,
 };
 use judge::event::DirectoryChanged;
 use judge::label::{Classification, Integrity};
@@ -248,6 +252,11 @@ impl Read {
     fn table(&mut self, file: &Path, kind: ImportKind, bar: &ProgressBar) -> anyhow::Result<()> {
         let mut reader = csv::Reader::from_path(file).with_context(|| format!("`{}` cannot be opened", file.display()))?;
         let headers = reader.headers().with_context(|| format!("`{}` has no heading", file.display()))?.clone();
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = headers.iter().find(|column| !seen.insert(*column)) {
+            self.problem(&Place { file: file.to_owned(), line: 1 }, format!("the column `{twice}` is there twice"));
+            return Ok(());
+        }
         for record in reader.records() {
             let record = match record {
                 Ok(record) => record,
@@ -302,33 +311,33 @@ fn word<T: serde::de::DeserializeOwned + Default>(text: &str, what: &str) -> Res
     }
 }
 
+/// Fields by column; those of `attributes.NAME` are attributes, which clearance by rule looks at.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PersonRow {
-    id: String,
-    #[serde(default)]
-    addresses: String,
-    #[serde(default)]
-    clearance: String,
-    #[serde(default)]
-    categories: String,
-    #[serde(default)]
-    status: String,
-}
+struct PersonRow(BTreeMap<String, String>);
 
 impl PersonRow {
-    fn change(self) -> Result<DirectoryChange, String> {
-        let clearance = match self.clearance.trim() {
+    fn change(mut self) -> Result<DirectoryChange, String> {
+        let mut take = |column: &str| self.0.remove(column).unwrap_or_default();
+        let id = take("id");
+        let addresses = list(&take("addresses"));
+        let clearance = match take("clearance").trim() {
             "" => None,
             text => Some(word::<Classification>(text, "classification")?),
         };
-        Ok(DirectoryChange::PutPerson(PersonRecord {
-            id: name(&self.id)?,
-            addresses: list(&self.addresses),
-            clearance,
-            categories: shared(&self.categories),
-            status: word::<Status>(&self.status, "status")?,
-        }))
+        let categories = shared(&take("categories"));
+        let status = word::<Status>(&take("status"), "status")?;
+        let mut attributes = Attributes::default();
+        for (column, values) in &self.0 {
+            // A misspelt `status` must not become an attribute, and leave somebody here who has left.
+            let known = column.strip_prefix("attributes.").filter(|name| !name.is_empty());
+            let attribute = known.ok_or_else(|| format!("unknown column `{column}`; an attribute's is `attributes.NAME`"))?;
+            let values = shared(values);
+            if !values.is_empty() {
+                attributes.0.insert(attribute.into(), Values(values));
+            }
+        }
+        let person = PersonRecord::new(name(&id)?);
+        Ok(DirectoryChange::PutPerson(PersonRecord { addresses, clearance, categories, status, attributes, ..person }))
     }
 }
 

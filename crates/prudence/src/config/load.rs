@@ -331,12 +331,14 @@ fn place_of(error: &DirectoryError, file: &TomlFile<'_>, files: &[TomlFile<'_>])
         DirectoryError::Name { place, .. }
         | DirectoryError::Absent { place }
         | DirectoryError::InUse { place, .. }
+        | DirectoryError::Unfit { place, .. }
         | DirectoryError::Declared { place } => (place, ""),
     };
-    // Places are `people`, `groups.NAME`, `items.ID`, `items.ID.owner`, `grants[N]`.
-    if place.starts_with("grants[") {
-        let grant = grant_at(place, file, files)?;
-        return last_text(grant, name).or(Some(grant.span()));
+    // Places are `people`, `groups.NAME`, `items.ID`, `items.ID.owner`, `grants[N]`, `clearance[N]`.
+    for section in NUMBERED {
+        if let Some(element) = numbered_at(section, place, file, files) {
+            return last_text(element, name).or(Some(element.span()));
+        }
     }
     let Some((section, id)) = place.split_once('.') else {
         return file.value(&[place]).and_then(|section| last_text(section, name));
@@ -349,13 +351,22 @@ fn place_of(error: &DirectoryError, file: &TomlFile<'_>, files: &[TomlFile<'_>])
     last_text(element, name).or(Some(element.span()))
 }
 
-/// The grant at the judge's place `grants[N]`, if it stands in `file`. The judge counts from 0, through all files.
-fn grant_at<'f, 't>(place: &str, file: &'f TomlFile<'t>, files: &[TomlFile<'_>]) -> Option<&'f Spanned<DeValue<'t>>> {
-    let mut number: usize = place.strip_prefix("grants[")?.strip_suffix(']')?.parse().ok()?;
+/// What the judge speaks of by its number, because it has no name.
+const NUMBERED: [&str; 2] = ["grants", "clearance"];
+
+/// What is at the judge's place `grants[N]`, if it stands in `file`. The judge counts from 0, through all files.
+fn numbered_at<'f, 't>(
+    section: &str,
+    place: &str,
+    file: &'f TomlFile<'t>,
+    files: &[TomlFile<'_>],
+) -> Option<&'f Spanned<DeValue<'t>>> {
+    let number = place.strip_prefix(section)?.strip_prefix('[')?.strip_suffix(']')?;
+    let mut number: usize = number.parse().ok()?;
     for before in files.iter().take_while(|before| before.text.name != file.text.name) {
-        number = number.checked_sub(before.length("grants"))?;
+        number = number.checked_sub(before.length(section))?;
     }
-    file.value(&["grants", &number.to_string()])
+    file.value(&[section, &number.to_string()])
 }
 
 fn directory_problem(error: &DirectoryError, settings: &Settings, files: &[TomlFile<'_>]) -> Problem {
@@ -367,11 +378,13 @@ fn directory_problem(error: &DirectoryError, settings: &Settings, files: &[TomlF
     | DirectoryError::Name { place, .. }
     | DirectoryError::Absent { place }
     | DirectoryError::InUse { place, .. }
+    | DirectoryError::Unfit { place, .. }
     | DirectoryError::Declared { place }) = &mut error;
     // As the file counts: each list from 1, as everywhere.
-    let number = files.iter().find_map(|file| file.number_of("grants", grant_at(place, file, files)?));
+    let number_in = |section| files.iter().find_map(|file| file.number_of(section, numbered_at(section, place, file, files)?));
+    let number = NUMBERED.iter().find_map(|section| Some((section, number_in(section)?)));
     *place = match number {
-        Some(number) => format!("`grants.{number}`"),
+        Some((section, number)) => format!("`{section}.{number}`"),
         None => format!("`{place}`"),
     };
     let problem = Problem::new(error.to_string());

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use judge::directory::{
-    DestinationRecord, DirectoryDocument, FreezeRecord, GrantRecord, ItemRecord, PersonRecord, STANDING, Status,
+    Attributes, ClearanceRule, DestinationRecord, DirectoryDocument, FreezeRecord, GrantRecord, ItemRecord, PersonRecord,
+    STANDING, Status, Values,
 };
 use judge::effect::Effect;
 use judge::label::{Classification, Integrity};
@@ -21,7 +22,7 @@ use super::span::Span;
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "prudence.toml", extend("$id" = "prudence.toml"))]
 pub struct Settings {
-    /// Another TOML file, beside this one, with people, groups, agents, items, destinations, grants and freezes.
+    /// Another TOML file, beside this one, with people, groups, agents, items, destinations, grants, freezes and rules of clearance.
     pub directory: Option<String>,
     /// Where Prudence listens, and where it keeps things.
     pub server: Server,
@@ -48,6 +49,8 @@ pub struct Settings {
     pub freezes: Vec<Freeze>,
 }
 
+    /// Clearance that follows from people's attributes.
+    pub clearance: Vec<Clearance>,
 /// What the file named by `directory` may hold: the part of the settings that says who and what there is.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -70,6 +73,8 @@ pub struct DirectorySettings {
     pub freezes: Vec<Freeze>,
 }
 
+    /// Clearance that follows from people's attributes.
+    pub clearance: Vec<Clearance>,
 /// Where Prudence listens, and where it keeps things.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -303,6 +308,26 @@ pub struct Item {
     /// How sensitive it is.
     #[serde(default)]
     #[schemars(with = "ClassificationWord")]
+    /// Attributes that rules of clearance look at, as in `{ department = ["Finance"] }`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    pub attributes: BTreeMap<String, BTreeSet<std::sync::Arc<str>>>,
+}
+
+/// All rules that speak of a person are joined with the person's own clearance: the highest level, and all categories. A change holds from the next decision on.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Clearance {
+    /// Attributes that the person must have with this value, all of them, as in `{ department = "Finance" }`.
+    pub when: BTreeMap<String, String>,
+    /// The level up to which they are cleared. Left out: only what else clears them counts.
+    #[serde(default)]
+    #[schemars(with = "Option<ClassificationWord>")]
+    pub level: Option<Classification>,
+    /// The categories they are cleared for.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub categories: BTreeSet<std::sync::Arc<str>>,
     pub classification: Classification,
     /// Kinds of sensitive data in it.
     #[serde(default)]
@@ -436,6 +461,7 @@ impl Settings {
         self.destinations.extend(directory.destinations);
         self.grants.extend(directory.grants);
         self.freezes.extend(directory.freezes);
+        self.clearance.extend(directory.clearance);
     }
 
     /// The directory as the judge reads it.
@@ -454,15 +480,25 @@ impl Settings {
 
 impl Person {
     fn record(&self) -> PersonRecord {
-        let Self { id, addresses, clearance, categories, status } = self.clone();
-        PersonRecord { id, addresses, clearance, categories, status }
+        let Self { id, addresses, clearance, categories, status, attributes } = self.clone();
+        let attributes = attributes.into_iter().map(|(name, values)| (name.into(), Values(values)));
+        let attributes = Attributes(attributes.collect());
+        PersonRecord { addresses, clearance, categories, status, attributes, ..PersonRecord::new(id) }
     }
 }
 
 impl Agent {
     fn record(&self) -> judge::directory::AgentRecord {
         let Self { id, owner, purpose, mode: _ } = self.clone();
-        judge::directory::AgentRecord { id, owner, purpose }
+        judge::directory::AgentRecord { purpose, ..judge::directory::AgentRecord::new(id, owner) }
+    }
+}
+
+impl Clearance {
+    fn record(&self) -> ClearanceRule {
+        let Self { when, level, categories } = self.clone();
+        let when = when.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        ClearanceRule { when, level, categories }
     }
 }
 
@@ -487,6 +523,7 @@ impl Grant {
     }
 }
 
+            clearance: self.clearance.iter().map(Clearance::record).collect(),
 impl Freeze {
     fn record(&self) -> FreezeRecord {
         FreezeRecord { on: self.on.clone(), from: moment(self.from), until: moment(self.until) }

@@ -1,7 +1,7 @@
 //! What Prudence is told about the workplace: its people, groups, access lists and classifications, as the workplace's own records have them.
 
 use anyhow::{Context as _, Result};
-use judge::directory::{AgentRecord, DestinationRecord, DirectoryDocument, GrantRecord, ItemRecord, PersonRecord, Status};
+use judge::directory::{AgentRecord, DestinationRecord, DirectoryDocument, GrantRecord, ItemRecord, PersonRecord};
 use judge::effect::Effect;
 use judge::event::Bundle;
 use judge::label::Integrity;
@@ -20,21 +20,14 @@ const EVERYONE: &str = "@everyone";
 pub fn bundle(directory: &Directory, records: &[Record]) -> Result<Bundle> {
     let mut document = DirectoryDocument::default();
     for id in directory.people.keys() {
-        document.people.push(PersonRecord {
-            id: principal(id)?,
-            addresses: Vec::new(),
-            clearance: None,
-            categories: BTreeSet::new(),
-            status: Status::Active,
-        });
+        document.people.push(PersonRecord::new(principal(id)?));
     }
     for (name, members) in &directory.groups {
         document.groups.insert(GroupId::parse(name)?, members.clone());
     }
     document.agents.push(AgentRecord {
-        id: principal(AGENT)?,
-        owner: principal(workplace::script::REQUESTER)?,
         purpose: "engineering help".to_owned(),
+        ..AgentRecord::new(principal(AGENT)?, principal(workplace::script::REQUESTER)?)
     });
     for record in records {
         let id = ResourceId::parse(&record.id)?;
