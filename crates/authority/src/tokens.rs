@@ -1,4 +1,4 @@
-//! Tokens: what an agent presents for its task, and what a person presents to answer an ask.
+//! Tokens: what an agent presents for its task, a person to answer an ask, and a program to use the API.
 //!
 //! A task token says nothing that the task does not say; it ends when the task's lease ends. Moments are arguments.
 
@@ -9,7 +9,8 @@ use judge::moment::Moment;
 use judge::name::PrincipalId;
 use judge::task::Task;
 use wire::token::{
-    Claims, Expected, PersonClaims, SigningKey, TokenRefusal, VerifyingKeys, sign, sign_person, verify, verify_person,
+    Claims, ClientClaims, Expected, PersonClaims, SigningKey, TokenRefusal, VerifyingKeys, sign, sign_client, sign_person,
+    verify, verify_client, verify_person,
 };
 
 use crate::keys::{Keys, KeysError, random};
@@ -18,6 +19,8 @@ use crate::keys::{Keys, KeysError, random};
 pub const PERSON_TOKEN_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// How far the clock of whoever presents a token may be off, in seconds.
 pub const LEEWAY_S: u64 = 5;
+/// How long a client token may be good for, in milliseconds: a year. The configuration's list of clients ends it earlier.
+pub const CLIENT_TOKEN_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
 
 /// Issues tokens under one name, and verifies what was issued under it.
 #[derive(Clone, Debug)]
@@ -99,6 +102,31 @@ impl Issuer {
     pub fn person(&self, token: &str, now: Moment) -> Result<PrincipalId, TokenRefusal> {
         let claims = verify_person(&self.verifying, token, &self.expected(now))?;
         PrincipalId::parse(&claims.person).map_err(|_| TokenRefusal::Name)
+    }
+
+    /// A token by which the program `client` uses the door `audience` from `now` on for `span_ms`, at most [`CLIENT_TOKEN_MS_MAX`].
+    ///
+    /// # Errors
+    /// When a name does not fit into a token.
+    pub fn client_token(&self, client: &PrincipalId, audience: &str, now: Moment, span_ms: u64) -> Result<String, IssueError> {
+        let claims = ClientClaims {
+            issuer: self.name.clone(),
+            audience: audience.to_owned(),
+            expires_s: seconds(now.after_ms(span_ms.min(CLIENT_TOKEN_MS_MAX))),
+            issued_s: seconds(now),
+            id: token_id()?,
+            client: client.to_string(),
+        };
+        Ok(sign_client(&self.key, &claims)?)
+    }
+
+    /// Which program a client token for the door `audience` speaks for at `now`.
+    ///
+    /// # Errors
+    /// Why it is not believed.
+    pub fn client(&self, token: &str, audience: &str, now: Moment) -> Result<PrincipalId, TokenRefusal> {
+        let claims = verify_client(&self.verifying, token, &Expected { audience, ..self.expected(now) })?;
+        PrincipalId::parse(&claims.client).map_err(|_| TokenRefusal::Name)
     }
 
     /// What a task token says at `now`.

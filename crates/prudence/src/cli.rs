@@ -7,6 +7,7 @@ use judge::effect::Effect;
 use judge::name::{AskId, DecisionId, PrincipalId, TaskId, ToolId};
 
 use crate::config::Span;
+use crate::config::settings::Door;
 
 /// IAM for AI agents: every tool call decided in context, recorded before the effect, and stopped when it should be.
 #[derive(Debug, Parser)]
@@ -107,6 +108,9 @@ pub enum Command {
     /// Answer what agents ask.
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Let programs use the API.
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// Show who would newly see what if a change were made, before it is.
     #[command(after_help = PREVIEW_HELP)]
     Preview(Preview),
@@ -421,6 +425,25 @@ pub enum ApprovalsCommand {
         person: PrincipalId,
         /// How long it is good for, a day at most.
         #[arg(long, default_value = "8h", value_name = "SPAN")]
+        lease: Span,
+    },
+}
+
+/// `prudence client …`.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Print a token with which a program uses a door of the API.
+    #[command(
+        after_help = "The program is one of `[[clients]]`; taken from there, it is let in no more.\n\nExample:\n  prudence client token okta --door scim --lease 90d"
+    )]
+    Token {
+        /// Which program.
+        client: PrincipalId,
+        /// Which door.
+        #[arg(long, value_enum)]
+        door: Door,
+        /// How long it is good for.
+        #[arg(long, default_value = "90d", value_name = "SPAN")]
         lease: Span,
     },
 }

@@ -1,7 +1,7 @@
 //! What a fuzzer calls, and what must hold for any bytes at all. The targets in `fuzz/` and a bounded run in the tests share these.
 
 use crate::frame::{Frame, Kind, Limits};
-use crate::token::{Expected, SigningKey, VerifyingKeys, verify, verify_person};
+use crate::token::{Expected, SigningKey, VerifyingKeys, verify, verify_client, verify_person};
 use crate::{canonical, headers, mcp};
 
 /// Any bytes as a frame: what is accepted reads the same to an ordinary JSON reader, survives being put on one line, and every view of
@@ -64,4 +64,5 @@ pub fn token(bytes: &[u8]) {
     let token = String::from_utf8_lossy(bytes);
     assert!(verify(&keys, &token, &expected).is_err());
     assert!(verify_person(&keys, &token, &expected).is_err());
+    assert!(verify_client(&keys, &token, &expected).is_err());
 }

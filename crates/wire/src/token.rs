@@ -1,8 +1,9 @@
-//! The two credentials that Prudence issues and believes: the task token and the person token.
+//! The three credentials that Prudence issues and believes: the task token, the person token and the client token.
 //!
 //! A task token says who acts for whom and why: `sub` is the requester, `act` the actors (RFC 8693 §4.1, the current one outermost),
 //! `task` the key to everything that the chain has read. It is a JWT in the profile of RFC 9068. A person token lets one person answer
-//! approvals. The two differ in `typ` and in audience, and neither is ever read as the other (RFC 8725 §3.11).
+//! approvals, a client token lets one program use one door of the API. They differ in `typ` and in audience, and none is ever read as
+//! another (RFC 8725 §3.11).
 //!
 //! This module knows no clock and generates no key: moments and keys are arguments. Signatures are jsonwebtoken's; what that library
 //! leaves to its callers is done here: the header may hold `alg`, `typ` and `kid` and nothing else, so that neither an embedded key
@@ -34,7 +35,11 @@ pub const NAME_BYTES_MAX: usize = 256;
 /// The only audience of person tokens.
 pub const APPROVALS_AUDIENCE: &str = "approvals";
 
+/// The audience of client tokens that write the directory.
+pub const SCIM_AUDIENCE: &str = "scim";
+
 const TASK_TYP: &str = "at+jwt";
+const CLIENT_TYP: &str = "client+jwt";
 const PERSON_TYP: &str = "person+jwt";
 
 /// What a task token says. Times are seconds since 1970 (RFC 7519 §2, NumericDate).
@@ -107,12 +112,39 @@ impl fmt::Debug for PersonClaims {
     }
 }
 
+/// What a client token says: this program may use this door of the API until then.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientClaims {
+    /// Who issued it (`iss`).
+    pub issuer: String,
+    /// The one door that it opens (`aud`), as [`SCIM_AUDIENCE`].
+    pub audience: String,
+    /// First second in which it no longer holds (`exp`).
+    pub expires_s: u64,
+    /// When it was issued (`iat`).
+    pub issued_s: u64,
+    /// Its own id (`jti`).
+    pub id: String,
+    /// The client (`sub`).
+    pub client: String,
+}
+
+impl fmt::Debug for ClientClaims {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("ClientClaims")
+            .field("client", &self.client)
+            .field("audience", &self.audience)
+            .field("expires_s", &self.expires_s)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the verifier demands of a token.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// The one issuer that is believed.
     pub issuer: &'a str,
-    /// The verifier's own name. Person tokens are held to [`APPROVALS_AUDIENCE`] instead.
+    /// The verifier's own name; for client tokens, its door. Person tokens are held to [`APPROVALS_AUDIENCE`] instead.
     pub audience: &'a str,
     /// The moment, in seconds since 1970.
     pub now_s: u64,
@@ -137,20 +169,30 @@ pub fn verify(keys: &VerifyingKeys, token: &str, expected: &Expected) -> Result<
 /// Signs a person token.
 pub fn sign_person(key: &SigningKey, claims: &PersonClaims) -> Result<String, TokenRefusal> {
     let PersonClaims { issuer, expires_s, issued_s, id, person } = claims.clone();
-    names([&issuer, &id, &person])?;
-    lifetime(issued_s, expires_s)?;
     let wire =
-        PersonOnWire { iss: issuer, aud: APPROVALS_AUDIENCE.to_owned(), exp: expires_s, iat: issued_s, jti: id, sub: person };
-    seal(key, PERSON_TYP, &wire)
+        BearerOnWire { iss: issuer, aud: APPROVALS_AUDIENCE.to_owned(), exp: expires_s, iat: issued_s, jti: id, sub: person };
+    wire.sealed(key, PERSON_TYP)
 }
 
 /// Verifies a person token and reads it.
 pub fn verify_person(keys: &VerifyingKeys, token: &str, expected: &Expected) -> Result<PersonClaims, TokenRefusal> {
-    let PersonOnWire { iss, aud, exp, iat, jti, sub } = open(keys, PERSON_TYP, token)?;
-    names([&iss, &aud, &jti, &sub])?;
-    expected.hold(&iss, &aud, APPROVALS_AUDIENCE)?;
-    expected.holds_now(iat, None, exp)?;
+    let BearerOnWire { iss, exp, iat, jti, sub, .. } =
+        BearerOnWire::opened(keys, PERSON_TYP, APPROVALS_AUDIENCE, token, expected)?;
     Ok(PersonClaims { issuer: iss, expires_s: exp, issued_s: iat, id: jti, person: sub })
+}
+
+/// Signs a client token.
+pub fn sign_client(key: &SigningKey, claims: &ClientClaims) -> Result<String, TokenRefusal> {
+    let ClientClaims { issuer, audience, expires_s, issued_s, id, client } = claims.clone();
+    let wire = BearerOnWire { iss: issuer, aud: audience, exp: expires_s, iat: issued_s, jti: id, sub: client };
+    wire.sealed(key, CLIENT_TYP)
+}
+
+/// Verifies a client token for the door that is the expected audience, and reads it.
+pub fn verify_client(keys: &VerifyingKeys, token: &str, expected: &Expected) -> Result<ClientClaims, TokenRefusal> {
+    let BearerOnWire { iss, aud, exp, iat, jti, sub } =
+        BearerOnWire::opened(keys, CLIENT_TYP, expected.audience, token, expected)?;
+    Ok(ClientClaims { issuer: iss, audience: aud, expires_s: exp, issued_s: iat, id: jti, client: sub })
 }
 
 /// Why a token is not believed. The sentences tell the bearer nothing that helps to forge one.
@@ -306,13 +348,35 @@ struct Confirmation {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PersonOnWire {
+struct BearerOnWire {
     iss: String,
     aud: String,
     exp: u64,
     iat: u64,
     jti: String,
     sub: String,
+}
+
+impl BearerOnWire {
+    fn sealed(&self, key: &SigningKey, typ: &str) -> Result<String, TokenRefusal> {
+        names([&self.iss, &self.aud, &self.jti, &self.sub])?;
+        lifetime(self.iat, self.exp)?;
+        seal(key, typ, self)
+    }
+
+    fn opened(
+        keys: &VerifyingKeys,
+        typ: &'static str,
+        audience: &str,
+        token: &str,
+        expected: &Expected,
+    ) -> Result<BearerOnWire, TokenRefusal> {
+        let wire: BearerOnWire = open(keys, typ, token)?;
+        names([&wire.iss, &wire.aud, &wire.jti, &wire.sub])?;
+        expected.hold(&wire.iss, &wire.aud, audience)?;
+        expected.holds_now(wire.iat, None, wire.exp)?;
+        Ok(wire)
+    }
 }
 
 impl TaskOnWire {

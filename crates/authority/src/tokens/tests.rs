@@ -3,6 +3,7 @@
 use super::*;
 use judge::name::TaskId;
 use judge::task::Budget;
+use wire::token::SCIM_AUDIENCE;
 
 const NOW: Moment = Moment(1_780_000_000_000);
 
@@ -49,13 +50,20 @@ fn no_token_is_issued_for_a_lease_that_is_over() {
 }
 
 #[test]
-fn neither_kind_of_token_is_taken_for_the_other() {
+fn no_kind_of_token_is_taken_for_another() {
     let issuer = issuer();
     let of_task = issuer.task_token(&task(), &[name("helper")], NOW).expect("a token");
     let of_person = issuer.person_token(&name("ann"), NOW, 60_000).expect("a token");
     assert_eq!(issuer.person(&of_person, NOW).expect("ann"), name("ann"));
     assert!(matches!(issuer.person(&of_task, NOW), Err(TokenRefusal::Kind { .. })));
     assert!(matches!(issuer.task(&of_person, NOW), Err(TokenRefusal::Kind { .. })));
+    let of_client = issuer.client_token(&name("okta"), SCIM_AUDIENCE, NOW, 60_000).expect("a token");
+    assert_eq!(issuer.client(&of_client, SCIM_AUDIENCE, NOW).expect("okta"), name("okta"));
+    assert!(matches!(issuer.task(&of_client, NOW), Err(TokenRefusal::Kind { .. })));
+    assert!(matches!(issuer.person(&of_client, NOW), Err(TokenRefusal::Kind { .. })));
+    assert!(matches!(issuer.client(&of_task, SCIM_AUDIENCE, NOW), Err(TokenRefusal::Kind { .. })));
+    assert!(matches!(issuer.client(&of_person, SCIM_AUDIENCE, NOW), Err(TokenRefusal::Kind { .. })));
+    assert!(matches!(issuer.client(&of_client, "another-door", NOW), Err(TokenRefusal::Audience)));
 }
 
 #[test]

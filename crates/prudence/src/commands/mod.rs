@@ -1,6 +1,7 @@
 //! What the commands do. Each prints for people or for programs, and returns an exit code (`failure` lists them).
 
 mod approvals;
+mod client;
 mod config;
 mod contract;
 mod directory;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Wrap(wrap) => wrap::run(&context, wrap).await,
         Command::Task(command) => task::run(&context, command).await,
         Command::Approvals(command) => approvals::run(&context, command).await,
+        Command::Client(command) => client::run(&context, command),
         Command::Preview(command) => exposure::preview(&context, &command),
         Command::WhoCanSee(command) => exposure::who_can_see(&context, &command),
         Command::CanSee(command) => exposure::can_see(&context, &command),

@@ -28,6 +28,8 @@ pub struct Settings {
     pub server: Server,
     /// The MCP servers behind the gateway, in the order in which their tools are listed.
     pub upstreams: Vec<Upstream>,
+    /// Programs that use the API.
+    pub clients: Vec<Client>,
     /// What decisions are made by.
     pub policies: Policies,
     /// Bounds on everything that a peer can make grow.
@@ -47,10 +49,10 @@ pub struct Settings {
     pub grants: Vec<Grant>,
     /// Times in which nothing irreversible and no change happens without a person.
     pub freezes: Vec<Freeze>,
-}
-
     /// Clearance that follows from people's attributes.
     pub clearance: Vec<Clearance>,
+}
+
 /// What the file named by `directory` may hold: the part of the settings that says who and what there is.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -71,19 +73,21 @@ pub struct DirectorySettings {
     pub grants: Vec<Grant>,
     /// Times in which nothing irreversible and no change happens without a person.
     pub freezes: Vec<Freeze>,
-}
-
     /// Clearance that follows from people's attributes.
     pub clearance: Vec<Clearance>,
+}
+
 /// Where Prudence listens, and where it keeps things.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// Address and port for agents (`/mcp`). Keep it on the loopback address unless something in front of it speaks TLS.
     pub listen: String,
-    /// Address and port for people and programs (`/v1`: approvals, tasks). Left out: there is no such door. Keep it on the loopback address likewise.
+    /// Address and port for people and programs (`/v1`: approvals, tasks; `/scim/v2`: the directory). Left out: there is no such door. Keep it on the loopback address likewise.
     #[schemars(with = "Option<String>")]
     pub api_listen: Option<std::net::SocketAddr>,
+    /// Where clients reach `api_listen`, as in `https://prudence.example.com`, for the addresses in answers. Left out: `http` and the host that a request names.
+    pub api_url: Option<String>,
     /// The name under which tokens are issued, and for which they must be meant.
     #[schemars(length(min = 1, max = 256))]
     pub name: String,
@@ -106,6 +110,7 @@ impl Default for Server {
         Self {
             listen: "127.0.0.1:8787".to_owned(),
             api_listen: None,
+            api_url: None,
             name: "prudence".to_owned(),
             store: "prudence.db".to_owned(),
             signing_key: "keys/signing.pem".to_owned(),
@@ -165,6 +170,34 @@ pub struct Upstream {
     /// Resource URIs that begin with one of these are its own, besides those that it listed.
     #[serde(default)]
     pub uri_prefixes: Vec<String>,
+}
+
+/// A program that uses the API with tokens of its own (`prudence client token`). One that is no longer here is let in no more, whatever token it has.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// Its name, in the ledger and in its tokens.
+    #[schemars(with = "String")]
+    pub id: PrincipalId,
+    /// The doors that it may use: `scim` reads and writes people, groups and agents under `/scim/v2`.
+    pub doors: BTreeSet<Door>,
+}
+
+/// A door of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Door {
+    /// The directory, under `/scim/v2`.
+    Scim,
+}
+
+impl Door {
+    /// The audience of its tokens.
+    pub fn audience(self) -> &'static str {
+        match self {
+            Door::Scim => wire::token::SCIM_AUDIENCE,
+        }
+    }
 }
 
 /// How a refused call looks to the client.
@@ -275,6 +308,26 @@ pub struct Person {
     #[serde(default)]
     #[schemars(with = "StatusWord")]
     pub status: Status,
+    /// Attributes that rules of clearance look at, as in `{ department = ["Finance"] }`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    pub attributes: BTreeMap<String, BTreeSet<std::sync::Arc<str>>>,
+}
+
+/// All rules that speak of a person are joined with the person's own clearance: the highest level, and all categories. A change holds from the next decision on.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Clearance {
+    /// Attributes that the person must have with this value, all of them, as in `{ department = "Finance" }`.
+    pub when: BTreeMap<String, String>,
+    /// The level up to which they are cleared. Left out: only what else clears them counts.
+    #[serde(default)]
+    #[schemars(with = "Option<ClassificationWord>")]
+    pub level: Option<Classification>,
+    /// The categories they are cleared for.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub categories: BTreeSet<std::sync::Arc<str>>,
 }
 
 /// An agent, with somebody who answers for it.
@@ -308,26 +361,6 @@ pub struct Item {
     /// How sensitive it is.
     #[serde(default)]
     #[schemars(with = "ClassificationWord")]
-    /// Attributes that rules of clearance look at, as in `{ department = ["Finance"] }`.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Vec<String>>")]
-    pub attributes: BTreeMap<String, BTreeSet<std::sync::Arc<str>>>,
-}
-
-/// All rules that speak of a person are joined with the person's own clearance: the highest level, and all categories. A change holds from the next decision on.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Clearance {
-    /// Attributes that the person must have with this value, all of them, as in `{ department = "Finance" }`.
-    pub when: BTreeMap<String, String>,
-    /// The level up to which they are cleared. Left out: only what else clears them counts.
-    #[serde(default)]
-    #[schemars(with = "Option<ClassificationWord>")]
-    pub level: Option<Classification>,
-    /// The categories they are cleared for.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub categories: BTreeSet<std::sync::Arc<str>>,
     pub classification: Classification,
     /// Kinds of sensitive data in it.
     #[serde(default)]
@@ -464,6 +497,11 @@ impl Settings {
         self.clearance.extend(directory.clearance);
     }
 
+    /// The programs that may use a door.
+    pub fn clients_of(&self, door: Door) -> BTreeSet<PrincipalId> {
+        self.clients.iter().filter(|client| client.doors.contains(&door)).map(|client| client.id.clone()).collect()
+    }
+
     /// The directory as the judge reads it.
     pub fn document(&self) -> DirectoryDocument {
         DirectoryDocument {
@@ -474,6 +512,7 @@ impl Settings {
             destinations: self.destinations.iter().map(Destination::record).collect(),
             grants: self.grants.iter().map(Grant::record).collect(),
             freezes: self.freezes.iter().map(Freeze::record).collect(),
+            clearance: self.clearance.iter().map(Clearance::record).collect(),
         }
     }
 }
@@ -523,7 +562,6 @@ impl Grant {
     }
 }
 
-            clearance: self.clearance.iter().map(Clearance::record).collect(),
 impl Freeze {
     fn record(&self) -> FreezeRecord {
         FreezeRecord { on: self.on.clone(), from: moment(self.from), until: moment(self.until) }

@@ -6,8 +6,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{ACTORS_MAX, Claims, Expected, KeyError, PersonClaims, SigningKey, TOKEN_BYTES_MAX, TokenRefusal, VerifyingKeys};
-use super::{sign, sign_person, thumbprint, verify, verify_person};
+use super::{ACTORS_MAX, Claims, ClientClaims, Expected, KeyError, PersonClaims, SigningKey, TOKEN_BYTES_MAX, TokenRefusal};
+use super::{VerifyingKeys, sign, sign_client, sign_person, thumbprint, verify, verify_client, verify_person};
 
 const NOW_S: u64 = 1_800_000_000;
 const EXPECTED: Expected = Expected { issuer: "https://prudence.example", audience: "gateway", now_s: NOW_S, leeway_s: 5 };
@@ -42,6 +42,17 @@ fn person() -> PersonClaims {
         issued_s: NOW_S,
         id: "p-1".into(),
         person: "ada".into(),
+    }
+}
+
+fn client(audience: &str) -> ClientClaims {
+    ClientClaims {
+        issuer: "https://prudence.example".into(),
+        audience: audience.into(),
+        expires_s: NOW_S + 900,
+        issued_s: NOW_S,
+        id: "c-1".into(),
+        client: "okta".into(),
     }
 }
 
@@ -145,6 +156,25 @@ fn a_header_is_read_strictly() {
         let message = [header.to_owned(), body().to_string()].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
         assert_eq!(refused(&signed(&message)), TokenRefusal::Malformed);
     }
+}
+
+#[test]
+fn a_client_token_opens_one_door_and_is_no_other_kind_of_token() {
+    let at = |audience: &'static str| Expected { audience, ..EXPECTED };
+    let scim = sign_client(&key("k1"), &client("scim")).unwrap();
+    assert_eq!(verify_client(&keys(), &scim, &at("scim")), Ok(client("scim")));
+    assert_eq!(verify_client(&keys(), &scim, &at("another")), Err(TokenRefusal::Audience));
+    for audience in ["gateway", "approvals"] {
+        let token = sign_client(&key("k1"), &client(audience)).unwrap();
+        assert_eq!(refused(&token), TokenRefusal::Kind { expected: "at+jwt" });
+        assert_eq!(verify_person(&keys(), &token, &EXPECTED), Err(TokenRefusal::Kind { expected: "person+jwt" }));
+    }
+    for token in [sign(&key("k1"), &claims()).unwrap(), sign_person(&key("k1"), &person()).unwrap()] {
+        assert_eq!(verify_client(&keys(), &token, &EXPECTED), Err(TokenRefusal::Kind { expected: "client+jwt" }));
+    }
+    let ended = sign_client(&key("k1"), &ClientClaims { issued_s: NOW_S - 900, expires_s: NOW_S - 6, ..client("scim") }).unwrap();
+    assert!(matches!(verify_client(&keys(), &ended, &at("scim")), Err(TokenRefusal::Expired { .. })));
+    assert_eq!(sign_client(&key("k1"), &client("")), Err(TokenRefusal::Name));
 }
 
 #[test]
