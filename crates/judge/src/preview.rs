@@ -6,7 +6,7 @@
 
 use crate::act::{Act, Change};
 use crate::decision::{Code, Ground, Outcome, Reason};
-use crate::directory::{Comparison, Directory, DirectoryChange, DirectoryError, Sensitivity, Unit, group_name};
+use crate::directory::{Comparison, Directory, DirectoryChange, DirectoryError, Sensitivity, Things, Unit, group_name};
 use crate::effect::Effect;
 use crate::facts::{ChangeFacts, Facts};
 use crate::label::{Classification, Label};
@@ -91,7 +91,7 @@ impl Worst {
 pub fn preview(state: &State, changes: &[DirectoryChange]) -> Result<Exposure, Vec<DirectoryError>> {
     let mut sum = Sum::default();
     sum.add_changes(state, changes)?;
-    Ok(sum.exposure())
+    Ok(sum.exposure(state.directory()))
 }
 
 /// What the norms say of changes that a person or a pipeline proposes outside of any tool call, and why: nothing when they hold nothing
@@ -163,7 +163,7 @@ pub(crate) fn preview_act(state: &State, act: &Act) -> Exposure {
     }
     let is_said = act.change.is_some() && !act.resources.is_empty() && sum.add_changes(state, &changes).is_ok();
     sum.exposure.unknown += u64::from(!is_said);
-    sum.exposure()
+    sum.exposure(state.directory())
 }
 
 /// What `change` does to a destination, a group or an item; `None` when the directory cannot say who sees it now.
@@ -208,11 +208,17 @@ struct Sum {
     exposure: Exposure,
     newcomers: RoaringBitmap,
     uncleared: RoaringBitmap,
+    /// Owners by number.
+    owners: RoaringBitmap,
+    /// Who was added last: units that follow each other often have the same people, who are not added again.
+    added: Option<(Arc<Beyond>, Arc<RoaringBitmap>)>,
 }
 
 impl Sum {
-    fn exposure(self) -> Exposure {
-        Exposure { newcomers: self.newcomers.len(), uncleared_people: self.uncleared.len(), ..self.exposure }
+    fn exposure(self, directory: &Directory) -> Exposure {
+        let name = |number| directory.principals().name(number).cloned();
+        let owners = self.owners.iter().filter_map(name).collect();
+        Exposure { newcomers: self.newcomers.len(), uncleared_people: self.uncleared.len(), owners, ..self.exposure }
     }
 
     fn add_changes(&mut self, state: &State, changes: &[DirectoryChange]) -> Result<(), Vec<DirectoryError>> {
@@ -230,17 +236,19 @@ impl Sum {
         let reach = directory.reach_of_all(named.map(String::as_str));
         let newly = Beyond { people: reach.people.bits().clone(), public: reach.public, external: reach.external };
         if newly.count() > 0 {
-            let (label, owner) = (Label::unknown(), directory.owner_of(resource.as_str()));
+            let label = Label::unknown();
+            let owner = directory.owner_of(resource.as_str()).and_then(|owner| directory.principals().number(owner.as_str()));
             let sensitivity = Sensitivity::of(directory.label_of(resource).map_or(&label, AsRef::as_ref));
-            let uncleared = newly.people.clone();
-            self.add(&Unit { items: vec![resource], count: 1, sensitivity, owner, newly, uncleared }, directory);
+            let uncleared = Arc::new(newly.people.clone());
+            let (items, newly) = (Things::Named(vec![resource]), Arc::new(newly));
+            self.add(&Unit { items, count: 1, sensitivity, owner, newly, uncleared }, directory);
         }
     }
 
     fn add(&mut self, unit: &Unit<'_>, directory: &Directory) {
         let Unit { count, sensitivity, owner, newly, uncleared, .. } = unit;
+        self.add_people(newly, uncleared);
         let sum = &mut self.exposure;
-        self.newcomers |= &newly.people;
         sum.items += count;
         sum.pairs += newly.people.len() * count;
         sum.unknown += if sensitivity.unknown { *count } else { 0 };
@@ -252,13 +260,24 @@ impl Sum {
         if uncleared.is_empty() && !opens {
             return;
         }
-        self.uncleared |= uncleared;
         sum.uncleared_pairs += uncleared.len() * count;
         sum.uncleared_items += count;
         sum.classification = sum.classification.max(sensitivity.classification);
-        sum.categories.extend(sensitivity.categories.iter().cloned());
-        sum.owners.extend(owner.cloned());
+        if !sensitivity.categories.is_subset(&sum.categories) {
+            sum.categories.extend(sensitivity.categories.iter().cloned());
+        }
+        self.owners.extend(*owner);
         sum.keep_worst(unit, directory);
+    }
+
+    fn add_people(&mut self, newly: &Arc<Beyond>, uncleared: &Arc<RoaringBitmap>) {
+        let is_known = |known: &(Arc<Beyond>, _)| Arc::ptr_eq(&known.0, newly) && Arc::ptr_eq(&known.1, uncleared);
+        if self.added.as_ref().is_some_and(is_known) {
+            return;
+        }
+        self.newcomers |= &newly.people;
+        self.uncleared |= uncleared.as_ref();
+        self.added = Some((newly.clone(), uncleared.clone()));
     }
 }
 
@@ -273,8 +292,9 @@ impl Exposure {
         }
         let sample = uncleared.iter().filter_map(|number| directory.principals().name(number).cloned());
         let sample: Vec<PrincipalId> = sample.take(NAMED_PEOPLE_MAX).collect();
-        let worst = items.iter().map(|item| Worst {
-            item: ResourceId::clone(item),
+        let owner = owner.and_then(|owner| directory.principals().name(owner));
+        let worst = items.first(WORST_MAX - at).into_iter().map(|item| Worst {
+            item: item.clone(),
             classification: sensitivity.classification,
             categories: sensitivity.categories.clone(),
             owner: owner.cloned(),

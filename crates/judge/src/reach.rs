@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 pub struct PeopleSet(Arc<Fixed>);
 
 struct Fixed {
-    bits: RoaringBitmap,
+    bits: Arc<RoaringBitmap>,
     /// Computed when a record first needs it: most sets are only steps of a computation.
     digest: OnceLock<Digest>,
 }
@@ -28,10 +28,28 @@ impl PartialEq for PeopleSet {
 impl Eq for PeopleSet {}
 
 impl PeopleSet {
-    /// Fixes `bits` as a set.
+    /// Fixes `bits` as a set. Runs are spelt out: intersecting a run with a bitmap takes 18 to 280 times as long as intersecting two
+    /// bitmaps, and one set has one digest.
     #[must_use]
-    pub fn new(bits: RoaringBitmap) -> Self {
+    pub fn new(mut bits: RoaringBitmap) -> Self {
+        bits.remove_run_compression();
+        Self::shared(Arc::new(bits))
+    }
+
+    /// A set that others hold as well; without runs.
+    pub(crate) fn shared(bits: Arc<RoaringBitmap>) -> Self {
         Self(Arc::new(Fixed { bits, digest: OnceLock::new() }))
+    }
+
+    /// Everyone in `named` or in one of `sets`. The largest of them is shared where it holds all.
+    pub(crate) fn union_of(mut named: RoaringBitmap, sets: &[&PeopleSet]) -> Self {
+        let Some(largest) = sets.iter().max_by_key(|set| set.bits().len()) else { return Self::new(named) };
+        let beside = sets.iter().filter(|set| !set.is_same(largest));
+        beside.for_each(|set| named |= set.bits());
+        if named.is_subset(largest.bits()) {
+            return PeopleSet::clone(largest);
+        }
+        Self::new(named | largest.bits())
     }
 
     /// Nobody.
@@ -48,7 +66,7 @@ impl PeopleSet {
 
     /// Whether both are one set in memory: cheaper than comparing, and never wrong when it says yes.
     fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.0, &other.0) || Arc::ptr_eq(&self.0.bits, &other.0.bits)
     }
 
     /// What a record calls this set.
@@ -201,6 +219,12 @@ impl Beyond {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.people.len() + u64::from(self.public) + self.external.len() as u64
+    }
+
+    /// Whether it is nobody at all.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        !self.public && self.people.is_empty() && self.external.is_empty()
     }
 
     /// Adds those of `other`.

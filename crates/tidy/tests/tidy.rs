@@ -20,9 +20,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Everything that the judge links. A new one has to be argued for.
-const JUDGE_DEPENDENCIES: [&str; 11] = [
+const JUDGE_DEPENDENCIES: [&str; 12] = [
     "base64",
     "cedar-policy",
+    "hashbrown",
     "imbl",
     "miette",
     "roaring",

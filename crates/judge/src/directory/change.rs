@@ -4,6 +4,7 @@
 //! else is looked at.
 
 use super::groups::{Edited, GroupNo};
+use super::items::ItemNo;
 use super::lists::{List, ListNo, ListSpec, Shelf, ShelfNo, ShelfSpec};
 use super::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, Clearance, ClearanceRule, Destination,
@@ -14,17 +15,21 @@ use crate::label::Purposes;
 use crate::name::{GroupId, PrincipalId, ResourceId};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// What a batch of changes reached: outside of it, both directories are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Touched {
-    /// Lists that may name others than before.
-    pub(super) lists: BTreeSet<ListNo>,
+    /// Groups whose members are others than before, through any nesting, and what became of them.
+    pub(super) groups: BTreeMap<GroupNo, Edited>,
+    /// People who came or left.
+    pub(super) moved: RoaringBitmap,
+    /// Lists in which others may be than before.
+    pub(super) lists: RoaringBitmap,
     /// Destinations whose audience may be another.
     pub(super) destinations: BTreeSet<ResourceId>,
     /// Items that were put, edited or removed, with the shelf where they stood; `None` for what is new.
-    pub(super) items: BTreeMap<ResourceId, Option<ShelfNo>>,
+    pub(super) items: BTreeMap<ItemNo, Option<ShelfNo>>,
     /// People whose clearance is another.
     pub(crate) clearance: RoaringBitmap,
 }
@@ -183,8 +188,6 @@ struct Batch<'a> {
     errors: Vec<DirectoryError>,
     touched: Touched,
     edited: BTreeMap<GroupNo, Edited>,
-    /// People who came or left.
-    moved: RoaringBitmap,
     /// How many grants were put: they have no names, and errors say which they mean.
     grants_put: usize,
     /// Lists that were read before in this batch, as they were written.
@@ -198,7 +201,6 @@ impl<'a> Batch<'a> {
             errors: Vec::new(),
             touched: Touched::default(),
             edited: BTreeMap::new(),
-            moved: RoaringBitmap::new(),
             grants_put: 0,
             read: HashMap::new(),
         }
@@ -251,7 +253,7 @@ impl<'a> Batch<'a> {
                 }
             }
             DirectoryChange::PutGroup { id, members, owner } => {
-                self.owner(&format!("groups.{id}"), owner.as_ref());
+                self.owner(|| format!("groups.{id}"), owner.as_ref());
                 self.put_members(id, members);
             }
             DirectoryChange::DescribeGroup { group, profile } => {
@@ -322,23 +324,15 @@ impl<'a> Batch<'a> {
 
     fn finish(mut self) -> Result<(Directory, Touched), Vec<DirectoryError>> {
         let settled = self.next.groups.settle(std::mem::take(&mut self.edited));
-        let mut groups = settled.unwrap_or_else(|cyclic| {
+        self.touched.groups = settled.unwrap_or_else(|cyclic| {
             self.errors.extend(self.next.cycles("groups", cyclic.iter().map(|group| &self.next.groups.get(*group).handle[1..])));
-            BTreeSet::new()
+            BTreeMap::new()
         });
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
-        self.follow_people(&mut groups);
-        let mut lists: Vec<ListNo> = groups.iter().flat_map(|group| self.next.groups.get(*group).lists.iter().copied()).collect();
-        if !self.moved.is_empty() {
-            let names = |list: &List| list.spec.people.iter().any(|person| self.moved.contains(*person));
-            lists.extend(self.next.lists.iter().filter(|(_, list)| names(list)).map(|(number, _)| number));
-        }
-        for destination in &self.touched.destinations {
-            lists.extend(self.next.destinations.get(destination.as_str()).into_iter().flat_map(|destination| &destination.lists));
-        }
-        self.follow_lists(lists);
+        self.follow_people();
+        self.follow_lists();
         let mut heights = BTreeMap::new();
         let nested =
             self.touched.destinations.iter().filter(|id| self.next.height(id.as_str(), 0, &mut heights) > NESTING_DEPTH_MAX);
@@ -350,46 +344,52 @@ impl<'a> Batch<'a> {
         Ok((self.next, self.touched))
     }
 
-    /// Who came or left is so in every group around them.
-    fn follow_people(&mut self, groups: &mut BTreeSet<GroupNo>) {
-        for person in &self.moved {
-            let mut upwards = self.next.groups.direct(person).to_vec();
-            while let Some(group) = upwards.pop() {
-                if groups.insert(group) {
-                    upwards.extend(&self.next.groups.get(group).parents);
-                }
-            }
+    /// Lists that name a group with other members, or somebody who came or left; who did is so in every group around them.
+    fn follow_people(&mut self) {
+        let next = &mut self.next;
+        for group in self.touched.groups.keys() {
+            self.touched.lists |= next.groups.lists(*group);
         }
-        for &group in groups.iter() {
-            self.next.groups.forget_here(group);
+        for person in &self.touched.moved {
+            if let Some(lists) = next.naming.get(&person) {
+                self.touched.lists |= lists.as_ref();
+            }
+            for group in next.groups.numbers_around(person).collect::<Vec<_>>() {
+                self.touched.lists |= next.groups.lists(group);
+                next.groups.forget_here(group);
+            }
         }
     }
 
     /// From lists to the destinations whose audience they are, to the lists that name those, and so on.
-    fn follow_lists(&mut self, mut open: Vec<ListNo>) {
+    fn follow_lists(&mut self) {
+        let lists_of = |next: &Directory, id: &ResourceId, open: &mut Vec<ListNo>| {
+            open.extend(next.destinations.get(id.as_str()).into_iter().flat_map(|destination| &destination.lists));
+        };
+        let mut open: Vec<ListNo> = (&self.touched.lists & self.next.audiences.as_ref()).into_iter().collect();
+        self.touched.destinations.iter().for_each(|id| lists_of(&self.next, id, &mut open));
+        let mut followed = RoaringBitmap::new();
         while let Some(list) = open.pop() {
-            if self.touched.lists.insert(list) {
+            if followed.insert(list) {
                 for id in &self.next.lists.get(list).destinations {
                     self.touched.destinations.insert(id.clone());
-                    open.extend(self.next.destinations.get(id.as_str()).into_iter().flat_map(|destination| &destination.lists));
+                    lists_of(&self.next, id, &mut open);
                 }
             }
         }
+        self.touched.lists |= followed;
     }
 
     fn forget_derived(&mut self) {
-        let mut shelves: BTreeSet<ShelfNo> = BTreeSet::new();
-        for &list in &self.touched.lists {
-            let list = self.next.lists.get_mut(list);
-            list.reach = OnceLock::new();
-            shelves.extend(&list.shelves);
+        let mut shelves = RoaringBitmap::new();
+        for list in &self.touched.lists {
+            self.next.reaches.forget(list);
+            shelves.extend(&self.next.lists.get(list).shelves);
         }
         for id in &self.touched.destinations {
             shelves.extend(self.next.destinations.get(id.as_str()).into_iter().flat_map(|destination| &destination.shelves));
         }
-        for shelf in shelves {
-            self.next.shelves.get_mut(shelf).label = OnceLock::new();
-        }
+        shelves.into_iter().for_each(|shelf| self.next.labels.forget(shelf));
     }
 
     fn put_person(&mut self, person: &PersonRecord) {
@@ -401,29 +401,33 @@ impl<'a> Batch<'a> {
         if let Some(why) = unfit_attributes(&person.attributes) {
             self.errors.push(DirectoryError::Unfit { place: format!("people.{}", person.id), why });
         }
-        let before = self.next.people.insert(number, Arc::new(person.clone()));
+        let before = self.next.people.get(number).cloned();
         self.rename("people", number, before.as_ref().and_then(|before| before.handle.as_deref()), person.handle.as_ref());
         self.forget_person(number, before.as_deref());
+        let id = self.next.principals.name(number).expect("it was given a number").clone();
+        self.next.people.put(number, Some(PersonRecord { id, ..person.clone() }));
         let is_active = person.status == Status::Active;
         let was_active = before.as_ref().is_some_and(|before| before.status == Status::Active);
         if is_active != was_active {
-            self.moved.insert(number);
+            self.touched.moved.insert(number);
         }
-        if self.next.clearance_of(Some(person)) != self.next.clearance_of(before.as_deref()) {
+        let clearance = self.next.clearance_of(Some(person));
+        if clearance != self.next.clearance_of(before.as_deref()) {
             self.touched.clearance.insert(number);
         }
         if !is_active {
             return;
         }
         Arc::make_mut(&mut self.next.active).insert(number);
-        if let Some(clearance) = self.next.clearance_of(Some(person)) {
+        if let Some(clearance) = clearance {
             Arc::make_mut(self.next.cleared.entry(clearance).or_default()).insert(number);
         }
         for address in &person.addresses {
-            let other = self.next.addresses.insert(address.to_lowercase().into(), number);
-            if other.is_some_and(|other| other != number) {
+            let lower = address.to_lowercase();
+            if self.next.people.at_address(&lower).is_some_and(|other| other != number) {
                 self.twice("people", address);
             }
+            self.next.people.put_address(&lower, number);
         }
     }
 
@@ -440,7 +444,7 @@ impl<'a> Batch<'a> {
             }
         }
         for address in &before.addresses {
-            self.next.addresses.remove(address.to_lowercase().as_str());
+            self.next.people.forget_address(&address.to_lowercase());
         }
     }
 
@@ -477,23 +481,26 @@ impl<'a> Batch<'a> {
 
     fn remove_person(&mut self, id: &PrincipalId) {
         let place = format!("people.{id}");
-        let Some(number) = self.next.principals.number(id.as_str()).filter(|number| self.next.people.contains_key(number)) else {
+        let Some(number) = self.next.principals.number(id.as_str()).filter(|number| self.next.people.get(*number).is_some())
+        else {
             return self.errors.push(DirectoryError::Absent { place });
         };
         let in_group = self.next.groups.around(number).next().map(|group| group.handle.to_string());
-        let named = || self.next.lists.iter().find(|(_, list)| list.spec.people.contains(&number) && self.next.is_used(list));
+        let naming = || self.next.naming.get(&number).into_iter().flat_map(|lists| lists.iter());
+        let named = || naming().find(|list| self.next.is_used(self.next.lists.get(*list)));
         let owned = || self.next.agents.values().find(|agent| agent.owner == *id).map(|agent| agent.id.to_string());
         let by = in_group.or_else(owned).or_else(|| named().map(|_| "a list of readers".to_owned()));
         if let Some(by) = by.or_else(|| self.next.grants.get(id.as_str()).map(|_| "a grant".to_owned())) {
             return self.errors.push(DirectoryError::InUse { place, by });
         }
-        let before = self.next.people.remove(&number);
+        let before = self.next.people.get(number).cloned();
         if self.next.clearance_of(before.as_deref()).is_some() {
             self.touched.clearance.insert(number);
         }
         self.rename("people", number, before.as_ref().and_then(|before| before.handle.as_deref()), None);
         self.forget_person(number, before.as_deref());
-        self.moved.insert(number);
+        self.next.people.put(number, None);
+        self.touched.moved.insert(number);
     }
 
     fn remove_agent(&mut self, id: &PrincipalId) {
@@ -527,7 +534,7 @@ impl<'a> Batch<'a> {
                     .next
                     .principals
                     .number(name)
-                    .filter(|number| self.next.people.contains_key(number) || self.next.agent_numbers.contains(*number))
+                    .filter(|number| self.next.people.get(*number).is_some() || self.next.agent_numbers.contains(*number))
                     .map(Member::Principal),
             };
             match member {
@@ -554,7 +561,7 @@ impl<'a> Batch<'a> {
     fn put_members(&mut self, id: &GroupId, members: &[String]) {
         let number = self.next.groups.intern(id);
         let before = self.next.groups.get(number);
-        let (mut principals, mut inner) = (before.members.clone(), before.nested.clone());
+        let (mut principals, mut inner) = (before.members.as_ref().clone(), before.nested.clone());
         self.members(&format!("groups.{id}"), members, |batch, member| {
             match member {
                 Member::Principal(principal) => drop(principals.remove(principal)),
@@ -570,8 +577,8 @@ impl<'a> Batch<'a> {
         let place = format!("groups.{id}");
         let Some(number) = self.group(id) else { return };
         let group = self.next.groups.get(number);
-        let outer = group.parents.first().map(|outer| self.next.groups.get(*outer).handle.to_string());
-        let named = || group.lists.iter().find(|list| self.next.is_used(self.next.lists.get(**list)));
+        let outer = group.parents.get_min().map(|outer| self.next.groups.get(*outer).handle.to_string());
+        let named = || self.next.groups.lists(number).iter().find(|list| self.next.is_used(self.next.lists.get(*list)));
         let by = outer.or_else(|| named().map(|_| "a list of readers".to_owned()));
         if let Some(by) = by.or_else(|| self.next.grants.get(&group.handle).map(|_| "a grant".to_owned())) {
             return self.errors.push(DirectoryError::InUse { place, by });
@@ -587,15 +594,15 @@ impl<'a> Batch<'a> {
         if self.next.destinations.get(record.id.as_str()).is_none() {
             let list = self.list(ListSpec::default());
             let entry = Destination { list, owner: None, known: false, lists: BTreeSet::new(), shelves: BTreeSet::new() };
-            self.next.destinations.insert(record.id.shared(), entry);
+            self.next.destinations.insert(record.id.shared(), Arc::new(entry));
         }
     }
 
     fn put_destination(&mut self, record: &'a DestinationRecord) {
-        let place = format!("destinations.{}", record.id);
-        self.owner(&place, record.owner.as_ref());
-        let list = self.list_of(&place, &record.audience);
-        if let Some(destination) = self.next.destinations.get_mut(record.id.as_str()) {
+        let place = || format!("destinations.{}", record.id);
+        self.owner(place, record.owner.as_ref());
+        let list = self.list_of(place, &record.audience);
+        if let Some(destination) = self.destination_mut(&record.id) {
             destination.owner.clone_from(&record.owner);
             destination.known = record.known;
         }
@@ -603,25 +610,38 @@ impl<'a> Batch<'a> {
     }
 
     fn set_audience(&mut self, id: &ResourceId, list: ListNo) {
-        let Some(destination) = self.next.destinations.get_mut(id.as_str()) else { return };
+        let Some(destination) = self.destination_mut(id) else { return };
         let before = std::mem::replace(&mut destination.list, list);
-        self.next.lists.get_mut(before).destinations.remove(id.as_str());
+        self.drop_audience(id, before);
         self.next.lists.get_mut(list).destinations.insert(id.clone());
+        Arc::make_mut(&mut self.next.audiences).insert(list);
         self.touched.destinations.insert(id.clone());
     }
 
+    fn drop_audience(&mut self, id: &ResourceId, list: ListNo) {
+        let entry = self.next.lists.get_mut(list);
+        entry.destinations.remove(id.as_str());
+        if entry.destinations.is_empty() {
+            Arc::make_mut(&mut self.next.audiences).remove(list);
+        }
+    }
+
+    fn destination_mut(&mut self, id: &ResourceId) -> Option<&mut Destination> {
+        self.next.destinations.get_mut(id.as_str()).map(Arc::make_mut)
+    }
+
     fn edit_audience(&mut self, id: &ResourceId, names: &'a [String], edit: Edit) {
-        let place = format!("destinations.{id}");
+        let place = || format!("destinations.{id}");
         let Some(known) = self.next.destinations.best(id.as_str()) else {
-            return self.errors.push(DirectoryError::Absent { place });
+            return self.errors.push(DirectoryError::Absent { place: place() });
         };
         let list = known.list;
         // What only a pattern speaks of gets an audience of its own.
         if self.next.destinations.get(id.as_str()).is_none() {
-            let own = Destination { lists: BTreeSet::new(), shelves: BTreeSet::new(), ..known.clone() };
-            self.next.destinations.insert(id.shared(), own);
+            let own = Destination { lists: BTreeSet::new(), shelves: BTreeSet::new(), ..known.as_ref().clone() };
+            self.next.destinations.insert(id.shared(), Arc::new(own));
         }
-        let list = self.edited_list(&place, list, names, edit);
+        let list = self.edited_list(place, list, names, edit);
         self.set_audience(id, list);
     }
 
@@ -631,13 +651,14 @@ impl<'a> Batch<'a> {
             return self.errors.push(DirectoryError::Absent { place });
         };
         let named = destination.lists.iter().any(|list| self.next.is_used(self.next.lists.get(*list)));
-        let held = destination.shelves.iter().find_map(|shelf| self.next.shelves.get(*shelf).items.iter().next());
-        let by = named.then(|| "a list of readers".to_owned()).or_else(|| held.map(ToString::to_string));
+        let held = destination.shelves.iter().find_map(|shelf| self.next.shelves.get(*shelf).items.get_min());
+        let held = held.map(|item| self.next.items.name(*item).to_string());
+        let by = named.then(|| "a list of readers".to_owned()).or(held);
         if let Some(by) = by {
             return self.errors.push(DirectoryError::InUse { place, by });
         }
         let list = destination.list;
-        self.next.lists.get_mut(list).destinations.remove(id.as_str());
+        self.drop_audience(id, list);
         self.next.destinations.remove(id.as_str());
         self.touched.destinations.insert(id.clone());
     }
@@ -647,11 +668,11 @@ impl<'a> Batch<'a> {
         if !crate::pattern::is_valid(record.id.as_str()) {
             self.errors.push(DirectoryError::Pattern { place: place(), pattern: record.id.to_string() });
         }
-        self.owner(&place(), record.owner.as_ref());
+        let owner = self.owner(place, record.owner.as_ref());
         if let Some(container) = record.container.as_ref().filter(|id| self.next.destinations.get(id.as_str()).is_none()) {
             self.unknown(place(), container.as_str());
         }
-        let list = record.readers.as_ref().map(|readers| self.list_of(&place(), readers));
+        let list = record.readers.as_ref().map(|readers| self.list_of(place, readers));
         let spec = ShelfSpec {
             list,
             classification: record.classification,
@@ -659,22 +680,22 @@ impl<'a> Batch<'a> {
             purposes: record.purposes.clone().map_or(Purposes::Any, Purposes::Only),
             integrity: record.integrity,
             container: record.container.clone(),
-            owner: record.owner.as_ref().and_then(|owner| self.next.principals.number(owner.as_str())),
+            owner,
         };
         self.file(&record.id, spec);
     }
 
     fn edit_readers(&mut self, id: &ResourceId, names: &'a [String], edit: Edit) {
-        let place = format!("items.{id}");
+        let place = || format!("items.{id}");
         // What only a pattern speaks of gets a list of its own.
-        let Some(shelf) = self.next.items.get(id.as_str()).or_else(|| self.next.items.best(id.as_str())).copied() else {
-            return self.errors.push(DirectoryError::Absent { place });
+        let Some(shelf) = self.next.items.best(id.as_str()) else {
+            return self.errors.push(DirectoryError::Absent { place: place() });
         };
         let mut spec = self.next.shelves.get(shelf).spec.as_ref().clone();
         // Unknown readers stay unknown, whoever is added to them.
         let is_stated = spec.list.is_some() || edit == Edit::Set;
         let list = spec.list.unwrap_or_else(|| self.list(ListSpec::default()));
-        let list = self.edited_list(&place, list, names, edit);
+        let list = self.edited_list(place, list, names, edit);
         spec.list = is_stated.then_some(list);
         self.file(id, spec);
     }
@@ -682,23 +703,23 @@ impl<'a> Batch<'a> {
     fn file(&mut self, id: &ResourceId, spec: ShelfSpec) {
         let shelf = self.shelf(spec);
         // What only a pattern spoke of was visible to those whom the pattern names.
-        let by_pattern = self.next.items.best(id.as_str()).copied();
-        let before = self.next.items.insert(id.shared(), shelf);
+        let by_pattern = self.next.items.by_pattern(id.as_str());
+        let (item, before) = self.next.items.file(id, shelf);
         match before {
             Some(before) if before == shelf => return,
-            Some(before) => drop(self.next.shelves.get_mut(before).items.remove(id)),
+            Some(before) => drop(self.next.shelves.get_mut(before).items.remove(&item)),
             None => {}
         }
-        self.next.shelves.get_mut(shelf).items.insert(id.clone());
-        self.touched.items.entry(id.clone()).or_insert(before.or(by_pattern));
+        self.next.shelves.get_mut(shelf).items.insert(item);
+        self.touched.items.entry(item).or_insert(before.or(by_pattern));
     }
 
     fn remove_item(&mut self, id: &ResourceId) {
-        let Some(shelf) = self.next.items.remove(id.as_str()) else {
+        let Some((item, shelf)) = self.next.items.remove(id.as_str()) else {
             return self.errors.push(DirectoryError::Absent { place: format!("items.{id}") });
         };
-        self.next.shelves.get_mut(shelf).items.remove(id);
-        self.touched.items.entry(id.clone()).or_insert(Some(shelf));
+        self.next.shelves.get_mut(shelf).items.remove(&item);
+        self.touched.items.entry(item).or_insert(Some(shelf));
     }
 
     fn put_grant(&mut self, grant: &GrantRecord) {
@@ -740,7 +761,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The list that these names make.
-    fn list_of(&mut self, place: &str, names: &'a [String]) -> ListNo {
+    fn list_of(&mut self, place: impl Fn() -> String, names: &'a [String]) -> ListNo {
         if let Some(&known) = self.read.get(names) {
             return known;
         }
@@ -750,7 +771,7 @@ impl<'a> Batch<'a> {
         list
     }
 
-    fn edited_list(&mut self, place: &str, list: ListNo, names: &[String], edit: Edit) -> ListNo {
+    fn edited_list(&mut self, place: impl Fn() -> String, list: ListNo, names: &[String], edit: Edit) -> ListNo {
         let names = self.spec_of(place, names);
         let mut spec = self.next.lists.get(list).spec.as_ref().clone();
         match edit {
@@ -761,7 +782,7 @@ impl<'a> Batch<'a> {
         self.list(spec)
     }
 
-    fn spec_of(&mut self, place: &str, names: &[String]) -> ListSpec {
+    fn spec_of(&mut self, place: impl Fn() -> String, names: &[String]) -> ListSpec {
         let mut spec = ListSpec::default();
         for name in names {
             if name == "public" {
@@ -769,31 +790,42 @@ impl<'a> Batch<'a> {
             } else if let Some(domain) = name.strip_prefix("external:") {
                 spec.external.insert(domain.to_lowercase().into());
             } else if let Some(group) = name.strip_prefix('@').and_then(|group| self.next.groups.number(group)) {
-                spec.groups.insert(group);
-            } else if let Some(number) = self.next.principals.number(name).filter(|number| self.next.people.contains_key(number))
+                spec.groups.push(group);
+            } else if let Some(number) =
+                self.next.principals.number(name).filter(|number| self.next.people.get(*number).is_some())
             {
-                spec.people.insert(number);
+                spec.people.push(number);
             } else if let Ok(id) = ResourceId::parse(name)
                 && self.next.destinations.get(name).is_some()
             {
                 spec.destinations.insert(id);
             } else if !self.next.agents.contains_key(name.as_str()) {
                 // An agent sees nothing for itself: what it reads is seen by whoever it acts for.
-                self.unknown(place.to_owned(), name);
+                self.unknown(place(), name);
             }
         }
+        spec.tidy();
         spec
     }
 
     fn list(&mut self, spec: ListSpec) -> ListNo {
-        let (number, is_new) = self.next.lists.intern(spec, |spec| List { spec, ..List::default() });
+        let next = &mut self.next;
+        let (number, is_new) = next.lists.intern(spec, |spec| List {
+            spec: Arc::new(spec),
+            shelves: imbl::OrdSet::new(),
+            destinations: BTreeSet::new(),
+        });
         if is_new {
-            let spec = self.next.lists.get(number).spec.clone();
+            next.reaches.add(number);
+            let spec = next.lists.get(number).spec.clone();
             for group in &spec.groups {
-                self.next.groups.get_mut(*group).lists.insert(number);
+                next.groups.add_list(*group, number);
+            }
+            for person in &spec.people {
+                Arc::make_mut(next.naming.entry(*person).or_default()).insert(number);
             }
             for id in &spec.destinations {
-                if let Some(destination) = self.next.destinations.get_mut(id.as_str()) {
+                if let Some(destination) = self.destination_mut(id) {
                     destination.lists.insert(number);
                 }
             }
@@ -802,24 +834,29 @@ impl<'a> Batch<'a> {
     }
 
     fn shelf(&mut self, spec: ShelfSpec) -> ShelfNo {
-        let (number, is_new) =
-            self.next.shelves.intern(spec, |spec| Shelf { spec, items: imbl::OrdSet::new(), label: OnceLock::new() });
+        let next = &mut self.next;
+        let (number, is_new) = next.shelves.intern(spec, |spec| Shelf { spec: Arc::new(spec), items: imbl::OrdSet::new() });
         if is_new {
-            let spec = self.next.shelves.get(number).spec.clone();
+            next.labels.add(number);
+            let spec = next.shelves.get(number).spec.clone();
             if let Some(list) = spec.list {
-                self.next.lists.get_mut(list).shelves.insert(number);
+                next.lists.get_mut(list).shelves.insert(number);
             }
-            if let Some(destination) = spec.container.as_ref().and_then(|id| self.next.destinations.get_mut(id.as_str())) {
+            if let Some(destination) = spec.container.as_ref().and_then(|id| self.destination_mut(id)) {
                 destination.shelves.insert(number);
             }
         }
         number
     }
 
-    fn owner(&mut self, place: &str, owner: Option<&PrincipalId>) {
-        if let Some(owner) = owner.filter(|owner| !self.next.knows_person(owner.as_str())) {
-            self.unknown(format!("{place}.owner"), owner.as_str());
+    /// The number of an owner, who has to be a person.
+    fn owner(&mut self, place: impl Fn() -> String, owner: Option<&PrincipalId>) -> Option<u32> {
+        let owner = owner?;
+        let number = self.next.principals.number(owner.as_str());
+        if number.and_then(|number| self.next.people.get(number)).is_none() {
+            self.unknown(format!("{}.owner", place()), owner.as_str());
         }
+        number
     }
 
     fn twice(&mut self, place: &str, id: &str) {
@@ -868,6 +905,16 @@ impl ListSpec {
         self.people.extend(&names.people);
         self.groups.extend(&names.groups);
         self.destinations.extend(names.destinations.iter().cloned());
+        self.tidy();
+    }
+
+    /// Puts numbers in order, each once.
+    fn tidy(&mut self) {
+        for numbers in [&mut self.people, &mut self.groups] {
+            numbers.sort_unstable();
+            numbers.dedup();
+            numbers.shrink_to_fit();
+        }
     }
 
     fn take(&mut self, names: &ListSpec) {
@@ -935,9 +982,9 @@ impl Directory {
         }
         self.rules = rules.into();
         let mut cleared: BTreeMap<Clearance, RoaringBitmap> = BTreeMap::new();
-        for (number, person) in &self.people {
+        for (number, person) in self.people.iter() {
             if let Some(clearance) = self.clearance_of(Some(person)) {
-                cleared.entry(clearance).or_default().insert(*number);
+                cleared.entry(clearance).or_default().insert(number);
             }
         }
         self.cleared = cleared.into_iter().map(|(clearance, people)| (clearance, Arc::new(people))).collect();

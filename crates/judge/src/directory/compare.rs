@@ -3,13 +3,14 @@
 //! Looked at shelf by shelf, and only where the change reached. What becomes visible by a group that grows is found from those who are
 //! new in the group, not from all who can see.
 
+use super::groups::GroupNo;
 use super::lists::{ListNo, ShelfNo};
 use super::{Directory, Touched};
 use crate::label::{Classification, Label};
-use crate::name::{PrincipalId, ResourceId};
+use crate::name::ResourceId;
 use crate::reach::{Beyond, Reach};
 use roaring::RoaringBitmap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Things that stand in a place without being items of the directory: all posts there that have the same label.
@@ -21,19 +22,41 @@ pub(crate) struct Post<'a> {
 
 /// Items that all have the same label and stand in the same place, and who would newly see them.
 pub(crate) struct Unit<'a> {
-    pub(crate) items: Vec<&'a ResourceId>,
-    /// How many items there are; of many, only some are named.
+    pub(crate) items: Things<'a>,
+    /// How many items there are.
     pub(crate) count: u64,
     pub(crate) sensitivity: Sensitivity<'a>,
-    pub(crate) owner: Option<&'a PrincipalId>,
-    /// Who would newly see them.
-    pub(crate) newly: Beyond,
-    /// Known people among those who are not cleared.
-    pub(crate) uncleared: RoaringBitmap,
+    /// Who decides about them, by number.
+    pub(crate) owner: Option<u32>,
+    /// Who would newly see them; one and the same for many units.
+    pub(crate) newly: Arc<Beyond>,
+    /// Known people among those who are not cleared; one and the same for many units.
+    pub(crate) uncleared: Arc<RoaringBitmap>,
+}
+
+/// The items of a unit, named only when somebody asks.
+pub(crate) enum Things<'a> {
+    /// These.
+    Named(Vec<&'a ResourceId>),
+    /// What is on a shelf and was there before the change.
+    OnShelf(&'a Directory, ShelfNo, &'a Touched),
+}
+
+impl<'a> Things<'a> {
+    /// The first of them, `max` at most.
+    pub(crate) fn first(&self, max: usize) -> Vec<&'a ResourceId> {
+        match self {
+            Things::Named(items) => items.iter().copied().take(max).collect(),
+            Things::OnShelf(directory, shelf, touched) => {
+                let items = directory.shelves.get(*shelf).items.iter().filter(|item| !touched.items.contains_key(*item));
+                items.take(max).map(|item| directory.items.name(*item)).collect()
+            }
+        }
+    }
 }
 
 /// What of a label matters once it is known who was among the readers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Sensitivity<'a> {
     pub(crate) classification: Classification,
     pub(crate) categories: &'a BTreeSet<Arc<str>>,
@@ -51,53 +74,68 @@ impl<'a> Sensitivity<'a> {
     }
 }
 
-/// How many items of a unit are named.
-const NAMED_ITEMS_MAX: usize = 20;
-
 /// Two directories beside each other.
 pub(crate) struct Comparison<'a> {
     before: &'a Directory,
     after: &'a Directory,
     touched: &'a Touched,
-    /// Who is new in a list, by list.
-    grown: BTreeMap<ListNo, Beyond>,
+    /// People who are here now and were not.
+    came: RoaringBitmap,
+    /// Who is new in a group and here, by group.
+    joined: HashMap<GroupNo, Arc<Beyond>>,
+    /// Who is new in a list that takes long to resolve, by list.
+    grown: HashMap<ListNo, Arc<Beyond>>,
+    /// The last newcomers that clearances were looked at for: they are often the same again.
+    last: Vec<(Arc<Beyond>, Sensitivity<'a>, Arc<RoaringBitmap>)>,
+    nobody: Arc<Beyond>,
 }
+
+/// How many answers about clearance are kept at hand.
+const LAST_MAX: usize = 8;
 
 impl<'a> Comparison<'a> {
     pub(crate) fn new(before: &'a Directory, after: &'a Directory, touched: &'a Touched) -> Self {
-        Self { before, after, touched, grown: BTreeMap::new() }
+        let came = &touched.moved & after.active.as_ref();
+        let joined = touched.groups.iter().map(|(group, change)| {
+            let people = change.gained.as_ref() & after.active.as_ref();
+            (*group, Arc::new(Beyond { people, ..Beyond::default() }))
+        });
+        let (joined, nobody) = (joined.collect(), Arc::default());
+        Self { before, after, touched, came, joined, grown: HashMap::new(), last: Vec::new(), nobody }
     }
 
     /// Everything that somebody would newly see, in an order that does not depend on chance.
     pub(crate) fn each(mut self, posts: &'a [Post<'a>], mut found: impl FnMut(Unit<'a>)) {
-        let mut moved: BTreeMap<ShelfNo, u64> = BTreeMap::new();
-        for (id, before) in &self.touched.items {
-            let now = self.after.items.get(id.as_str()).copied();
-            if let Some(now) = now {
-                *moved.entry(now).or_default() += 1;
-            }
-            // What is new was visible to nobody, and was put where it is for those who see it there.
-            if let (Some(now), Some(before)) = (now, *before) {
-                self.moved(id, before, now).into_iter().for_each(&mut found);
+        let mut put: HashMap<ShelfNo, u64> = HashMap::new();
+        let mut moved: Vec<(&'a ResourceId, ShelfNo, ShelfNo)> = Vec::new();
+        for (&item, before) in &self.touched.items {
+            if let Some(now) = self.after.items.shelf(item) {
+                *put.entry(now).or_default() += 1;
+                // What is new was visible to nobody, and was put where it is for those who see it there.
+                moved.extend(before.map(|before| (self.after.items.name(item), before, now)));
             }
         }
+        moved.sort_unstable();
+        for (id, before, now) in moved {
+            self.moved(id, before, now).into_iter().for_each(&mut found);
+        }
         for shelf in self.reached() {
-            let moved = moved.get(&shelf).copied().unwrap_or(0);
-            self.shelf(shelf, moved).into_iter().for_each(&mut found);
+            let put = put.get(&shelf).copied().unwrap_or(0);
+            self.shelf(shelf, put).into_iter().for_each(&mut found);
         }
         for post in posts {
             let audience =
                 |directory: &Directory| directory.audience_of(post.place.as_str()).cloned().unwrap_or_else(Reach::nobody);
-            let newly = self.counted(audience(self.after).beyond(&audience(self.before)), || audience(self.before));
+            let newly = audience(self.after).beyond(&audience(self.before));
+            let newly = self.counted(Arc::new(newly), || audience(self.before));
             let count = post.ids.len() as u64;
             let label = post.label;
-            let named = post.ids.iter().take(NAMED_ITEMS_MAX).copied().collect();
-            if let Some(mut unit) = self.unit(named, count, Sensitivity::of(label), None, newly) {
+            if let Some(mut unit) = self.unit(Things::Named(post.ids.clone()), count, Sensitivity::of(label), None, newly) {
                 // Whoever may read what it was made from may read it.
                 if unit.sensitivity.for_all {
-                    unit.uncleared.clear();
+                    unit.uncleared = Arc::default();
                 } else if !label.unknown {
-                    unit.uncleared -= label.readers.people.bits();
+                    unit.uncleared = Arc::new(unit.uncleared.as_ref() - label.readers.people.bits());
                 }
                 found(unit);
             }
@@ -105,116 +143,198 @@ impl<'a> Comparison<'a> {
     }
 
     /// Shelves behind lists and places that the change reached.
-    fn reached(&self) -> BTreeSet<ShelfNo> {
-        let of_lists = self.touched.lists.iter().flat_map(|list| &self.after.lists.get(*list).shelves);
-        let places = self.touched.destinations.iter().filter_map(|id| self.after.destinations.get(id.as_str()));
-        let known = |shelf: &ShelfNo| self.before.shelves.holds(*shelf);
-        of_lists.chain(places.flat_map(|place| &place.shelves)).copied().filter(known).collect()
+    fn reached(&self) -> RoaringBitmap {
+        let mut shelves = RoaringBitmap::new();
+        for list in &self.touched.lists {
+            shelves.extend(&self.after.lists.get(list).shelves);
+        }
+        for place in self.touched.destinations.iter().filter_map(|id| self.after.destinations.get(id.as_str())) {
+            shelves.extend(&place.shelves);
+        }
+        // What is new here was put there by the change itself.
+        shelves.remove_range(self.before.shelves.len() as u32..);
+        shelves
     }
 
-    /// What stays on a shelf that other people can see now. `moved` of the items there now were put there by the change itself.
-    fn shelf(&mut self, shelf: ShelfNo, moved: u64) -> Option<Unit<'a>> {
+    /// What stays on a shelf that other people can see now. `put` of the items there now were put there by the change itself.
+    fn shelf(&mut self, shelf: ShelfNo, put: u64) -> Option<Unit<'a>> {
         let after = self.after;
         let entry = after.shelves.get(shelf);
-        let count = entry.items.len() as u64 - moved;
+        let count = entry.items.len() as u64 - put;
         if count == 0 {
             return None;
         }
-        let lists = |directory: &Directory| {
-            let place = entry.spec.container.as_ref().and_then(|id| directory.destinations.best(id.as_str()));
-            (entry.spec.list, place.map(|place| place.list))
+        let place = |directory: &Directory| {
+            let id = entry.spec.container.as_ref()?;
+            directory.destinations.best(id.as_str()).map(|place| place.list)
         };
-        let newly = if lists(self.before) == lists(after) {
-            let (readers, place) = lists(after);
-            let mut newly = Beyond::default();
-            for list in readers.into_iter().chain(place) {
-                newly.absorb(self.grown(list));
+        let (was, is) = (place(self.before), place(after));
+        let newly = if was == is {
+            let lists = [entry.spec.list, is];
+            let mut newly = self.nobody.clone();
+            for list in lists.into_iter().flatten() {
+                newly = both(newly, self.grown(list));
             }
-            for list in readers.into_iter().chain(place) {
-                self.before.take_out(&mut newly, list);
+            for list in lists.into_iter().flatten() {
+                self.take_out(&mut newly, list);
             }
             newly
         } else {
-            after.visible(shelf).beyond(&self.before.visible(shelf))
+            Arc::new(after.visible(shelf).beyond(&self.before.visible(shelf)))
         };
         let newly = self.counted(newly, || self.before.visible(shelf));
-        let touched = self.touched;
-        let named = entry.items.iter().filter(|id| moved == 0 || !touched.items.contains_key(*id)).take(NAMED_ITEMS_MAX);
-        self.unit(named.collect(), count, self.before.sensitivity(shelf), after.owner_on(shelf), newly)
+        let (sensitivity, owner) = (self.before.sensitivity(shelf), entry.spec.owner);
+        self.unit(Things::OnShelf(after, shelf, self.touched), count, sensitivity, owner, newly)
     }
 
     /// An item that the change itself filed elsewhere.
-    fn moved(&self, id: &'a ResourceId, before: ShelfNo, now: ShelfNo) -> Option<Unit<'a>> {
-        let newly = self.counted(self.after.visible(now).beyond(&self.before.visible(before)), || self.before.visible(before));
-        self.unit(vec![id], 1, self.before.sensitivity(before), self.before.owner_on(before), newly)
+    fn moved(&mut self, id: &'a ResourceId, before: ShelfNo, now: ShelfNo) -> Option<Unit<'a>> {
+        let newly = self.after.visible(now).beyond(&self.before.visible(before));
+        let newly = self.counted(Arc::new(newly), || self.before.visible(before));
+        let owner = self.before.shelves.get(before).spec.owner;
+        self.unit(Things::Named(vec![id]), 1, self.before.sensitivity(before), owner, newly)
     }
 
     /// Where everyone newly sees something, those who are known are counted.
-    fn counted(&self, newly: Beyond, before: impl FnOnce() -> Reach) -> Beyond {
-        let people = if newly.public { self.after.active.as_ref() - before().people.bits() } else { newly.people };
-        Beyond { people, ..newly }
+    fn counted(&self, newly: Arc<Beyond>, before: impl FnOnce() -> Reach) -> Arc<Beyond> {
+        if !newly.public {
+            return newly;
+        }
+        let people = self.after.active.as_ref() - before().people.bits();
+        Arc::new(Beyond { people, ..newly.as_ref().clone() })
     }
 
     fn unit(
-        &self,
-        items: Vec<&'a ResourceId>,
+        &mut self,
+        items: Things<'a>,
         count: u64,
         sensitivity: Sensitivity<'a>,
-        owner: Option<&'a PrincipalId>,
-        newly: Beyond,
+        owner: Option<u32>,
+        newly: Arc<Beyond>,
     ) -> Option<Unit<'a>> {
-        if newly.count() == 0 {
+        if newly.is_nobody() {
             return None;
         }
-        // Whoever was among the readers is not new.
+        let uncleared = self.uncleared(&newly, sensitivity);
+        Some(Unit { items, count, sensitivity, owner, newly, uncleared })
+    }
+
+    /// Known people among newcomers who are not cleared. Whoever was among the readers is not new.
+    fn uncleared(&mut self, newly: &Arc<Beyond>, sensitivity: Sensitivity<'a>) -> Arc<RoaringBitmap> {
+        let known = self.last.iter().find(|(of, as_if, _)| Arc::ptr_eq(of, newly) && *as_if == sensitivity);
+        if let Some((_, _, uncleared)) = known {
+            return uncleared.clone();
+        }
         let mut uncleared = newly.people.clone();
         for people in self.before.levels_over(sensitivity.classification, sensitivity.categories) {
             uncleared -= people;
         }
-        Some(Unit { items, count, sensitivity, owner, newly, uncleared })
+        let uncleared = Arc::new(uncleared);
+        self.last.truncate(LAST_MAX - 1);
+        self.last.insert(0, (newly.clone(), sensitivity, uncleared.clone()));
+        uncleared
     }
 
-    /// Who is in a list that was not before, by way of groups that grew. The list itself is named alike before and after.
-    fn grown(&mut self, list: ListNo) -> &Beyond {
-        let (before, after, touched) = (self.before, self.after, self.touched);
-        self.grown.entry(list).or_insert_with(|| {
-            if !touched.lists.contains(&list) || !before.lists.holds(list) {
-                return Beyond::default();
+    /// Who may be in a list that was not before, and everyone who is. The list itself is named alike before and after.
+    fn grown(&mut self, list: ListNo) -> Arc<Beyond> {
+        if !self.touched.lists.contains(list) || list as usize >= self.before.lists.len() {
+            return self.nobody.clone();
+        }
+        let spec = self.after.lists.get(list).spec.as_ref();
+        if !spec.destinations.is_empty() {
+            let resolved = || Arc::new(self.after.reach(list).beyond(self.before.reach(list)));
+            return self.grown.entry(list).or_insert_with(resolved).clone();
+        }
+        if spec.public {
+            return self.nobody.clone();
+        }
+        let mut newly = self.nobody.clone();
+        for joined in spec.groups.iter().filter_map(|group| self.joined.get(group)) {
+            newly = both(newly, joined.clone());
+        }
+        let came: RoaringBitmap = self.came.iter().filter(|person| self.after.sees(*person, list)).collect();
+        if came.is_empty() { newly } else { both(newly, Arc::new(Beyond { people: came, ..Beyond::default() })) }
+    }
+
+    /// Takes those out who were in a list before. Nothing is put together for it where nobody was.
+    fn take_out(&self, from: &mut Arc<Beyond>, list: ListNo) {
+        if from.is_nobody() {
+            return;
+        }
+        let before = self.before;
+        let spec = before.lists.get(list).spec.as_ref();
+        if !spec.destinations.is_empty() {
+            let left = Reach::from(from.as_ref().clone()).beyond(before.reach(list));
+            if left != **from {
+                *from = Arc::new(left);
             }
-            let spec = after.lists.get(list).spec.as_ref();
-            if !spec.destinations.is_empty() || before.active != after.active {
-                return after.reach(list).beyond(before.reach(list));
+            return;
+        }
+        if spec.public {
+            *from = self.nobody.clone();
+            return;
+        }
+        if from.external.iter().any(|name| spec.external.contains(name)) {
+            Arc::make_mut(from).external.retain(|name| !spec.external.contains(name));
+        }
+        for all in spec.groups.iter().map(|group| before.groups.get(*group).all.as_ref()) {
+            if from.people.is_disjoint(all) {
+                continue;
             }
-            if spec.public {
-                return Beyond::default();
+            if self.came.is_empty() {
+                Arc::make_mut(from).people -= all;
+            } else {
+                let inside = &(&from.people & all) & before.active.as_ref();
+                Arc::make_mut(from).people -= inside;
             }
-            let mut newly = Beyond::default();
-            for &group in &spec.groups {
-                let (now, then) = (&after.groups.get(group).all, &before.groups.get(group).all);
-                if now != then {
-                    newly.people |= &(now - then) & after.active.as_ref();
-                }
-            }
-            newly
-        })
+        }
+        let named = |person: &u32| from.people.contains(*person) && before.active.contains(*person);
+        let named: RoaringBitmap = if from.people.len() < spec.people.len() as u64 {
+            from.people.iter().filter(|person| spec.people.binary_search(person).is_ok() && named(person)).collect()
+        } else {
+            spec.people.iter().copied().filter(named).collect()
+        };
+        if !named.is_empty() {
+            Arc::make_mut(from).people -= named;
+        }
     }
 
     /// Pairs of a person and an item that the person would newly be cleared for, because a clearance was raised.
     pub(crate) fn newly_cleared(&self) -> u64 {
+        let before = self.before;
         let mut pairs = 0;
         for person in &self.touched.clearance {
-            for (number, shelf) in self.before.shelves.iter() {
-                let label = self.before.label(number);
-                let covers = |directory: &Directory| {
-                    directory.levels_over(label.classification, &label.categories).any(|people| people.contains(person))
+            let covers = |directory: &Directory, sensitivity: &Sensitivity<'_>| {
+                directory.levels_over(sensitivity.classification, sensitivity.categories).any(|people| people.contains(person))
+            };
+            let was_here = before.active.contains(person);
+            let mut last: Option<(Sensitivity<'_>, bool)> = None;
+            for (number, shelf) in before.shelves.iter().filter(|(_, shelf)| !shelf.items.is_empty()) {
+                let sensitivity = before.sensitivity(number);
+                let is_new = match last {
+                    Some((same, is_new)) if same == sensitivity => is_new,
+                    Some(_) | None => covers(self.after, &sensitivity) && !covers(before, &sensitivity),
                 };
-                let reads = !label.unknown && (label.readers.public || label.readers.people.bits().contains(person));
-                if covers(self.after) && !covers(self.before) && !reads {
+                last = Some((sensitivity, is_new));
+                if is_new && !before.reads(person, was_here, number) {
                     pairs += shelf.items.len() as u64;
                 }
             }
         }
         pairs
+    }
+}
+
+/// Those of both; one of them itself where the other is nobody.
+fn both(one: Arc<Beyond>, other: Arc<Beyond>) -> Arc<Beyond> {
+    if other.is_nobody() || Arc::ptr_eq(&one, &other) {
+        one
+    } else if one.is_nobody() {
+        other
+    } else {
+        let mut all = one.as_ref().clone();
+        all.absorb(&other);
+        Arc::new(all)
     }
 }
 
@@ -238,24 +358,11 @@ impl Directory {
             .map(|(_, people)| people.as_ref())
     }
 
-    /// Takes those out who are in a list now. Nothing is put together for it: who is looked at are few.
-    fn take_out(&self, from: &mut Beyond, list: ListNo) {
-        let spec = self.lists.get(list).spec.as_ref();
-        if !spec.destinations.is_empty() {
-            *from = Reach::from(std::mem::take(from)).beyond(self.reach(list));
-            return;
-        }
-        if spec.public {
-            *from = Beyond::default();
-            return;
-        }
-        from.external.retain(|name| !spec.external.contains(name));
-        for &group in &spec.groups {
-            let inside = &(&from.people & &self.groups.get(group).all) & self.active.as_ref();
-            from.people -= inside;
-        }
-        for person in spec.people.iter().filter(|person| self.active.contains(**person)) {
-            from.people.remove(*person);
-        }
+    /// Whether somebody is among the readers of what is on a shelf, as its label says.
+    fn reads(&self, person: u32, is_here: bool, shelf: ShelfNo) -> bool {
+        let spec = self.shelves.get(shelf).spec.as_ref();
+        let of_place = || spec.container.as_ref().and_then(|id| self.destinations.best(id.as_str())).map(|place| place.list);
+        let list = spec.list.or_else(of_place);
+        list.is_some_and(|list| if is_here { self.sees(person, list) } else { self.is_public(list) })
     }
 }

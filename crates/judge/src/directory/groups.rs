@@ -1,13 +1,13 @@
 //! Groups, nested in each other: who is in them through any depth. Kept up to date by what changed, never computed anew from the start.
 
 use super::document::NESTING_DEPTH_MAX;
-use super::lists::ListNo;
+use super::lists::{Cells, ListNo};
 use crate::name::{GroupId, PrincipalId};
 use crate::reach::PeopleSet;
-use imbl::{HashMap, OrdMap, Vector};
+use imbl::{OrdMap, OrdSet, Vector};
 use roaring::RoaringBitmap;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A group by its place in the table; never given twice.
 pub(super) type GroupNo = u32;
@@ -20,34 +20,44 @@ pub(super) struct Group {
     /// What a provisioning service wants kept.
     pub(super) profile: Option<Arc<str>>,
     /// People and agents who are in it by themselves.
-    pub(super) members: RoaringBitmap,
-    pub(super) nested: BTreeSet<GroupNo>,
-    pub(super) parents: BTreeSet<GroupNo>,
-    /// People and agents who are in it through any nesting, here or not.
-    pub(super) all: RoaringBitmap,
+    pub(super) members: Arc<RoaringBitmap>,
+    pub(super) nested: OrdSet<GroupNo>,
+    pub(super) parents: OrdSet<GroupNo>,
+    /// People and agents who are in it through any nesting, here or not. One set with `members` where nothing is nested.
+    pub(super) all: Arc<RoaringBitmap>,
     /// Levels of groups in it.
     height: usize,
-    /// Access lists that name it.
-    pub(super) lists: BTreeSet<ListNo>,
-    /// Derived: the people of `all` who are here.
-    here: OnceLock<PeopleSet>,
 }
 
-/// How a group was edited in a batch, before the groups around it follow.
-#[derive(Debug, Default)]
+/// How a group was edited in a batch, before the groups around it follow; and after that, what really became of it.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Edited {
     /// Members that may be new, through nesting as well.
-    pub(super) gained: RoaringBitmap,
+    pub(super) gained: Arc<RoaringBitmap>,
     /// Whether somebody may have gone.
     pub(super) lost: bool,
+}
+
+impl Edited {
+    fn gain(&mut self, members: &Arc<RoaringBitmap>) {
+        if self.gained.is_empty() {
+            self.gained = members.clone();
+        } else if !members.is_empty() && !Arc::ptr_eq(&self.gained, members) {
+            *Arc::make_mut(&mut self.gained) |= members.as_ref();
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Groups {
     entries: Vector<Arc<Group>>,
     numbers: OrdMap<GroupId, GroupNo>,
+    /// Access lists that name a group.
+    lists: Vector<Arc<RoaringBitmap>>,
+    /// Derived: the people in a group, through any nesting, who are here.
+    here: Cells<PeopleSet>,
     /// By principal: the groups they are in by themselves.
-    memberships: HashMap<u32, Arc<[GroupNo]>>,
+    memberships: Vector<Arc<[GroupNo]>>,
 }
 
 impl Groups {
@@ -86,19 +96,20 @@ impl Groups {
             return number;
         }
         let number = u32::try_from(self.entries.len()).expect("fewer than 2^32 groups fit in memory");
+        let nobody: Arc<RoaringBitmap> = Arc::default();
         self.entries.push_back(Arc::new(Group {
             handle: format!("@{id}").into(),
             owner: None,
             profile: None,
-            members: RoaringBitmap::new(),
-            nested: BTreeSet::new(),
-            parents: BTreeSet::new(),
-            all: RoaringBitmap::new(),
+            members: nobody.clone(),
+            nested: OrdSet::new(),
+            parents: OrdSet::new(),
+            all: nobody,
             height: 1,
-            lists: BTreeSet::new(),
-            here: OnceLock::new(),
         }));
         self.numbers.insert(id.clone(), number);
+        self.lists.push_back(Arc::default());
+        self.here.add(number);
         number
     }
 
@@ -107,68 +118,83 @@ impl Groups {
         self.numbers.remove(id.as_str());
     }
 
+    /// Access lists that name this group.
+    pub(super) fn lists(&self, group: GroupNo) -> &RoaringBitmap {
+        &self.lists[group as usize]
+    }
+
+    pub(super) fn add_list(&mut self, group: GroupNo, list: ListNo) {
+        Arc::make_mut(&mut self.lists[group as usize]).insert(list);
+    }
+
     /// The groups that this principal is in by themselves.
     pub(super) fn direct(&self, principal: u32) -> &[GroupNo] {
-        self.memberships.get(&principal).map_or(&[], |groups| groups)
+        self.memberships.get(principal as usize).map_or(&[], |groups| groups)
+    }
+
+    fn set_direct(&mut self, principal: u32, groups: Arc<[GroupNo]>) {
+        while self.memberships.len() <= principal as usize {
+            self.memberships.push_back(Arc::default());
+        }
+        self.memberships.set(principal as usize, groups);
     }
 
     /// The groups that this principal is in, through any nesting.
     pub(super) fn around(&self, principal: u32) -> impl Iterator<Item = &Group> {
-        let mut seen: Vec<GroupNo> = self.direct(principal).to_vec();
+        self.numbers_around(principal).map(|group| self.get(group))
+    }
+
+    /// The same, by number.
+    pub(super) fn numbers_around(&self, principal: u32) -> impl Iterator<Item = GroupNo> {
+        let mut open: Vec<GroupNo> = self.direct(principal).to_vec();
+        let mut seen: RoaringBitmap = open.iter().copied().collect();
         let mut next = 0;
         std::iter::from_fn(move || {
-            let group = self.get(*seen.get(next)?);
+            let group = *open.get(next)?;
             next += 1;
-            for parent in &group.parents {
-                if !seen.contains(parent) {
-                    seen.push(*parent);
-                }
-            }
+            open.extend(self.get(group).parents.iter().filter(|parent| seen.insert(**parent)));
             Some(group)
         })
     }
 
     pub(super) fn join(&mut self, group: GroupNo, principal: u32, edited: &mut BTreeMap<GroupNo, Edited>) {
-        if self.get_mut(group).members.insert(principal) {
-            let mut groups = self.direct(principal).to_vec();
-            groups.push(group);
-            self.memberships.insert(principal, groups.into());
-            edited.entry(group).or_default().gained.insert(principal);
+        if self.get(group).members.contains(principal) {
+            return;
         }
+        Arc::make_mut(&mut self.get_mut(group).members).insert(principal);
+        let groups = self.direct(principal).iter().copied().chain([group]).collect();
+        self.set_direct(principal, groups);
+        Arc::make_mut(&mut edited.entry(group).or_default().gained).insert(principal);
     }
 
     pub(super) fn leave(&mut self, group: GroupNo, principal: u32, edited: &mut BTreeMap<GroupNo, Edited>) {
-        if self.get_mut(group).members.remove(principal) {
-            let groups: Arc<[GroupNo]> = self.direct(principal).iter().copied().filter(|other| *other != group).collect();
-            if groups.is_empty() {
-                self.memberships.remove(&principal);
-            } else {
-                self.memberships.insert(principal, groups);
-            }
+        if self.get(group).members.contains(principal) {
+            Arc::make_mut(&mut self.get_mut(group).members).remove(principal);
+            let groups = self.direct(principal).iter().copied().filter(|other| *other != group).collect();
+            self.set_direct(principal, groups);
             edited.entry(group).or_default().lost = true;
         }
     }
 
     pub(super) fn nest(&mut self, outer: GroupNo, inner: GroupNo, edited: &mut BTreeMap<GroupNo, Edited>) {
-        if self.get_mut(outer).nested.insert(inner) {
+        if self.get_mut(outer).nested.insert(inner).is_none() {
             self.get_mut(inner).parents.insert(outer);
-            let gained = &self.get(inner).all;
-            edited.entry(outer).or_default().gained |= gained;
+            edited.entry(outer).or_default().gain(&self.get(inner).all);
             // What it gains in the same batch comes by way of it.
             edited.entry(inner).or_default();
         }
     }
 
     pub(super) fn unnest(&mut self, outer: GroupNo, inner: GroupNo, edited: &mut BTreeMap<GroupNo, Edited>) {
-        if self.get_mut(outer).nested.remove(&inner) {
+        if self.get_mut(outer).nested.remove(&inner).is_some() {
             self.get_mut(inner).parents.remove(&outer);
             edited.entry(outer).or_default().lost = true;
         }
     }
 
-    /// Brings every group up to date that an edit reaches. Gives the groups whose members through any nesting may be others, or the
-    /// groups that contain themselves or are nested too deep.
-    pub(super) fn settle(&mut self, edited: BTreeMap<GroupNo, Edited>) -> Result<BTreeSet<GroupNo>, BTreeSet<GroupNo>> {
+    /// Brings every group up to date that an edit reaches. Gives the groups whose members through any nesting are others, with what became
+    /// of them; or the groups that contain themselves or are nested too deep.
+    pub(super) fn settle(&mut self, edited: BTreeMap<GroupNo, Edited>) -> Result<BTreeMap<GroupNo, Edited>, BTreeSet<GroupNo>> {
         // From each edited group upwards: for every group that is reached, the groups in it by way of which it is.
         let mut inner: BTreeMap<GroupNo, Vec<GroupNo>> = edited.keys().map(|group| (*group, Vec::new())).collect();
         let mut upwards: Vec<GroupNo> = edited.keys().copied().collect();
@@ -186,22 +212,25 @@ impl Groups {
         for &group in inner.keys() {
             settling.settle(group);
         }
-        let Settling { bad, settled, .. } = settling;
+        let Settling { bad, mut settled, .. } = settling;
         if !bad.is_empty() {
             return Err(bad);
         }
-        Ok(settled.into_iter().filter(|(_, change)| change.lost || !change.gained.is_empty()).map(|(group, _)| group).collect())
+        settled.retain(|_, change| change.lost || !change.gained.is_empty());
+        Ok(settled)
     }
 
     /// The people of a group who are here.
     pub(super) fn here(&self, group: GroupNo, active: &RoaringBitmap) -> &PeopleSet {
-        let group = self.get(group);
-        group.here.get_or_init(|| PeopleSet::new(&group.all & active))
+        self.here.get_or_init(group, || {
+            let all = &self.get(group).all;
+            if all.is_subset(active) { PeopleSet::shared(all.clone()) } else { PeopleSet::new(all.as_ref() & active) }
+        })
     }
 
     /// Lets go of what was derived from who is here.
     pub(super) fn forget_here(&mut self, group: GroupNo) {
-        self.get_mut(group).here = OnceLock::new();
+        self.here.forget(group);
     }
 }
 
@@ -234,40 +263,53 @@ impl Settling<'_> {
             height = height.max(self.groups.get(*inner).height + 1);
             if let Some(of_inner) = self.settled.get(inner) {
                 change.lost |= of_inner.lost;
-                change.gained |= &of_inner.gained;
+                change.gain(&of_inner.gained);
             }
         }
         self.open.pop();
         let before = self.groups.get(number);
-        let (all, height) =
-            if change.lost { self.groups.of_members(number) } else { (&before.all | &change.gained, height.max(before.height)) };
+        let height = if change.lost { self.groups.height_of(number) } else { height.max(before.height) };
         if height > NESTING_DEPTH_MAX {
             self.bad.insert(number);
             return;
         }
-        change.gained = &all - &before.all;
+        let all = if before.nested.is_empty() {
+            before.members.clone()
+        } else if change.lost {
+            self.groups.all_of(number)
+        } else if before.all.is_empty() {
+            change.gained.clone()
+        } else if change.gained.is_subset(&before.all) {
+            before.all.clone()
+        } else {
+            Arc::new(before.all.as_ref() | change.gained.as_ref())
+        };
+        change.gained = if before.all.is_empty() { all.clone() } else { Arc::new(all.as_ref() - before.all.as_ref()) };
         change.lost = change.lost && !before.all.is_subset(&all);
-        let group = self.groups.get_mut(number);
-        if change.lost || !change.gained.is_empty() {
-            group.here = OnceLock::new();
+        let is_other = change.lost || !change.gained.is_empty();
+        if is_other || height != before.height || !Arc::ptr_eq(&all, &before.all) {
+            let group = self.groups.get_mut(number);
             group.all = all;
+            group.height = height;
         }
-        group.height = height;
+        if is_other {
+            self.groups.forget_here(number);
+        }
         self.settled.insert(number, change);
     }
 }
 
 impl Groups {
-    /// Members through any nesting and height, when the groups in it are up to date.
-    fn of_members(&self, number: GroupNo) -> (RoaringBitmap, usize) {
+    /// Members through any nesting, when the groups in it are up to date.
+    fn all_of(&self, number: GroupNo) -> Arc<RoaringBitmap> {
         let group = self.get(number);
-        let mut all = group.members.clone();
-        let mut height = 1;
-        for inner in &group.nested {
-            let inner = self.get(*inner);
-            all |= &inner.all;
-            height = height.max(inner.height + 1);
-        }
-        (all, height)
+        let mut all = group.members.as_ref().clone();
+        group.nested.iter().for_each(|inner| all |= self.get(*inner).all.as_ref());
+        Arc::new(all)
+    }
+
+    /// Height, when the groups in it are up to date.
+    fn height_of(&self, number: GroupNo) -> usize {
+        self.get(number).nested.iter().map(|inner| self.get(*inner).height + 1).max().unwrap_or(1)
     }
 }

@@ -4,10 +4,11 @@
 //! becomes visible to somebody is computed once a shelf, not once an item.
 
 use super::groups::GroupNo;
-use crate::label::{Classification, Integrity, Label, Purposes};
+use super::items::ItemNo;
+use super::names::Index;
+use crate::label::{Classification, Integrity, Purposes};
 use crate::name::ResourceId;
-use crate::reach::Reach;
-use imbl::{HashMap, OrdSet, Vector};
+use imbl::{OrdSet, Vector};
 use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock};
@@ -22,20 +23,18 @@ pub(super) type ShelfNo = u32;
 pub(super) struct ListSpec {
     pub(super) public: bool,
     pub(super) external: BTreeSet<Arc<str>>,
-    pub(super) people: BTreeSet<u32>,
-    pub(super) groups: BTreeSet<GroupNo>,
+    pub(super) people: Vec<u32>,
+    pub(super) groups: Vec<GroupNo>,
     pub(super) destinations: BTreeSet<ResourceId>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct List {
     pub(super) spec: Arc<ListSpec>,
     /// Shelves whose readers it is.
-    pub(super) shelves: BTreeSet<ShelfNo>,
+    pub(super) shelves: OrdSet<ShelfNo>,
     /// Destinations whose audience it is.
     pub(super) destinations: BTreeSet<ResourceId>,
-    /// Derived: who that is now.
-    pub(super) reach: OnceLock<Reach>,
 }
 
 /// A label as the system of record states it, the place, and who decides.
@@ -55,25 +54,43 @@ pub(super) struct ShelfSpec {
 #[derive(Debug, Clone)]
 pub(super) struct Shelf {
     pub(super) spec: Arc<ShelfSpec>,
-    pub(super) items: OrdSet<ResourceId>,
-    /// Derived: the label with its readers as they are now.
-    pub(super) label: OnceLock<Arc<Label>>,
+    pub(super) items: OrdSet<ItemNo>,
+}
+
+/// An entry of a [`Table`]: what makes it this one.
+pub(super) trait Specified {
+    type Spec: Hash + Eq;
+    fn spec(&self) -> &Self::Spec;
+}
+
+impl Specified for List {
+    type Spec = ListSpec;
+    fn spec(&self) -> &ListSpec {
+        &self.spec
+    }
+}
+
+impl Specified for Shelf {
+    type Spec = ShelfSpec;
+    fn spec(&self) -> &ShelfSpec {
+        &self.spec
+    }
 }
 
 /// Things that are kept once, by number and by what they are.
 #[derive(Debug, Clone)]
-pub(super) struct Table<Spec, Entry> {
+pub(super) struct Table<Entry> {
     entries: Vector<Arc<Entry>>,
-    numbers: HashMap<Arc<Spec>, u32>,
+    index: Index,
 }
 
-impl<Spec, Entry> Default for Table<Spec, Entry> {
+impl<Entry> Default for Table<Entry> {
     fn default() -> Self {
-        Self { entries: Vector::new(), numbers: HashMap::new() }
+        Self { entries: Vector::new(), index: Index::default() }
     }
 }
 
-impl<Spec: Hash + Eq, Entry: Clone> Table<Spec, Entry> {
+impl<Entry: Clone + Specified> Table<Entry> {
     pub(super) fn get(&self, number: u32) -> &Entry {
         &self.entries[number as usize]
     }
@@ -82,9 +99,8 @@ impl<Spec: Hash + Eq, Entry: Clone> Table<Spec, Entry> {
         Arc::make_mut(&mut self.entries[number as usize])
     }
 
-    /// Whether there is an entry with this number.
-    pub(super) fn holds(&self, number: u32) -> bool {
-        (number as usize) < self.entries.len()
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Entry)> {
@@ -92,14 +108,46 @@ impl<Spec: Hash + Eq, Entry: Clone> Table<Spec, Entry> {
     }
 
     /// The number of `spec`, and whether it is new here.
-    pub(super) fn intern(&mut self, spec: Spec, entry: impl FnOnce(Arc<Spec>) -> Entry) -> (u32, bool) {
-        if let Some(&number) = self.numbers.get(&spec) {
+    pub(super) fn intern(&mut self, spec: Entry::Spec, entry: impl FnOnce(Entry::Spec) -> Entry) -> (u32, bool) {
+        let hash = self.index.hash(&spec);
+        if let Some(number) = self.index.find(hash, |number| *self.get(number).spec() == spec) {
             return (number, false);
         }
         let number = u32::try_from(self.entries.len()).expect("fewer than 2^32 lists fit in memory");
-        let spec = Arc::new(spec);
-        self.entries.push_back(Arc::new(entry(spec.clone())));
-        self.numbers.insert(spec, number);
+        self.entries.push_back(Arc::new(entry(spec)));
+        self.index.add(hash, number);
         (number, true)
+    }
+}
+
+/// How many derived values are let go of together at the least.
+const CELLS: usize = 64;
+
+/// What is derived of numbered things, once it is asked for. Values that a change may make others are emptied in the changed directory
+/// before anybody sees it, so that no two directories share one that is not the same in both.
+#[derive(Debug, Clone)]
+pub(super) struct Cells<T>(Vector<Arc<[OnceLock<T>; CELLS]>>);
+
+impl<T> Default for Cells<T> {
+    fn default() -> Self {
+        Self(Vector::new())
+    }
+}
+
+impl<T: Clone> Cells<T> {
+    /// An empty cell for a number that was given just now: another directory may have given it to something else.
+    pub(super) fn add(&mut self, number: u32) {
+        while self.0.len() * CELLS <= number as usize {
+            self.0.push_back(Arc::new(std::array::from_fn(|_| OnceLock::new())));
+        }
+        self.forget(number);
+    }
+
+    pub(super) fn get_or_init(&self, number: u32, derive: impl FnOnce() -> T) -> &T {
+        self.0[number as usize / CELLS][number as usize % CELLS].get_or_init(derive)
+    }
+
+    pub(super) fn forget(&mut self, number: u32) {
+        Arc::make_mut(&mut self.0[number as usize / CELLS])[number as usize % CELLS] = OnceLock::new();
     }
 }

@@ -9,13 +9,15 @@ mod change;
 mod compare;
 mod document;
 mod groups;
+mod items;
 mod lists;
+mod names;
 mod roster;
 #[cfg(test)]
 mod tests;
 
 pub use change::Touched;
-pub(crate) use compare::{Comparison, Post, Sensitivity, Unit};
+pub(crate) use compare::{Comparison, Post, Sensitivity, Things, Unit};
 pub use document::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, ClearanceRule, DestinationRecord,
     DirectoryChange, DirectoryDocument, DirectoryError, FreezeRecord, GrantRecord, ItemRecord, NESTING_DEPTH_MAX,
@@ -28,46 +30,47 @@ use crate::label::{Classification, Label};
 use crate::moment::Moment;
 use crate::name::{PrincipalId, ResourceId};
 use crate::pattern::PatternMap;
-use crate::reach::Reach;
+use crate::reach::{PeopleSet, Reach};
 use groups::Groups;
 use imbl::{HashMap, OrdMap, Vector};
-use lists::{List, ListNo, ListSpec, Shelf, ShelfNo, ShelfSpec, Table};
+use items::Items;
+use lists::{Cells, List, ListNo, ListSpec, Shelf, ShelfNo, Table};
+use names::{Index, Names};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Principals as dense numbers. A number, once given, keeps its principal for good, so that recorded sets stay readable.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<PrincipalId>", into = "Vec<PrincipalId>")]
-pub struct PrincipalTable {
-    names: Vector<PrincipalId>,
-    numbers: HashMap<PrincipalId, u32>,
-}
+pub struct PrincipalTable(Names<PrincipalId>);
 
 impl PrincipalTable {
     fn intern(&mut self, id: &PrincipalId) -> u32 {
-        if let Some(&number) = self.numbers.get(id) {
-            return number;
-        }
-        let number = u32::try_from(self.names.len()).expect("fewer than 2^32 principals fit in memory");
-        self.names.push_back(id.clone());
-        self.numbers.insert(id.clone(), number);
-        number
+        self.0.intern(id).0
     }
 
     /// The number of a principal that was ever in the directory.
     #[must_use]
     pub fn number(&self, id: &str) -> Option<u32> {
-        self.numbers.get(id).copied()
+        self.0.number(id)
     }
 
     /// The principal with this number.
     #[must_use]
     pub fn name(&self, number: u32) -> Option<&PrincipalId> {
-        self.names.get(number as usize)
+        self.0.name(number)
     }
 }
+
+impl PartialEq for PrincipalTable {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.all() == other.0.all()
+    }
+}
+
+impl Eq for PrincipalTable {}
 
 impl From<Vec<PrincipalId>> for PrincipalTable {
     fn from(names: Vec<PrincipalId>) -> Self {
@@ -81,7 +84,59 @@ impl From<Vec<PrincipalId>> for PrincipalTable {
 
 impl From<PrincipalTable> for Vec<PrincipalId> {
     fn from(table: PrincipalTable) -> Self {
-        table.names.into_iter().collect()
+        table.0.all().iter().cloned().collect()
+    }
+}
+
+/// What is known of people, by number, and who has which address.
+#[derive(Debug, Clone, Default)]
+struct People {
+    records: Vector<Option<Arc<PersonRecord>>>,
+    count: usize,
+    /// By address in lower case: who is here and has it.
+    addresses: Index,
+}
+
+impl People {
+    fn get(&self, number: u32) -> Option<&Arc<PersonRecord>> {
+        self.records.get(number as usize)?.as_ref()
+    }
+
+    fn put(&mut self, number: u32, record: Option<PersonRecord>) {
+        while self.records.len() <= number as usize {
+            self.records.push_back(None);
+        }
+        self.count += usize::from(record.is_some());
+        let before = self.records.set(number as usize, record.map(Arc::new));
+        self.count -= usize::from(before.is_some());
+    }
+
+    /// Everyone, here or not, by number.
+    fn iter(&self) -> impl Iterator<Item = (u32, &PersonRecord)> {
+        (0..).zip(&self.records).filter_map(|(number, record)| Some((number, record.as_deref()?)))
+    }
+
+    /// Who has this address, in lower case.
+    fn at_address(&self, address: &str) -> Option<u32> {
+        self.addresses.find(self.addresses.hash(address), |number| self.has_address(number, address))
+    }
+
+    /// Says that somebody has this address; nothing changes where somebody has it already.
+    fn put_address(&mut self, address: &str, number: u32) {
+        if self.at_address(address).is_none() {
+            self.addresses.add(self.addresses.hash(address), number);
+        }
+    }
+
+    fn forget_address(&mut self, address: &str) {
+        let hash = self.addresses.hash(address);
+        if let Some(found) = self.at_address(address) {
+            self.addresses.remove(hash, |number| number == found);
+        }
+    }
+
+    fn has_address(&self, number: u32, address: &str) -> bool {
+        self.get(number).is_some_and(|person| person.addresses.iter().any(|own| own.to_lowercase() == address))
     }
 }
 
@@ -113,22 +168,29 @@ pub struct Directory {
     /// What the configuration states of it; the rest was recorded, change by change.
     declared: Arc<DirectoryDocument>,
     principals: PrincipalTable,
-    people: HashMap<u32, Arc<PersonRecord>>,
+    people: People,
     active: Arc<RoaringBitmap>,
     agents: OrdMap<PrincipalId, Arc<AgentRecord>>,
     agent_numbers: RoaringBitmap,
-    addresses: HashMap<Arc<str>, u32>,
     /// By a provisioning service's name of them, in lower case: people, here or not, and agents.
     handles: HashMap<Arc<str>, u32>,
     /// Of clearance, as the configuration states them.
     rules: Arc<[ClearanceRule]>,
     cleared: OrdMap<Clearance, Arc<RoaringBitmap>>,
     groups: Groups,
-    lists: Table<ListSpec, List>,
-    destinations: PatternMap<Destination>,
+    lists: Table<List>,
+    /// Lists that are the audience of a destination.
+    audiences: Arc<RoaringBitmap>,
+    /// By person: lists that name them.
+    naming: HashMap<u32, Arc<RoaringBitmap>>,
+    /// Derived: who a list is now.
+    reaches: Cells<Arc<Reach>>,
+    destinations: PatternMap<Arc<Destination>>,
     /// Where an item is filed.
-    items: PatternMap<ShelfNo>,
-    shelves: Table<ShelfSpec, Shelf>,
+    items: Items,
+    shelves: Table<Shelf>,
+    /// Derived: the label of what is on a shelf, with its readers as they are now.
+    labels: Cells<Arc<Label>>,
     /// By whom it was given to, as grants write it.
     grants: HashMap<Arc<str>, Arc<Grants>>,
     freezes: Arc<[FreezeRecord]>,
@@ -161,7 +223,7 @@ impl Directory {
     /// What is known of a person, here still or not.
     #[must_use]
     pub fn person_record(&self, id: &str) -> Option<&PersonRecord> {
-        self.people.get(&self.principals.number(id)?).map(AsRef::as_ref)
+        self.people.get(self.principals.number(id)?).map(AsRef::as_ref)
     }
 
     /// The agent's registration, while it is in use.
@@ -188,7 +250,7 @@ impl Directory {
     /// The label that the system of record gives this item; `None` when it does not know the item.
     #[must_use]
     pub fn label_of(&self, item: &ResourceId) -> Option<&Arc<Label>> {
-        self.items.best(item.as_str()).map(|shelf| self.label(*shelf))
+        self.items.best(item.as_str()).map(|shelf| self.label(shelf))
     }
 
     /// Who sees what is put into this destination; `None` when it is none.
@@ -206,7 +268,7 @@ impl Directory {
     /// Who decides about this item, destination or group.
     #[must_use]
     pub fn owner_of(&self, resource: &str) -> Option<&PrincipalId> {
-        let of_item = || self.items.best(resource).and_then(|shelf| self.owner_on(*shelf));
+        let of_item = || self.items.best(resource).and_then(|shelf| self.owner_on(shelf));
         let of_destination = || self.destinations.best(resource).and_then(|destination| destination.owner.as_ref());
         let of_group = || self.groups.named(group_name(resource)).and_then(|group| group.owner.as_ref());
         of_item().or_else(of_destination).or_else(of_group)
@@ -234,8 +296,8 @@ impl Directory {
         }
         let lower = recipient.to_lowercase();
         let address = mail_address(&lower);
-        match self.addresses.get(address) {
-            Some(&number) => Reach::of_people(std::iter::once(number).collect()),
+        match self.people.at_address(address) {
+            Some(number) => Reach::of_people(std::iter::once(number).collect()),
             None => Reach { external: BTreeSet::from([Arc::from(address)]), ..Reach::nobody() },
         }
     }
@@ -275,7 +337,7 @@ impl Directory {
         }
         let lower = name.to_lowercase();
         let address = mail_address(&lower);
-        let person = self.addresses.get(address).and_then(|&number| self.principals.name(number));
+        let person = self.people.at_address(address).and_then(|number| self.principals.name(number));
         person.map_or_else(|| format!("external:{address}"), ToString::to_string)
     }
 
@@ -306,19 +368,19 @@ impl Directory {
     /// Everyone who can see this item: its readers, and who sees the place that it stands in. `None` when the directory does not know it.
     #[must_use]
     pub fn who_can_see(&self, item: &str) -> Option<Reach> {
-        self.items.best(item).map(|shelf| self.visible(*shelf))
+        self.items.best(item).map(|shelf| self.visible(shelf))
     }
 
     /// Everything that an active person can see, in order.
     #[must_use]
     pub fn can_see(&self, person: u32) -> Vec<&ResourceId> {
-        let sees = |reach: &Reach| reach.public || reach.people.bits().contains(person);
         let sees_shelf = |shelf: &Shelf| {
-            let container = shelf.spec.container.as_ref().and_then(|container| self.audience_of(container.as_str()));
-            shelf.spec.list.is_some_and(|list| sees(self.reach(list))) || container.is_some_and(sees)
+            let container = shelf.spec.container.as_ref().and_then(|id| self.destinations.best(id.as_str()));
+            shelf.spec.list.is_some_and(|list| self.sees(person, list))
+                || container.is_some_and(|container| self.sees(person, container.list))
         };
-        let mut items: Vec<_> =
-            self.shelves.iter().filter(|(_, shelf)| sees_shelf(shelf)).flat_map(|(_, shelf)| &shelf.items).collect();
+        let shelves = self.shelves.iter().filter(|(_, shelf)| sees_shelf(shelf));
+        let mut items: Vec<_> = shelves.flat_map(|(_, shelf)| shelf.items.iter().map(|item| self.items.name(*item))).collect();
         items.sort_unstable();
         items
     }
@@ -327,7 +389,7 @@ impl Directory {
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
-            people: self.people.len(),
+            people: self.people.count,
             groups: self.groups.len(),
             items: self.items.len(),
             destinations: self.destinations.len(),
@@ -373,25 +435,45 @@ impl Directory {
     }
 
     fn reach(&self, list: ListNo) -> &Reach {
-        let entry = self.lists.get(list);
-        entry.reach.get_or_init(|| {
-            let ListSpec { public, external, people, groups, destinations } = entry.spec.as_ref();
-            let mut bits: RoaringBitmap = people.iter().copied().collect();
-            bits &= self.active.as_ref();
-            let named = Reach { public: *public, external: external.clone(), ..Reach::of_people(bits) };
-            let groups =
-                groups.iter().map(|group| Reach { people: self.groups.here(*group, &self.active).clone(), ..Reach::nobody() });
+        self.reaches.get_or_init(list, || {
+            let ListSpec { public, external, people, groups, destinations } = self.lists.get(list).spec.as_ref();
+            let mut named: RoaringBitmap = people.iter().copied().collect();
+            named &= self.active.as_ref();
             // Destinations cannot contain themselves: a change that would make one do so is refused.
             let nested = destinations.iter().filter_map(|destination| self.destinations.get(destination.as_str()));
-            groups.chain(nested.map(|destination| self.reach(destination.list).clone())).fold(named, |all, one| all.union(&one))
+            let nested: Vec<&Reach> = nested.map(|destination| self.reach(destination.list)).collect();
+            let groups = groups.iter().map(|group| self.groups.here(*group, &self.active));
+            let sets: Vec<&PeopleSet> = groups.chain(nested.iter().map(|reach| &reach.people)).collect();
+            let mut reach = Reach { public: *public, external: external.clone(), people: PeopleSet::union_of(named, &sets) };
+            for inner in nested {
+                reach.public |= inner.public;
+                reach.external.extend(inner.external.iter().cloned());
+            }
+            Arc::new(reach)
         })
+    }
+
+    /// Whether an active person is in a list. Nothing is put together for it.
+    fn sees(&self, person: u32, list: ListNo) -> bool {
+        let ListSpec { public, external: _, people, groups, destinations } = self.lists.get(list).spec.as_ref();
+        let nested = || destinations.iter().filter_map(|destination| self.destinations.get(destination.as_str()));
+        *public
+            || people.binary_search(&person).is_ok()
+            || groups.iter().any(|group| self.groups.get(*group).all.contains(person))
+            || nested().any(|destination| self.sees(person, destination.list))
+    }
+
+    /// Whether a list holds everyone, known or not.
+    fn is_public(&self, list: ListNo) -> bool {
+        let ListSpec { public, destinations, .. } = self.lists.get(list).spec.as_ref();
+        let mut nested = destinations.iter().filter_map(|destination| self.destinations.get(destination.as_str()));
+        *public || nested.any(|destination| self.is_public(destination.list))
     }
 
     /// The label of everything on a shelf. Where only the place is known, those who see the place may have it.
     fn label(&self, shelf: ShelfNo) -> &Arc<Label> {
-        let entry = self.shelves.get(shelf);
-        entry.label.get_or_init(|| {
-            let spec = entry.spec.as_ref();
+        self.labels.get_or_init(shelf, || {
+            let spec = self.shelves.get(shelf).spec.as_ref();
             let of_place = || spec.container.as_ref().and_then(|container| self.audience_of(container.as_str()));
             let readers = spec.list.map(|list| self.reach(list)).or_else(of_place);
             Arc::new(Label {

@@ -19,7 +19,7 @@ pub struct GroupView<'a> {
 impl Directory {
     /// Every person, here or not, in the order in which they were first named.
     pub fn people(&self) -> impl Iterator<Item = &PersonRecord> {
-        (0..).take(self.principals.names.len()).filter_map(|number| self.people.get(&number)).map(AsRef::as_ref)
+        self.people.iter().map(|(_, person)| person)
     }
 
     /// Every agent, in use or not, in order of their names.
@@ -54,7 +54,7 @@ impl Directory {
     /// The person who is here and has this address, whatever its case.
     #[must_use]
     pub fn by_address(&self, address: &str) -> Option<&PrincipalId> {
-        self.principals.name(*self.addresses.get(address.to_lowercase().as_str())?)
+        self.principals.name(self.people.at_address(&address.to_lowercase())?)
     }
 
     /// The groups that this principal is in: by themselves, and then through any nesting.
