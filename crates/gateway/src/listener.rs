@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 
 use crate::Core;
 use crate::downstream::http::respond;
+use crate::upstream::Upstream;
 
 /// After an accept failed (usually: no file descriptors left), others get a moment to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -85,6 +86,7 @@ async fn sweep(core: Arc<Core>, shutdown: CancellationToken) {
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
             () = shutdown.cancelled() => return,
         }
+        core.upstreams.iter().for_each(Upstream::sweep);
         let swept = core.scopes.sweep();
         if !swept.is_empty() {
             debug!(count = swept.len(), "sessions were idle for too long");

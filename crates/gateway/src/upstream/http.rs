@@ -1,21 +1,21 @@
 //! Speaks streamable HTTP to one upstream. What a frame means is not known here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls_platform_verifier::ConfigVerifierExt as _;
+use tokio::time::Instant;
 
 use crate::config::{ConfigError, Limits};
 use crate::sse::Splitter;
+use crate::upstream::pool::{self, NoAnswer, Pool};
 use crate::upstream::{Events, Failure, Reply, ReplyBody};
 
 /// The session header of revisions up to 2025-11-25 (transports, "Session Management").
@@ -28,14 +28,14 @@ pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const BOTH_TYPES: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
-const IDLE_CONNECTIONS_MAX: usize = 256;
-const IDLE_CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// One upstream reached over HTTP/1.1, with kept-alive connections.
 pub struct HttpUpstream {
-    uri: Uri,
+    /// Where requests go, in origin form.
+    path: Uri,
+    host: HeaderValue,
     headers: HeaderMap,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pub(super) pool: Arc<Pool>,
     result_bytes_max: usize,
     answer_time_max: Duration,
 }
@@ -78,15 +78,13 @@ impl HttpUpstream {
         let tls = rustls::ClientConfig::with_platform_verifier().map_err(|error| ConfigError::Tls(error.to_string()))?;
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_CONNECTION_TIME_MAX)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .build(connector);
+        let path = uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
+        let host = host_of(&uri).ok_or_else(wrong_url)?;
         Ok(Self {
-            uri,
+            path,
+            host,
             headers: fixed,
-            client,
+            pool: Pool::new(uri, connector),
             result_bytes_max: limits.result_bytes_max,
             answer_time_max: limits.answer_time_max,
         })
@@ -100,7 +98,7 @@ impl HttpUpstream {
         let mut request = Request::new(Full::new(body));
         let post = method == Method::POST;
         *request.method_mut() = method;
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = self.path.clone();
         let to = request.headers_mut();
         *to = headers;
         if post {
@@ -113,11 +111,12 @@ impl HttpUpstream {
         for (name, value) in &self.headers {
             to.append(name.clone(), value.clone());
         }
-        let answer = tokio::time::timeout(self.answer_time_max, self.client.request(request));
+        to.entry(HOST).or_insert_with(|| self.host.clone());
+        let answer = tokio::time::timeout(self.answer_time_max, self.pool.send(request));
         let response = match answer.await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) if error.is_connect() => return Err(Failure::NotSent(format!("no connection: {}", root_of(&error)))),
-            Ok(Err(error)) => return Err(Failure::Lost(format!("connection lost: {}", root_of(&error)))),
+            Ok(Err(NoAnswer::NotSent(error))) => return Err(Failure::NotSent(format!("no connection: {}", root_of(&*error)))),
+            Ok(Err(NoAnswer::Lost(error))) => return Err(Failure::Lost(format!("connection lost: {}", root_of(&error)))),
             Err(_) => return Err(Failure::Lost(format!("no answer within {} s", self.answer_time_max.as_secs()))),
         };
         let (head, body) = response.into_parts();
@@ -143,6 +142,22 @@ impl HttpUpstream {
         };
         Ok(Reply { status: head.status, headers, body })
     }
+
+    /// Closes connections that are idle for too long.
+    pub fn sweep(&self) {
+        self.pool.sweep(Instant::now());
+    }
+}
+
+/// The `host` of a URL: without a port that the scheme implies (RFC 9110, section 7.2).
+fn host_of(uri: &Uri) -> Option<HeaderValue> {
+    let implied = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let host = uri.host()?;
+    let host = match uri.port_u16().filter(|port| *port != implied) {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    HeaderValue::from_str(&host).ok()
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
@@ -153,7 +168,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
-fn events(body: Incoming, bytes_max: usize) -> Events {
+fn events(body: pool::Answer, bytes_max: usize) -> Events {
     let state = (body, Splitter::new(bytes_max), false);
     stream::unfold(state, |(mut body, mut splitter, over)| async move {
         if over {
@@ -183,7 +198,7 @@ fn events(body: Incoming, bytes_max: usize) -> Events {
 }
 
 /// The innermost cause: the outer ones only say that there was one.
-fn root_of(error: &dyn std::error::Error) -> String {
+fn root_of(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

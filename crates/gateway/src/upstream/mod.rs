@@ -4,6 +4,7 @@
 //! writes a frame to an upstream. Why a call is permitted is not known here.
 
 pub mod http;
+mod pool;
 pub mod stdio;
 
 use std::sync::Arc;
@@ -201,6 +202,14 @@ impl Upstream {
                 upstream.send(Method::DELETE, headers, Bytes::new()).await
             }
             Transport::Stdio(upstream) => Ok(upstream.close(link).await),
+        }
+    }
+
+    /// Lets go of connections that are idle for too long.
+    pub fn sweep(&self) {
+        match &self.transport {
+            Transport::Http(upstream) => upstream.sweep(),
+            Transport::Stdio(_) => {}
         }
     }
 
