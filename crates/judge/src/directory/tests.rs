@@ -598,3 +598,54 @@ fn what_is_kept_of_a_group_outlives_other_members() {
     let (directory, _) = directory.change(&[DirectoryChange::RemoveGroup { id: name("g") }, put(&[])]).expect("right");
     assert_eq!(directory.group_named(&name("g")).map(|group| group.members().len()), None, "removals come last");
 }
+
+#[test]
+fn a_number_that_is_given_again_shows_nothing_of_what_had_it() {
+    let put = |id: &str, readers: &[&str]| {
+        let record = json!({"id": id, "readers": readers, "classification": "restricted"});
+        DirectoryChange::PutItem(serde_json::from_value(record).expect("an item"))
+    };
+    let remove = |id: &str| DirectoryChange::RemoveItem { id: name(id) };
+    let before = Directory::of(&beginning()).expect("it is right");
+    let (gone, _) = before.change(&[remove("doc:3")]).expect("it is right");
+    assert_eq!((gone.who_can_see("doc:3"), gone.counts().items), (None, ITEMS as usize - 1));
+    let (one, _) = gone.change(&[put("doc:one", &["p1"])]).expect("it is right");
+    let (other, _) = gone.change(&[put("doc:other", &["p2"])]).expect("it is right");
+    let seen = |directory: &Directory, item: &str| directory.who_can_see(item).map(|reach| names(directory, reach.people.bits()));
+    assert_eq!((seen(&one, "doc:one"), seen(&one, "doc:other")), (Some(BTreeSet::from(["p1".to_owned()])), None));
+    assert_eq!((seen(&other, "doc:other"), seen(&other, "doc:one")), (Some(BTreeSet::from(["p2".to_owned()])), None));
+    assert!(seen(&before, "doc:3").is_some(), "what was before stays as it was");
+    let p1 = one.person("p1").expect("they are here");
+    assert!(one.can_see(p1).iter().any(|item| item.as_str() == "doc:one") && other.can_see(p1).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn names_keep_their_numbers_until_they_are_let_go(asked in proptest::collection::vec((0..400_u32, any::<bool>()), 0..1_500)) {
+        let mut found = names::Names::<ResourceId>::default();
+        let mut twin: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut shared = Vec::new();
+        for (at, (which, stays)) in asked.into_iter().enumerate() {
+            let id: ResourceId = name(&format!("doc:{which}"));
+            if stays {
+                let (number, is_new) = found.intern(&id);
+                prop_assert_eq!(twin.insert(which, number).filter(|known| *known == number).is_none(), is_new);
+            } else {
+                prop_assert_eq!(found.forget(id.as_str()), twin.remove(&which).inspect(|number| found.release(*number)));
+            }
+            if at % 300 == 0 {
+                shared.push((found.clone(), twin.clone()));
+            }
+        }
+        shared.push((found, twin));
+        for (found, twin) in shared {
+            prop_assert_eq!(found.len(), twin.len());
+            prop_assert_eq!(twin.values().collect::<BTreeSet<_>>().len(), twin.len(), "one number each");
+            for which in 0..400 {
+                let text = format!("doc:{which}");
+                prop_assert_eq!(found.number(&text), twin.get(&which).copied());
+                prop_assert!(found.number(&text).is_none_or(|number| found.name(number).is_some_and(|id| id.as_str() == text)));
+            }
+        }
+    }
+}
