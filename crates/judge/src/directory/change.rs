@@ -13,7 +13,7 @@ use super::{
 };
 use crate::label::Purposes;
 use crate::name::{GroupId, PrincipalId, ResourceId};
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -347,9 +347,7 @@ impl<'a> Batch<'a> {
     /// Lists that name a group with other members, or somebody who came or left; who did is so in every group around them.
     fn follow_people(&mut self) {
         let next = &mut self.next;
-        for group in self.touched.groups.keys() {
-            self.touched.lists |= next.groups.lists(*group);
-        }
+        self.touched.lists |= self.touched.groups.keys().map(|group| next.groups.lists(*group)).union();
         for person in &self.touched.moved {
             if let Some(lists) = next.naming.get(&person) {
                 self.touched.lists |= lists.as_ref();

@@ -3,9 +3,9 @@
 //! Looked at shelf by shelf, and only where the change reached. What becomes visible by a group that grows is found from those who are
 //! new in the group, not from all who can see.
 
-use super::groups::GroupNo;
+use super::groups::{FEW, GroupNo};
 use super::lists::{ListNo, ShelfNo};
-use super::{Directory, Touched};
+use super::{Directory, Touched, Viewer};
 use crate::label::{Classification, Label};
 use crate::name::ResourceId;
 use crate::reach::{Beyond, Reach};
@@ -80,11 +80,13 @@ pub(crate) struct Comparison<'a> {
     after: &'a Directory,
     touched: &'a Touched,
     /// People who are here now and were not.
-    came: RoaringBitmap,
+    came: Vec<Viewer>,
     /// Who is new in a group and here, by group.
     joined: HashMap<GroupNo, Arc<Beyond>>,
     /// Who is new in a list that takes long to resolve, by list.
     grown: HashMap<ListNo, Arc<Beyond>>,
+    /// People who are new somewhere together with few others, as they were.
+    were: HashMap<u32, Viewer>,
     /// The last newcomers that clearances were looked at for: they are often the same again.
     last: Vec<(Arc<Beyond>, Sensitivity<'a>, Arc<RoaringBitmap>)>,
     nobody: Arc<Beyond>,
@@ -95,13 +97,17 @@ const LAST_MAX: usize = 8;
 
 impl<'a> Comparison<'a> {
     pub(crate) fn new(before: &'a Directory, after: &'a Directory, touched: &'a Touched) -> Self {
-        let came = &touched.moved & after.active.as_ref();
-        let joined = touched.groups.iter().map(|(group, change)| {
-            let people = change.gained.as_ref() & after.active.as_ref();
-            (*group, Arc::new(Beyond { people, ..Beyond::default() }))
-        });
-        let (joined, nobody) = (joined.collect(), Arc::default());
-        Self { before, after, touched, came, joined, grown: HashMap::new(), last: Vec::new(), nobody }
+        let came = (&touched.moved & after.active.as_ref()).iter().map(|person| after.viewer(person)).collect();
+        // Groups that gained the very same people share one set of them.
+        let mut made: HashMap<*const RoaringBitmap, Arc<Beyond>> = HashMap::new();
+        let mut joined = HashMap::new();
+        for (group, change) in &touched.groups {
+            let here = || Beyond { people: change.gained.as_ref() & after.active.as_ref(), ..Beyond::default() };
+            let people = made.entry(Arc::as_ptr(&change.gained)).or_insert_with(|| Arc::new(here()));
+            joined.insert(*group, people.clone());
+        }
+        let (grown, were) = (HashMap::new(), HashMap::new());
+        Self { before, after, touched, came, joined, grown, were, last: Vec::new(), nobody: Arc::default() }
     }
 
     /// Everything that somebody would newly see, in an order that does not depend on chance.
@@ -252,12 +258,13 @@ impl<'a> Comparison<'a> {
         for joined in spec.groups.iter().filter_map(|group| self.joined.get(group)) {
             newly = both(newly, joined.clone());
         }
-        let came: RoaringBitmap = self.came.iter().filter(|person| self.after.sees(*person, list)).collect();
+        let came = self.came.iter().filter(|viewer| self.after.sees(viewer, list));
+        let came: RoaringBitmap = came.map(|viewer| viewer.person).collect();
         if came.is_empty() { newly } else { both(newly, Arc::new(Beyond { people: came, ..Beyond::default() })) }
     }
 
     /// Takes those out who were in a list before. Nothing is put together for it where nobody was.
-    fn take_out(&self, from: &mut Arc<Beyond>, list: ListNo) {
+    fn take_out(&mut self, from: &mut Arc<Beyond>, list: ListNo) {
         if from.is_nobody() {
             return;
         }
@@ -276,6 +283,15 @@ impl<'a> Comparison<'a> {
         }
         if from.external.iter().any(|name| spec.external.contains(name)) {
             Arc::make_mut(from).external.retain(|name| !spec.external.contains(name));
+        }
+        if from.people.len() <= FEW {
+            let here = from.people.iter().filter(|person| before.active.contains(*person));
+            let mut were = |person: u32| self.were.entry(person).or_insert_with(|| before.viewer(person)).is_named_in(spec);
+            let named: RoaringBitmap = here.filter(|person| were(*person)).collect();
+            if !named.is_empty() {
+                Arc::make_mut(from).people -= named;
+            }
+            return;
         }
         for all in spec.groups.iter().map(|group| before.groups.get(*group).all.as_ref()) {
             if from.people.is_disjoint(all) {
@@ -307,6 +323,7 @@ impl<'a> Comparison<'a> {
             let covers = |directory: &Directory, sensitivity: &Sensitivity<'_>| {
                 directory.levels_over(sensitivity.classification, sensitivity.categories).any(|people| people.contains(person))
             };
+            let viewer = before.viewer(person);
             let was_here = before.active.contains(person);
             let mut last: Option<(Sensitivity<'_>, bool)> = None;
             for (number, shelf) in before.shelves.iter().filter(|(_, shelf)| !shelf.items.is_empty()) {
@@ -316,7 +333,7 @@ impl<'a> Comparison<'a> {
                     Some(_) | None => covers(self.after, &sensitivity) && !covers(before, &sensitivity),
                 };
                 last = Some((sensitivity, is_new));
-                if is_new && !before.reads(person, was_here, number) {
+                if is_new && !before.reads(&viewer, was_here, number) {
                     pairs += shelf.items.len() as u64;
                 }
             }
@@ -359,10 +376,10 @@ impl Directory {
     }
 
     /// Whether somebody is among the readers of what is on a shelf, as its label says.
-    fn reads(&self, person: u32, is_here: bool, shelf: ShelfNo) -> bool {
+    fn reads(&self, viewer: &Viewer, is_here: bool, shelf: ShelfNo) -> bool {
         let spec = self.shelves.get(shelf).spec.as_ref();
         let of_place = || spec.container.as_ref().and_then(|id| self.destinations.best(id.as_str())).map(|place| place.list);
         let list = spec.list.or_else(of_place);
-        list.is_some_and(|list| if is_here { self.sees(person, list) } else { self.is_public(list) })
+        list.is_some_and(|list| if is_here { self.sees(viewer, list) } else { self.is_public(list) })
     }
 }

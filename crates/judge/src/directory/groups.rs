@@ -2,6 +2,7 @@
 
 use super::document::NESTING_DEPTH_MAX;
 use super::lists::{Cells, ListNo};
+use super::names::Names;
 use crate::name::{GroupId, PrincipalId};
 use crate::reach::PeopleSet;
 use imbl::{OrdMap, OrdSet, Vector};
@@ -50,8 +51,10 @@ impl Edited {
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Groups {
+    names: Names<GroupId>,
+    /// In order of their names.
+    order: OrdMap<GroupId, GroupNo>,
     entries: Vector<Arc<Group>>,
-    numbers: OrdMap<GroupId, GroupNo>,
     /// Access lists that name a group.
     lists: Vector<Arc<RoaringBitmap>>,
     /// Derived: the people in a group, through any nesting, who are here.
@@ -62,12 +65,12 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn number(&self, id: &str) -> Option<GroupNo> {
-        self.numbers.get(id).copied()
+        self.names.number(id)
     }
 
     /// With the name as it is kept.
     pub(super) fn named_with_id(&self, id: &str) -> Option<(&GroupId, GroupNo)> {
-        self.numbers.get_key_value(id).map(|(id, number)| (id, *number))
+        self.number(id).and_then(|number| Some((self.names.name(number)?, number)))
     }
 
     pub(super) fn get(&self, number: GroupNo) -> &Group {
@@ -84,18 +87,18 @@ impl Groups {
 
     /// All of them, in order of their names.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&GroupId, &Group)> {
-        self.numbers.iter().map(|(id, number)| (id, self.get(*number)))
+        self.order.iter().map(|(id, number)| (id, self.get(*number)))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.numbers.len()
+        self.order.len()
     }
 
     pub(super) fn intern(&mut self, id: &GroupId) -> GroupNo {
-        if let Some(number) = self.number(id.as_str()) {
+        let (number, is_new) = self.names.intern(id);
+        if !is_new {
             return number;
         }
-        let number = u32::try_from(self.entries.len()).expect("fewer than 2^32 groups fit in memory");
         let nobody: Arc<RoaringBitmap> = Arc::default();
         self.entries.push_back(Arc::new(Group {
             handle: format!("@{id}").into(),
@@ -107,7 +110,7 @@ impl Groups {
             all: nobody,
             height: 1,
         }));
-        self.numbers.insert(id.clone(), number);
+        self.order.insert(id.clone(), number);
         self.lists.push_back(Arc::default());
         self.here.add(number);
         number
@@ -115,7 +118,8 @@ impl Groups {
 
     /// Forgets the name; its number stays unused.
     pub(super) fn forget(&mut self, id: &GroupId) {
-        self.numbers.remove(id.as_str());
+        self.names.forget(id.as_str());
+        self.order.remove(id.as_str());
     }
 
     /// Access lists that name this group.
@@ -277,14 +281,18 @@ impl Settling<'_> {
             before.members.clone()
         } else if change.lost {
             self.groups.all_of(number)
-        } else if before.all.is_empty() {
-            change.gained.clone()
-        } else if change.gained.is_subset(&before.all) {
-            before.all.clone()
         } else {
-            Arc::new(before.all.as_ref() | change.gained.as_ref())
+            with(&before.all, &change.gained)
         };
-        change.gained = if before.all.is_empty() { all.clone() } else { Arc::new(all.as_ref() - before.all.as_ref()) };
+        change.gained = if Arc::ptr_eq(&all, &before.all) {
+            Arc::default()
+        } else if before.all.is_empty() {
+            all.clone()
+        } else if change.lost {
+            Arc::new(all.as_ref() - before.all.as_ref())
+        } else {
+            without(&change.gained, &before.all)
+        };
         change.lost = change.lost && !before.all.is_subset(&all);
         let is_other = change.lost || !change.gained.is_empty();
         if is_other || height != before.height || !Arc::ptr_eq(&all, &before.all) {
@@ -297,6 +305,45 @@ impl Settling<'_> {
         }
         self.settled.insert(number, change);
     }
+}
+
+/// Up to how many are looked up one by one: a walk through both sets takes as long as the larger is. The organisations of the tests are
+/// small, and are to meet both ways.
+pub(super) const FEW: u64 = if cfg!(test) { 2 } else { 16 };
+
+/// Those of both; one of the sets itself where it holds all.
+fn with(all: &Arc<RoaringBitmap>, gained: &Arc<RoaringBitmap>) -> Arc<RoaringBitmap> {
+    if all.is_empty() {
+        gained.clone()
+    } else if is_within(gained, all) {
+        all.clone()
+    } else if gained.len() <= FEW {
+        let mut all = all.as_ref().clone();
+        all.extend(gained.iter());
+        Arc::new(all)
+    } else {
+        Arc::new(all.as_ref() | gained.as_ref())
+    }
+}
+
+/// Those who are not in `others`; the set itself where none of it is.
+fn without(set: &Arc<RoaringBitmap>, others: &RoaringBitmap) -> Arc<RoaringBitmap> {
+    if is_apart(set, others) {
+        set.clone()
+    } else if set.len() <= FEW {
+        Arc::new(set.iter().filter(|number| !others.contains(*number)).collect())
+    } else {
+        Arc::new(set.as_ref() - others)
+    }
+}
+
+fn is_within(set: &RoaringBitmap, other: &RoaringBitmap) -> bool {
+    if set.len() <= FEW { set.iter().all(|number| other.contains(number)) } else { set.is_subset(other) }
+}
+
+/// Whether nobody is in both.
+fn is_apart(set: &RoaringBitmap, other: &RoaringBitmap) -> bool {
+    if set.len() <= FEW { set.iter().all(|number| !other.contains(number)) } else { set.is_disjoint(other) }
 }
 
 impl Groups {

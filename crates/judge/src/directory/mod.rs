@@ -374,10 +374,11 @@ impl Directory {
     /// Everything that an active person can see, in order.
     #[must_use]
     pub fn can_see(&self, person: u32) -> Vec<&ResourceId> {
+        let viewer = self.viewer(person);
         let sees_shelf = |shelf: &Shelf| {
             let container = shelf.spec.container.as_ref().and_then(|id| self.destinations.best(id.as_str()));
-            shelf.spec.list.is_some_and(|list| self.sees(person, list))
-                || container.is_some_and(|container| self.sees(person, container.list))
+            shelf.spec.list.is_some_and(|list| self.sees(&viewer, list))
+                || container.is_some_and(|container| self.sees(&viewer, container.list))
         };
         let shelves = self.shelves.iter().filter(|(_, shelf)| sees_shelf(shelf));
         let mut items: Vec<_> = shelves.flat_map(|(_, shelf)| shelf.items.iter().map(|item| self.items.name(*item))).collect();
@@ -453,14 +454,16 @@ impl Directory {
         })
     }
 
+    /// An active person, ready to be looked for in lists.
+    fn viewer(&self, person: u32) -> Viewer {
+        Viewer { person, groups: self.groups.numbers_around(person).collect() }
+    }
+
     /// Whether an active person is in a list. Nothing is put together for it.
-    fn sees(&self, person: u32, list: ListNo) -> bool {
-        let ListSpec { public, external: _, people, groups, destinations } = self.lists.get(list).spec.as_ref();
-        let nested = || destinations.iter().filter_map(|destination| self.destinations.get(destination.as_str()));
-        *public
-            || people.binary_search(&person).is_ok()
-            || groups.iter().any(|group| self.groups.get(*group).all.contains(person))
-            || nested().any(|destination| self.sees(person, destination.list))
+    fn sees(&self, viewer: &Viewer, list: ListNo) -> bool {
+        let spec = self.lists.get(list).spec.as_ref();
+        let mut nested = spec.destinations.iter().filter_map(|destination| self.destinations.get(destination.as_str()));
+        spec.public || viewer.is_named_in(spec) || nested.any(|destination| self.sees(viewer, destination.list))
     }
 
     /// Whether a list holds everyone, known or not.
@@ -501,6 +504,20 @@ impl Directory {
             Some(audience) => readers.union(audience),
             None => readers,
         }
+    }
+}
+
+/// A person with the groups that they are in through any nesting: whether a list holds them is then said by its names alone, without a
+/// look into the members of each group.
+struct Viewer {
+    person: u32,
+    groups: RoaringBitmap,
+}
+
+impl Viewer {
+    /// Whether a list names the person, or a group that the person is in.
+    fn is_named_in(&self, spec: &ListSpec) -> bool {
+        spec.people.binary_search(&self.person).is_ok() || spec.groups.iter().any(|group| self.groups.contains(*group))
     }
 }
 
