@@ -8,7 +8,7 @@ use judge::act::{Act, Observation, ObservedItem};
 use judge::content::ContentKey;
 use judge::decide::{AskStanding, MayNotAnswer, decide, may_answer};
 use judge::decision::{Decision, Outcome, Reason};
-use judge::directory::DirectoryError;
+use judge::directory::{Directory, DirectoryError};
 use judge::effect::Effect;
 use judge::event::{
     ActRecord, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, LabelRecord, Observed, Record, Refused, VERSION,
@@ -337,6 +337,25 @@ impl Engine {
             })
             .await?;
         checked
+    }
+
+    /// Changes the directory by what `edit` makes of the present one: what it found there is still so when the change is recorded. `edit`
+    /// may be asked several times, and what it gives beside the batches comes back with the last.
+    ///
+    /// # Errors
+    /// What `edit` refuses, or as [`Self::change_directory`].
+    pub async fn edit_directory<T, E: From<ChangeDirectoryError>>(
+        &self,
+        edit: impl Fn(&Directory, Moment) -> Result<(Vec<DirectoryChanged>, T), E>,
+    ) -> Result<T, E> {
+        let committed = self.commit(|state, now| match edit(state.directory(), now) {
+            Ok((batches, out)) => match fits(state, &batches) {
+                Ok(()) => (batches.into_iter().map(|batch| Event::DirectoryChanged(Box::new(batch))).collect(), Ok(out)),
+                Err(errors) => (Vec::new(), Err(ChangeDirectoryError::Bad(errors).into())),
+            },
+            Err(refusal) => (Vec::new(), Err(refusal)),
+        });
+        committed.await.map_err(|error| E::from(error.into()))?.1
     }
 
     /// Whether [`Self::change_directory`] would take these batches now.
