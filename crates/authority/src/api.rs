@@ -7,7 +7,7 @@ mod tests;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, State as Shared};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -22,6 +22,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
+use crate::bearer::bearer;
 use crate::keys::OperatorSecret;
 use crate::tokens::Issuer;
 use crate::view::AskView;
@@ -90,14 +91,6 @@ impl Api {
             Err(AnswerError::Unavailable(error)) => Err(Refusal::Ledger(error.to_string())),
         }
     }
-}
-
-/// The one bearer token of a request (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 fn concerns(state: &State, ask: &AskState, person: &PrincipalId, now: Moment) -> bool {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use authority::Clients;
 use contract::Standing;
 use gateway::Gateway;
 use tokio::net::TcpListener;
@@ -14,7 +15,7 @@ use super::{Context, print, print_json};
 use crate::assemble::{self, House};
 use crate::cli::Output;
 use crate::config::Loaded;
-use crate::config::settings::{Mode, Settings, Upstream};
+use crate::config::settings::{Door, Mode, Settings, Upstream};
 use crate::failure::Failure;
 use crate::gate;
 use crate::render::{BAD, BOLD, DIM, GOOD, Table, WARN, count};
@@ -46,9 +47,18 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone())?);
-    if let Some(api) = house.loaded.settings.server.api_listen {
+    let settings = &house.loaded.settings;
+    let provisioning = Clients::at(Door::Scim.audience(), settings.clients_of(Door::Scim));
+    if let Some(api) = settings.server.api_listen {
         let listener = TcpListener::bind(api).await.with_context(|| format!("cannot listen at {api}"))?;
-        let router = authority::api::router(house.engine.clone(), house.issuer.clone(), house.keys.operator.clone());
+        let directory = authority::scim::router(
+            house.engine.clone(),
+            house.issuer.clone(),
+            provisioning.clone(),
+            settings.server.api_url.clone(),
+        );
+        let router =
+            authority::api::router(house.engine.clone(), house.issuer.clone(), house.keys.operator.clone()).merge(directory);
         let stop = shutdown.clone();
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await {
@@ -60,7 +70,8 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let serving = gateway.serve_http(listener, shutdown.clone());
     // The gateway answers while the servers behind it are still being asked what they have.
-    tokio::join!(serving, banner(context, &house, address, &shutdown), reload_on(hangup, context, &house, &gateway, &shutdown));
+    let running = Running { house: &house, gateway: &gateway, provisioning: &provisioning };
+    tokio::join!(serving, banner(context, &house, address, &shutdown), reload_on(hangup, context, &running, &shutdown));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -68,12 +79,18 @@ fn with_contracts(path: &Path) -> anyhow::Result<Loaded> {
     Ok(crate::config::load_with_contracts(path).map_err(Failure::from)?)
 }
 
+/// What takes another configuration while it runs.
+struct Running<'a> {
+    house: &'a House,
+    gateway: &'a Gateway,
+    provisioning: &'a Clients,
+}
+
 /// Takes the configuration again at every hangup signal, until `shutdown`.
 async fn reload_on(
     mut hangup: tokio::signal::unix::Signal,
     context: &Context,
-    house: &House,
-    gateway: &Gateway,
+    running: &Running<'_>,
     shutdown: &CancellationToken,
 ) {
     loop {
@@ -81,8 +98,8 @@ async fn reload_on(
             signal = hangup.recv() => if signal.is_none() { return },
             () = shutdown.cancelled() => return,
         }
-        let path = house.loaded.path.display();
-        if let Err(error) = reload(context, house, gateway).await {
+        let path = running.house.loaded.path.display();
+        if let Err(error) = reload(context, running).await {
             tracing::error!("`{path}` was not taken, and what was in force stays in force");
             // The code is for a command that ends; this one does not.
             let _ = crate::failure::report(&error, Output::Text);
@@ -90,9 +107,10 @@ async fn reload_on(
     }
 }
 
-/// Puts directory, policies and contracts of the files in force, all or none of them: nothing is touched before everything was read and
+/// Puts directory, policies, contracts and clients of the files in force, all or none of them: nothing is touched before everything was read and
 /// found right, and the one thing that can still fail, the record of it, comes first.
-async fn reload(context: &Context, house: &House, gateway: &Gateway) -> anyhow::Result<()> {
+async fn reload(context: &Context, running: &Running<'_>) -> anyhow::Result<()> {
+    let Running { house, gateway, provisioning } = running;
     let path = house.loaded.path.clone();
     let (loaded, contracts) = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
         let loaded = with_contracts(&path)?;
@@ -102,6 +120,7 @@ async fn reload(context: &Context, house: &House, gateway: &Gateway) -> anyhow::
     .await??;
     house.configure_as(&loaded).await?;
     gateway.set_contracts(contracts);
+    provisioning.set(loaded.settings.clients_of(Door::Scim));
     if started_with(&loaded.settings) != started_with(&house.loaded.settings) {
         tracing::warn!(
             "`[server]`, `[limits]`, `[[upstreams]]`, the mode of an agent, `ask_lifetime` and `refusal` changed: \
