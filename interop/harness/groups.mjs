@@ -9,6 +9,7 @@ import { freePort, runToEnd, startServer } from "./children.mjs";
 import { forward } from "./forward.mjs";
 import { PREFIXES, standsBefore, startGateway, wrap } from "./gateway.mjs";
 import * as places from "./places.mjs";
+import { startDirectory } from "./prudence.mjs";
 import { refusals, seen } from "./raw.mjs";
 
 const REVISIONS = ["2025-11-25", "2026-07-28"];
@@ -45,6 +46,7 @@ export function groups() {
     framework("openai-agents"),
     several("several-servers-legacy", "legacy", [["everything", everythingHttp], ["filesystem", filesystemStdio]], []),
     several("several-servers-auto", "auto", [["suite", suiteServer], ["suite", suiteServer]], ["resources", "resource-templates"]),
+    { name: "scim-tester", run: scimTester },
     { name: "what-the-upstream-sees", run: (context) => behindATap(context, seen) },
     { name: "what-the-gateway-refuses", run: async (context) => (context.choice.bin ? { ...(await behindATap(context, refusals)), known: [OF_NUMBERS] } : decidesNothing()) },
   ];
@@ -182,6 +184,18 @@ function framework(name) {
       return { ...results, throughOnly: new Set(["refusal-reaches-the-model-as-text"]) };
     },
   };
+}
+
+/** There is no other side to compare with: every check of the tester has to pass. */
+async function scimTester({ choice }) {
+  if (!choice.bin) return { direct: [], through: [], skipped: "the stand-in has no directory" };
+  const { stop, ...service } = await startDirectory(choice.bin);
+  try {
+    const through = lines(await runToEnd(places.python, [places.scimClient, JSON.stringify(service)], { msMax: CLIENT_MS_MAX }));
+    return { direct: [], through, throughOnly: new Set(through.map(({ id }) => id)) };
+  } finally {
+    await stop();
+  }
 }
 
 async function bothWays(context, startUpstream, drive, rules) {

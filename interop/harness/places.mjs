@@ -15,4 +15,5 @@ export const suiteClient = at("../.tools/sdk/.github/actions/conformance/client.
 export const throughGateway = at("through-gateway.mjs");
 export const typescriptClient = at("typescript-client.mjs");
 export const pythonClient = at("python_client.py");
+export const scimClient = at("scim_client.py");
 export const frameworks = at("frameworks.py");

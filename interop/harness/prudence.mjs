@@ -15,6 +15,7 @@ const COMMAND_MS_MAX = 20_000;
 /** server-everything adds tools a moment after the client is there. */
 const TOOLS_SETTLE_MS = 600;
 const NAMES = ["one", "two"];
+const PROVISIONER = "provisioner";
 /** Everything here is public and trusted, every tool computes: the harness is about what must pass, not about what is stopped. */
 const LABEL = '{ readers = ["public"], classification = "public", integrity = "trusted" }';
 const EFFECTS = ["read", "compute", "write"];
@@ -42,6 +43,23 @@ export async function startPrudence(bin, targets, rules) {
   }
 }
 
+/** The directory's service, with a token for it; the gateway beside it has nothing to do. */
+export async function startDirectory(bin) {
+  const gate = await prepare(bin, [{ url: `http://127.0.0.1:${await freePort()}/mcp` }], { mode: "observe", api: await freePort() });
+  try {
+    const server = await startServer(bin, ["--config", gate.config, "serve"], { port: gate.api, cwd: gate.folder });
+    const token = await prudence(gate, ["--config", gate.config, "client", "token", PROVISIONER, "--door", "scim", "--lease", "1h"]);
+    const stop = async () => {
+      await server.stop();
+      await gate.remove();
+    };
+    return { url: `http://127.0.0.1:${gate.api}/scim/v2`, token: token.trim(), stop };
+  } catch (error) {
+    await gate.remove();
+    throw error;
+  }
+}
+
 /**
  * The gateway as a client starts it itself, in place of the server: nothing listens, and each start is a task of its own.
  * `permits` counts what it let through, out of a ledger whose chain holds.
@@ -57,19 +75,20 @@ export async function wrapInPrudence(bin, target) {
   return { command: bin, args: ["--config", gate.config, "wrap", ...task, "--", target.command, ...target.args], permits, stop: gate.remove };
 }
 
-async function prepare(bin, targets, { refusedTool, mode = "enforce" }) {
+async function prepare(bin, targets, { refusedTool, mode = "enforce", api }) {
   const folder = await mkdtemp(join(tmpdir(), "interop-gate-"));
   const gate = {
     bin,
     folder,
     config: join(folder, "prudence.toml"),
     port: await freePort(),
+    api,
     remove: () => rm(folder, { recursive: true, force: true }),
   };
   try {
     await prudence(gate, ["init", folder]);
     await mkdir(join(folder, "contracts"), { recursive: true });
-    await writeFile(gate.config, configuration(gate.port, targets, mode));
+    await writeFile(gate.config, configuration(gate, targets, mode));
     if (mode === "enforce") {
       // Every file that the configuration names has to be there before any can be accepted.
       for (const [index, target] of targets.entries()) {
@@ -86,7 +105,7 @@ async function prepare(bin, targets, { refusedTool, mode = "enforce" }) {
   }
 }
 
-function configuration(port, targets, mode) {
+function configuration({ port, api }, targets, mode) {
   const upstreams = targets.map((target, index) => {
     const reached = target.url
       ? `url = ${quoted(target.url)}`
@@ -94,10 +113,11 @@ function configuration(port, targets, mode) {
     const contract = mode === "enforce" ? `contract = ${quoted(`contracts/${NAMES[index]}.toml`)}\n` : "";
     return `[[upstreams]]\nname = "${NAMES[index]}"\n${reached}\nmode = "${mode}"\n${contract}`;
   });
+  const door = api ? `api_listen = "127.0.0.1:${api}"\n\n[[clients]]\nid = "${PROVISIONER}"\ndoors = ["scim"]\n` : "";
   const may = [...EFFECTS, REFUSED_EFFECT].map(quoted).join(", ");
   return `[server]
 listen = "127.0.0.1:${port}"
-
+${door}
 [[people]]
 id = "bo"
 
