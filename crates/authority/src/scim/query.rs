@@ -194,6 +194,11 @@ fn matching<'d>(directory: &'d Directory, kinds: &[Kind], query: &Query, base: &
         }
         Ok(filter::holds(filter, found.kind(), &found.partly(directory, base, shown)))
     };
+    // Provisioning services look for everyone by it. What was kept as it came says it in so many letters, or it is another's.
+    let external = filter::demanded(filter, "externalId").map(|id| format!("\"externalId\":{}", Value::from(id)));
+    let may_hold = |found: &Found<'_>| {
+        external.as_deref().is_none_or(|external| found.profile().is_some_and(|profile| profile.contains(external)))
+    };
     let mut matching = Vec::new();
     for kind in kinds {
         if let Some(name) = filter::demanded(filter, "id") {
@@ -204,7 +209,7 @@ fn matching<'d>(directory: &'d Directory, kinds: &[Kind], query: &Query, base: &
             matching.extend(resource::find_named(directory, *kind, name));
         } else {
             for found in resource::all(directory, *kind) {
-                if holds(&found)? {
+                if may_hold(&found) && holds(&found)? {
                     matching.push(found);
                 }
             }

@@ -614,6 +614,11 @@ pub fn one(attribute: &Attribute, value: Value) -> Result<Value, Refusal> {
             }
             Ok(Value::Object(read))
         }
+        // As the same one writes a manager.
+        (Holds::Complex(_), Value::String(value)) if !attribute.many && attribute.sub("value").is_some() => {
+            Ok(json!({ "value": value }))
+        }
+        (Holds::Complex(_), Value::Array(mut only)) if !attribute.many && only.len() == 1 => one(attribute, only.remove(0)),
         (Holds::Complex(_), _) => unfit("an object"),
     }
 }

@@ -21,6 +21,8 @@ struct Service {
     engine: Engine,
     clients: Clients,
     token: String,
+    store: Arc<ledger::MemoryLedger>,
+    keys: crate::Keys,
 }
 
 struct Answer {
@@ -35,9 +37,12 @@ fn name(text: &str) -> PrincipalId {
 
 /// A service over a directory in which the configuration states `ann`, her group, an item, and that Finance is cleared for it.
 async fn service() -> Service {
-    let keys = crate::Keys::ephemeral().expect("keys");
-    let store = Arc::new(ledger::MemoryLedger::default());
-    let engine = Engine::open(store, keys.content.clone(), Clock::System, Node::alone(), Options::default()).expect("an engine");
+    service_on(Arc::new(ledger::MemoryLedger::default()), crate::Keys::ephemeral().expect("keys")).await
+}
+
+async fn service_on(store: Arc<ledger::MemoryLedger>, keys: crate::Keys) -> Service {
+    let engine =
+        Engine::open(store.clone(), keys.content.clone(), Clock::System, Node::alone(), Options::default()).expect("an engine");
     let directory = DirectoryDocument {
         people: vec![PersonRecord::new(name("ann"))],
         items: vec![
@@ -57,7 +62,7 @@ async fn service() -> Service {
     let token = issuer.client_token(&name("okta"), SCIM_AUDIENCE, engine.now(), 600_000).expect("a token");
     let clients = Clients::at(SCIM_AUDIENCE, [name("okta")].into());
     let url = Some("https://prudence.example".to_owned());
-    Service { router: router(engine.clone(), issuer, clients.clone(), url), engine, clients, token }
+    Service { router: router(engine.clone(), issuer, clients.clone(), url), engine, clients, token, store, keys }
 }
 
 impl Service {
@@ -265,6 +270,37 @@ async fn members_come_and_go_in_every_way_that_clients_write_it() {
 }
 
 #[tokio::test]
+async fn a_user_is_patched_as_large_identity_providers_write_it() {
+    let service = service().await;
+    service.user("bo", json!({ "emails": [{ "type": "work", "value": "bo@example.com" }] })).await;
+    let of = |name: &str| format!("{}:{name}", schema::ENTERPRISE);
+    let operations = json!([
+        { "op": "Replace", "path": "emails[type eq \"work\"].value", "value": "b@example.com" },
+        { "op": "Add", "path": "phoneNumbers[type eq \"mobile\"].value", "value": "1" },
+        { "op": "Replace", "value": { "id": "x", "name.givenName": "Bo", of("department"): "Sales", "displayName": "Bo B" } },
+        { "op": "Add", "path": of("manager"), "value": "ann" },
+        { "op": "Replace", "path": of("manager"), "value": [{ "value": "cy" }] },
+        { "op": "Add", "path": "roles", "value": [{ "value": "clerk", "primary": "True" }] },
+        { "op": "Replace", "path": "active", "value": "False" },
+    ]);
+    let answer = service.patch("/Users/bo", operations).await;
+    assert_eq!(answer.status, 200, "{}", answer.json);
+    let told = |pointer: &str| answer.json.pointer(pointer).cloned().unwrap_or_default();
+    for (pointer, expected) in [
+        ("/id", json!("bo")),
+        ("/emails", json!([{ "type": "work", "value": "b@example.com" }])),
+        ("/phoneNumbers", json!([{ "type": "mobile", "value": "1" }])),
+        ("/name", json!({ "givenName": "Bo" })),
+        ("/displayName", json!("Bo B")),
+        (&format!("/{}", schema::ENTERPRISE), json!({ "department": "Sales", "manager": { "value": "cy" } })),
+        ("/roles", json!([{ "value": "clerk", "primary": true }])),
+        ("/active", json!(false)),
+    ] {
+        assert_eq!(told(pointer), expected, "{pointer}");
+    }
+}
+
+#[tokio::test]
 async fn a_patch_that_fails_changes_nothing() {
     let service = service().await;
     let before = service.user("bo", json!({ "title": "Clerk" })).await.json;
@@ -320,25 +356,43 @@ async fn what_changes_nothing_is_no_event() {
 }
 
 #[tokio::test]
+async fn a_service_that_starts_again_has_what_it_had() {
+    let first = service().await;
+    first.user("Bo", json!({ "externalId": "E1", "active": false })).await;
+    first.user("cy", json!({ schema::ENTERPRISE: { "department": "Finance" } })).await;
+    first.group("team", &["cy"]).await;
+    first.post("/Agents", json!({ "schemas": [AGENT], "agentUserName": "helper", "owners": [{ "value": "cy" }] })).await;
+    first.send("DELETE", "/Users/cy", &[], None).await;
+    let again = service_on(first.store.clone(), first.keys.clone()).await;
+    let everything = json!({ "schemas": [schema::SEARCH] });
+    assert_eq!(again.post("/.search", everything.clone()).await.json, first.post("/.search", everything).await.json);
+    refused(&again.user("BO", json!({})).await, 409, Some("uniqueness"));
+    refused(&again.get("/Users/cy").await, 404, None);
+}
+
+#[tokio::test]
 async fn filters_find_what_they_say() {
     let service = service().await;
     let emails = |address: &str| json!([{ "value": address, "type": "work", "primary": true }]);
     service.user("bo", json!({ "title": "Clerk", "emails": emails("bo@a.example"), "externalId": "E1" })).await;
     service.user("Cy", json!({ "title": "Boss", "emails": emails("cy@b.example"), "externalId": "e1", "active": false })).await;
+    service.user("dee", json!({ "externalId": "E\"2" })).await;
     service.group("team", &["bo"]).await;
     for (filter, expected) in [
         ("userName eq \"BO\"", &["bo"][..]),
         ("userName eq \"bo\" and title eq \"Boss\"", &[]),
-        ("userName ne \"bo\" and userName ne \"ann\"", &["Cy"]),
+        ("userName ne \"bo\" and userName ne \"ann\"", &["Cy", "dee"]),
         ("externalId eq \"E1\"", &["bo"]),
+        ("externalId eq \"E\\\"2\" and active eq true", &["dee"]),
+        ("externalId eq \"E1\" or externalId eq \"e1\"", &["bo", "Cy"]),
         ("emails.value co \"b.example\"", &["Cy"]),
         ("emails[type eq \"work\" and value sw \"bo\"]", &["bo"]),
-        ("not (title pr)", &["ann"]),
+        ("not (title pr)", &["ann", "dee"]),
         ("title pr and (active eq false or userName sw \"b\")", &["bo", "Cy"]),
         ("title gt \"boss\"", &["bo"]),
         ("groups.value eq \"team\"", &["bo"]),
         ("urn:ietf:params:scim:schemas:core:2.0:User:userName eq \"cy\"", &["Cy"]),
-        ("meta.created gt \"2020-01-01T00:00:00Z\"", &["bo", "Cy"]),
+        ("meta.created gt \"2020-01-01T00:00:00Z\"", &["bo", "Cy", "dee"]),
         ("nickName eq \"x\"", &[]),
         ("id eq \"bo\"", &["bo"]),
         ("id eq \"BO\"", &[]),
