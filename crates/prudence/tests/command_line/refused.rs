@@ -208,3 +208,35 @@ fn files_are_taken_again_at_a_hangup_all_of_them_or_none() {
     assert_eq!(house.upstream.posts().len(), 2);
     serving.stop();
 }
+
+#[test]
+fn a_provisioning_client_is_let_in_until_it_is_no_longer_listed() {
+    let port = free_port();
+    let clients = "[[clients]]\nid = \"okta\"\ndoors = [\"scim\"]\n";
+    let house = House::new("prudence.db", &format!("api_listen = \"127.0.0.1:{port}\"\n{clients}"));
+    let token = done(house.path(), &["client", "token", "okta", "--door", "scim"]);
+    let scim = |method: &str, path: &str, body: &Value| {
+        let (status, said) =
+            http(([127, 0, 0, 1], port).into(), method, path, token.trim(), &body.to_string()).expect("it answers");
+        (status, serde_json::from_str::<Value>(&said).expect("json"))
+    };
+    let serving = house.serve();
+    assert!(!prudence(house.path(), &["can-see", "cy"]).status.success(), "nobody knows cy");
+    let cy = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "cy" });
+    let (status, made) = scim("POST", "/scim/v2/Users", &cy);
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["meta"]["location"], format!("http://127.0.0.1:{port}/scim/v2/Users/cy"));
+    // What was answered is in the ledger, whatever happens then.
+    serving.signal(Signal::KILL);
+    drop(serving);
+    done(house.path(), &["can-see", "cy"]);
+    let serving = house.serve();
+    assert_eq!(scim("GET", "/scim/v2/Users/cy", &Value::Null), (200, made));
+
+    house.write("prudence.toml", &house.read("prudence.toml").replace(clients, ""));
+    serving.signal(Signal::HUP);
+    serving.line();
+    assert_eq!(scim("GET", "/scim/v2/Users/cy", &Value::Null).0, 401);
+    assert_eq!(prudence(house.path(), &["client", "token", "okta", "--door", "scim"]).status.code(), Some(5));
+    serving.stop();
+}
