@@ -8,13 +8,14 @@ use contract::{Contracts, ReadResult, Standing};
 use engine::{Ruled, Seen, Spent, Unavailable};
 use http::HeaderMap;
 use judge::act::Act;
+use judge::alarm::Alarm;
 use judge::decision::Code;
 use judge::event::{Ended, Refused};
 use judge::moment::Moment;
 use judge::name::{ResourceId, ToolId};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 use wire::frame::{Frame, Kind};
 
 use crate::Core;
@@ -176,7 +177,10 @@ impl Core {
             return frame;
         }
         let redaction = read.withhold(&mut result, &withheld, &person);
-        info!(tool = %call.tool, parts = redaction.parts, "a part of a result was withheld");
+        warn!(
+            alarm = Alarm::Boundary { items: withheld.len() as u64 }.word(), tool = %call.tool, parts = redaction.parts,
+            "the server gave out what the requester is not cleared for; it was withheld"
+        );
         let replaced = match frame.kind() {
             Kind::Result => frame.splice("/result", &result.to_string(), &self.result_frames).ok(),
             Kind::Error | Kind::Request | Kind::Notification => Some(Frame::error(frame.id(), -32603, &redaction.notice, None)),

@@ -4,6 +4,7 @@
 //! Where to start: [`decide::decide`] for an act, [`observe::observe`] for a result, [`state::State::apply`] for what happened.
 
 pub mod act;
+pub mod alarm;
 mod condition;
 pub mod content;
 pub mod decide;

@@ -78,6 +78,16 @@ impl Expected {
         for obligation in self.obligations.difference(&found.obligations) {
             differ(format!("obligation `{obligation}` is missing"));
         }
+        let is_as_expected = match self.alarm.as_deref() {
+            None => true,
+            Some("true") => found.alarm.is_some(),
+            Some("false") => found.alarm.is_none(),
+            Some(word) => found.alarm == Some(word),
+        };
+        if !is_as_expected {
+            let expected = self.alarm.as_deref().unwrap_or_default();
+            differ(format!("alarm expected: {expected}; found: {}", found.alarm.unwrap_or("none")));
+        }
         if let Some(most) = self.at_most
             && found.permits > most
         {
@@ -115,6 +125,9 @@ pub struct Found {
     /// What must be done when it goes through.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub obligations: BTreeSet<String>,
+    /// The alarm that was raised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<&'static str>,
     /// Whether a question to a person came of it.
     pub asked: bool,
     /// How many times it was tried.
@@ -301,6 +314,9 @@ impl fmt::Display for Found {
         }
         if !self.obligations.is_empty() {
             write!(f, "; obligations: {}", list(&self.obligations))?;
+        }
+        if let Some(alarm) = self.alarm {
+            write!(f, "; alarm: {alarm}")?;
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use crate::not_yet;
 use crate::report::{Found, Report, StepReport, Verdict};
 use crate::step::{ActStep, Scenario, Step, What};
 use crate::world::{self, START};
-use judge::act::{Act, Change, Observation, ObservedItem, Value};
+use judge::act::{Act, Change, Observation, ObservedItem, Stated, Value};
+use judge::alarm::Alarm;
 use judge::content::ContentKey;
 use judge::decide::{AskStanding, decide, may_answer};
 use judge::decision::{Outcome, Reason};
@@ -131,6 +132,7 @@ struct Tried {
     withheld: BTreeSet<String>,
     uncleared_pairs: Option<u64>,
     obligations: BTreeSet<String>,
+    alarm: Option<Alarm>,
     is_new_ask: bool,
 }
 
@@ -241,6 +243,7 @@ impl<'a> Run<'a> {
             withheld: BTreeSet::new(),
             uncleared_pairs: None,
             obligations: BTreeSet::new(),
+            alarm: None,
             asked: false,
             times: 1,
             permits: u64::from(decision == Outcome::Permit),
@@ -287,6 +290,7 @@ impl<'a> Run<'a> {
             withheld: last.withheld,
             uncleared_pairs: last.uncleared_pairs,
             obligations: last.obligations,
+            alarm: last.alarm.map(|alarm| alarm.word()),
             asked,
             times,
             permits,
@@ -348,6 +352,7 @@ impl<'a> Run<'a> {
             enforced: true,
             made: ruling.made.as_ref().map(LabelRecord::from),
             sets: self.state.new_sets(ruling.made.iter().map(|label| &label.readers).chain([&ruling.audience])),
+            answered: None,
         };
         self.record(Event::Decided(Box::new(decided)))?;
         let decision = ruling.decision;
@@ -359,6 +364,7 @@ impl<'a> Run<'a> {
             withheld: BTreeSet::new(),
             uncleared_pairs: (step.effect == Effect::Widen).then_some(decision.facts.change.uncleared_pairs),
             obligations: decision.obligations.iter().map(|obligation| obligation.word().to_owned()).collect(),
+            alarm: None,
             is_new_ask,
         };
         match tried.outcome {
@@ -386,6 +392,7 @@ impl<'a> Run<'a> {
     /// The act as a contract would have read it.
     fn judged(&self, step: &ActStep, digest: Digest) -> Act {
         Act {
+            stated: Stated::default(),
             tool: ToolId::parse(&format!("scenario__{}", step.effect.word())).expect("a short word without control characters"),
             effects: BTreeSet::from([step.effect]),
             resources: step.on.clone(),
@@ -424,14 +431,16 @@ impl<'a> Run<'a> {
                 tried.outcome = Outcome::Deny;
             }
         }
-        self.record(Event::Observed(Box::new(Observed {
+        let observed = Event::Observed(Box::new(Observed {
             decision: observation.decision,
             task: observation.caller.task,
             ended: if really { Ended::Ok } else { Ended::Failed },
             items: seen.items,
             created: observation.created,
             sets: seen.sets,
-        })))?;
+        }));
+        tried.alarm = observed.alarm();
+        self.record(observed)?;
         match &step.change {
             Some(change) if really => self.change(number, &step.on, change),
             Some(_) | None => Ok(()),

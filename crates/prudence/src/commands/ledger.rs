@@ -282,6 +282,7 @@ struct Report {
     answered_no: u64,
     read: u64,
     withheld: u64,
+    alarms: BTreeMap<&'static str, u64>,
     ok: u64,
     failed: u64,
     ambiguous: u64,
@@ -292,6 +293,9 @@ impl Report {
     fn add(&mut self, record: &Record) {
         self.first.get_or_insert(record.at);
         self.last = Some(record.at);
+        if let Some(alarm) = record.event.alarm() {
+            *self.alarms.entry(alarm.word()).or_default() += 1;
+        }
         match &record.event {
             Event::Decided(decided) => {
                 let outcome = decided.decision.outcome;
@@ -409,6 +413,10 @@ fn report_text(report: &Report) -> String {
         render::count(report.approved, "ask", "asks"),
         report.answered_no
     ));
+    if !report.alarms.is_empty() {
+        let list = report.alarms.iter().map(|(alarm, times)| format!("{times} {alarm}")).collect::<Vec<_>>().join(", ");
+        out.push_str(&format!("{BAD}alarms{BAD:#}: {list}\n"));
+    }
     if !report.refused.is_empty() {
         let list = report.refused.iter().map(|(code, times)| format!("{times} {code}")).collect::<Vec<_>>().join(", ");
         out.push_str(&format!("refused before they became acts: {list}\n"));
@@ -434,6 +442,7 @@ fn report_json(report: &Report) -> Value {
         "deny": report.deny.json(),
         "grounds": grounds,
         "refused": report.refused,
+        "alarms": report.alarms,
         "items": { "read": report.read, "withheld": report.withheld },
         "effects": { "ok": report.ok, "failed": report.failed, "ambiguous": report.ambiguous },
         "answers": { "yes": report.approved, "no": report.answered_no },
