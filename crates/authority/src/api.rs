@@ -1,18 +1,21 @@
-//! The HTTP API under `/v1`: people answer asks with a person token, programs start tasks with the operator's secret.
+//! The HTTP API under `/v1`: people answer asks with a person token, programs start tasks and look at proposed changes with
+//! the operator's secret.
 //!
 //! A person sees the asks that they may answer and those of their own chains. Every error is JSON with a code and a sentence.
 
 #[cfg(test)]
 mod tests;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Path, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, State as Shared};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use engine::{AnswerError, Engine, NewTask, StartTaskError};
 use judge::decide::{MayNotAnswer, may_answer};
+use judge::directory::DirectoryError;
 use judge::effect::Effect;
 use judge::moment::Moment;
 use judge::name::{AskId, PrincipalId};
@@ -24,11 +27,16 @@ use std::collections::BTreeSet;
 
 use crate::bearer::bearer;
 use crate::keys::OperatorSecret;
+use crate::preview::{self, Preview, Proposal};
 use crate::tokens::Issuer;
 use crate::view::AskView;
 
 /// The largest body of a request, in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The largest proposal of changes, in bytes.
+pub const PROPOSAL_BYTES_MAX: usize = 16 << 20;
+/// How many wrong changes are named.
+const PROBLEMS_MAX: usize = 100;
 
 #[derive(Clone)]
 struct Api {
@@ -46,6 +54,7 @@ pub fn router(engine: Engine, issuer: Issuer, operator: OperatorSecret) -> Route
         .route("/v1/approvals/{id}/deny", post(deny))
         .route("/v1/tasks", post(start))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .route("/v1/preview", post(preview).layer(DefaultBodyLimit::max(PROPOSAL_BYTES_MAX)))
         .with_state(Api { engine, issuer, operator })
 }
 
@@ -56,6 +65,7 @@ enum Refusal {
     MayNot(String),
     Task(String),
     Body(String),
+    Changes(Vec<DirectoryError>),
     Ledger(String),
 }
 
@@ -67,6 +77,12 @@ impl IntoResponse for Refusal {
             Refusal::MayNot(sentence) => (StatusCode::FORBIDDEN, "may_not_answer", sentence),
             Refusal::Task(sentence) => (StatusCode::UNPROCESSABLE_ENTITY, "task", sentence),
             Refusal::Body(sentence) => (StatusCode::BAD_REQUEST, "body", sentence),
+            Refusal::Changes(errors) => {
+                let problems: Vec<String> = errors.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
+                let sentence = format!("{} of the changes cannot be made", errors.len());
+                let body = json!({ "code": "changes", "error": sentence, "problems": problems });
+                return (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response();
+            }
             Refusal::Ledger(sentence) => (StatusCode::SERVICE_UNAVAILABLE, "ledger", sentence),
         };
         (status, Json(json!({ "code": code, "error": sentence }))).into_response()
@@ -74,6 +90,11 @@ impl IntoResponse for Refusal {
 }
 
 impl Api {
+    /// Programs present the operator's secret.
+    fn is_operator(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_some_and(|secret| self.operator.is(secret))
+    }
+
     fn person(&self, headers: &HeaderMap) -> Result<PrincipalId, Refusal> {
         let token = bearer(headers).ok_or(Refusal::Unauthenticated)?;
         let person = self.issuer.person(token, self.engine.now()).map_err(|_| Refusal::Unauthenticated)?;
@@ -144,7 +165,7 @@ async fn start(
     body: Result<Json<TaskBody>, JsonRejection>,
 ) -> Result<Json<Value>, Refusal> {
     // Who may ask comes before what is asked.
-    if !bearer(&headers).is_some_and(|secret| api.operator.is(secret)) {
+    if !api.is_operator(&headers) {
         return Err(Refusal::Unauthenticated);
     }
     let Json(body) = body.map_err(|error| Refusal::Body(error.body_text()))?;
@@ -161,4 +182,40 @@ async fn start(
         .task_token(&task, std::slice::from_ref(&task.agent), api.engine.now())
         .map_err(|error| Refusal::Task(error.to_string()))?;
     Ok(Json(json!({ "task": task.id, "token": token, "ends_ms": task.ends })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreviewQuery {
+    /// Who makes the change.
+    #[serde(rename = "as")]
+    who: Option<PrincipalId>,
+}
+
+/// What proposed changes would show to whom: as JSON, or as the report for whoever asks for HTML (RFC 9110 §12.5.1).
+async fn preview(
+    Shared(api): Shared<Api>,
+    headers: HeaderMap,
+    query: Result<Query<PreviewQuery>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    if !api.is_operator(&headers) {
+        return Err(Refusal::Unauthenticated);
+    }
+    let Query(PreviewQuery { who }) = query.map_err(|error| Refusal::Body(error.body_text()))?;
+    let who = who.unwrap_or_else(preview::pipeline);
+    let body = body.map_err(|error| Refusal::Body(error.body_text()))?;
+    let proposal = Proposal::parse(&body).map_err(Refusal::Body)?;
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let is_for_people = accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/html"));
+    // It may look at very much, so it stays away from the threads that answer.
+    let looking = tokio::task::spawn_blocking(move || {
+        let (preview, now) = api.engine.view(|state, now| (Preview::of(state, &who, &proposal), now));
+        let preview = preview.map_err(Refusal::Changes)?;
+        if is_for_people {
+            return Ok(Html(preview.html(&who, &proposal, now)).into_response());
+        }
+        Ok(Json(preview).into_response())
+    });
+    looking.await.map_err(|_| Refusal::Ledger("the preview was stopped".to_owned()))?
 }

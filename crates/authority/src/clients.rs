@@ -27,6 +27,12 @@ impl Clients {
         self.let_in.store(Arc::new(let_in));
     }
 
+    /// Whether they are let in, when a token of theirs was verified.
+    #[must_use]
+    pub fn has(&self, client: &str) -> bool {
+        self.let_in.load().contains(client)
+    }
+
     /// Whom the token speaks for, if they are let in at `now`.
     #[must_use]
     pub fn admit(&self, issuer: &Issuer, token: &str, now: Moment) -> Option<PrincipalId> {

@@ -7,6 +7,7 @@ pub mod api;
 mod bearer;
 pub mod clients;
 pub mod keys;
+pub mod preview;
 pub mod scim;
 pub mod tokens;
 pub mod view;

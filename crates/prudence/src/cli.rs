@@ -174,6 +174,9 @@ pub struct Preview {
     /// The decision about the act of an agent whose words the change rests on.
     #[arg(long, value_name = "DECISION")]
     pub because: Option<DecisionId>,
+    /// Write a report beside it: one page of HTML with a picture.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 /// `prudence who-can-see`.
@@ -217,7 +220,10 @@ With --kind it is a table (CSV) with a heading, and `;` between names inside of 
   members       group, member
   items         id, readers, classification, categories, purposes, integrity, owner, container
   destinations  id, audience, owner, known
-  grants        to, may, on"#;
+  grants        to, may, on
+
+--kind ldif reads what a directory server exports (RFC 2849): people with uid or sAMAccountName, mail and department, title and the like;
+groups with their members; accounts that are disabled are people who left. Everything else stays in the file, passwords above all."#;
 
 /// `prudence directory import`.
 #[derive(Debug, Args)]
@@ -225,7 +231,7 @@ pub struct Import {
     /// The files.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The files are tables of this.
+    /// What the files hold, when it is not one change a line.
     #[arg(long, value_enum)]
     pub kind: Option<ImportKind>,
     /// Check everything, and change nothing.
@@ -233,7 +239,7 @@ pub struct Import {
     pub dry_run: bool,
 }
 
-/// What a table holds.
+/// What files hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ImportKind {
     /// People.
@@ -246,6 +252,8 @@ pub enum ImportKind {
     Destinations,
     /// Grants.
     Grants,
+    /// People and groups as a directory server exports them, not a table.
+    Ldif,
 }
 
 /// `prudence wrap`.

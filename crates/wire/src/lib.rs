@@ -8,7 +8,10 @@
 //! - [`headers`]: the HTTP headers that repeat parts of a message, and when they contradict it.
 //! - [`canonical`]: RFC 8785 text and its digest.
 //! - [`token`]: the task token and the person token.
+//! - [`time`]: moments as text.
+//! - [`authzen`]: questions of enforcement points elsewhere, and answers.
 
+pub mod authzen;
 pub mod canonical;
 pub mod frame;
 #[doc(hidden)]
@@ -16,4 +19,5 @@ pub mod fuzzing;
 pub mod headers;
 pub mod mcp;
 mod strict;
+pub mod time;
 pub mod token;

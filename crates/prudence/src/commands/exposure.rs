@@ -6,16 +6,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use authority::preview::{Preview as Looked, Proposal, pipeline};
 use judge::content::ContentKey;
 use judge::decision::{Outcome, Reason};
-use judge::directory::{Directory, DirectoryChange, DirectoryError};
+use judge::directory::{Directory, DirectoryError};
 use judge::event::{Event, Record};
-use judge::name::{DecisionId, PrincipalId, ResourceId};
-use judge::preview::{Exposure, judge_changes};
+use judge::name::{PrincipalId, ResourceId};
+use judge::preview::Exposure;
 use judge::reach::Reach;
 use judge::state::State;
 use ledger::Seq;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{Context, history, now, print, print_json};
@@ -29,41 +29,29 @@ const CHANGES_BYTES_MAX: u64 = 64 << 20;
 /// How many names a list shows to people; programs get all.
 const NAMES_MAX: usize = 50;
 
-/// What is proposed: a list of changes, or the same with what it rests on.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Proposal {
-    Changes(Vec<DirectoryChange>),
-    Because { changes: Vec<DirectoryChange>, because: Option<DecisionId> },
-}
-
 /// Shows what changes would newly show to whom. The exit code says whether a norm holds against them.
 ///
 /// # Errors
 /// When the changes cannot be read, or are wrong.
 pub fn preview(context: &Context, command: &Preview) -> anyhow::Result<ExitCode> {
     let text = read(&command.changes)?;
-    let place = || format!("`{}` is no list of changes", command.changes.display());
-    let (changes, because) = match serde_json::from_str(&text) {
-        Ok(Proposal::Changes(changes)) => (changes, None),
-        Ok(Proposal::Because { changes, because }) => (changes, because),
-        // A second reading as one of the two says what is wrong, and where.
-        Err(_) => {
-            let error =
-                serde_json::from_str::<Vec<DirectoryChange>>(&text).err().map(|error| error.to_string()).unwrap_or_default();
-            return Err(Failure::Helpless { sentence: format!("{}: {error}", place()), help: CHANGES_HELP.to_owned() }.into());
-        }
-    };
-    let because = command.because.clone().or(because);
+    let mut proposal = Proposal::parse(text.as_bytes()).map_err(|error| Failure::Helpless {
+        sentence: format!("`{}` is no list of changes: {error}", command.changes.display()),
+        help: CHANGES_HELP.to_owned(),
+    })?;
+    proposal.because = command.because.clone().or(proposal.because);
     let state = state(context, None)?;
-    let who = command.person.clone().unwrap_or_else(|| PrincipalId::parse("pipeline").expect("a short name"));
-    let (exposure, reasons) = judge_changes(&state, &who, &changes, because.as_ref()).map_err(|errors| wrong(&errors))?;
-    let outcome = reasons.iter().map(|reason| reason.outcome).max().unwrap_or(Outcome::Permit);
-    match context.output {
-        Output::Json => print_json(&json!({ "decision": outcome.word(), "exposure": exposure, "reasons": reasons }))?,
-        Output::Text => print(&shown(&exposure, &reasons, outcome))?,
+    let who = command.person.clone().unwrap_or_else(pipeline);
+    let preview = Looked::of(&state, &who, &proposal).map_err(|errors| wrong(&errors))?;
+    if let Some(path) = &command.html {
+        std::fs::write(path, preview.html(&who, &proposal, now()))
+            .with_context(|| format!("`{}` cannot be written", path.display()))?;
     }
-    Ok(if outcome == Outcome::Permit { ExitCode::SUCCESS } else { ExitCode::from(code::FOUND) })
+    match context.output {
+        Output::Json => print_json(&json!(preview))?,
+        Output::Text => print(&shown(&preview.exposure, &preview.reasons, preview.decision))?,
+    }
+    Ok(if preview.decision == Outcome::Permit { ExitCode::SUCCESS } else { ExitCode::from(code::FOUND) })
 }
 
 const CHANGES_HELP: &str = r#"a list like [{"add_readers": {"item": "dataset:users", "readers": ["@eng-all"]}}]; `prudence preview --help` shows all changes"#;

@@ -46,7 +46,7 @@ pub fn moment(moment: Moment) -> String {
 
 /// A moment as RFC 3339, for programs.
 pub fn rfc3339(moment: Moment) -> String {
-    timestamp(moment).map_or_else(|| moment.0.to_string(), |time| time.to_string())
+    wire::time::rfc3339(moment.0)
 }
 
 fn timestamp(moment: Moment) -> Option<jiff::Timestamp> {
