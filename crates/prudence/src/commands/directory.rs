@@ -19,8 +19,10 @@ use judge::directory::{
 use judge::event::DirectoryChanged;
 use judge::label::{Classification, Integrity};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::ldif::Export;
 use super::{Context, print, print_json};
 use crate::assemble::{self, configuration};
 use crate::cli::{DirectoryCommand, Import, ImportKind, Output};
@@ -47,9 +49,9 @@ pub async fn run(context: &Context, command: DirectoryCommand) -> anyhow::Result
 
 /// Where a change was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    file: PathBuf,
-    line: u64,
+pub(super) struct Place {
+    pub file: PathBuf,
+    pub line: u64,
 }
 
 /// What was read, and what could not be.
@@ -63,13 +65,25 @@ struct Read {
 
 async fn import(context: &Context, command: &Import) -> anyhow::Result<ExitCode> {
     let mut read = Read::default();
+    let mut export = Export::default();
     for file in &command.files {
         let bar = progress(file)?;
         match command.kind {
-            Some(kind) => read.table(file, kind, &bar)?,
+            Some(ImportKind::Ldif) => export
+                .read(file, open(file)?, |place, what| read.problem(&place, what), |bytes| bar.inc(bytes))
+                .with_context(|| format!("`{}` cannot be read as text", file.display()))?,
+            Some(ImportKind::People) => read.table(file, row::<PersonRow>, &bar)?,
+            Some(ImportKind::Members) => read.table(file, row::<MemberRow>, &bar)?,
+            Some(ImportKind::Items) => read.table(file, row::<ItemRow>, &bar)?,
+            Some(ImportKind::Destinations) => read.table(file, row::<DestinationRow>, &bar)?,
+            Some(ImportKind::Grants) => read.table(file, row::<GrantRow>, &bar)?,
             None => read.lines(file, &bar)?,
         }
         bar.finish_and_clear();
+    }
+    // Members are named by where they stand in the tree, perhaps in another file.
+    for (place, change) in export.changes(|place, what| read.problem(&place, what)) {
+        read.add(place, change);
     }
     let found = read.changes.len() as u64;
     if read.problems.is_empty() {
@@ -140,6 +154,11 @@ fn progress(file: &Path) -> anyhow::Result<ProgressBar> {
     let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {eta}").expect("the template is right");
     let bar = ProgressBar::new(metadata.len()).with_style(style);
     Ok(bar.with_message(file.display().to_string()))
+}
+
+fn open(file: &Path) -> anyhow::Result<std::io::BufReader<std::fs::File>> {
+    let opened = std::fs::File::open(file).with_context(|| format!("`{}` cannot be opened", file.display()))?;
+    Ok(std::io::BufReader::new(opened))
 }
 
 /// One record of the ledger each. Groups and destinations come with their names first, so that what refers to them may come in any order.
@@ -231,9 +250,7 @@ impl Read {
 
     /// One change a line, as JSON.
     fn lines(&mut self, file: &Path, bar: &ProgressBar) -> anyhow::Result<()> {
-        let reader =
-            std::io::BufReader::new(std::fs::File::open(file).with_context(|| format!("`{}` cannot be opened", file.display()))?);
-        for (line, text) in (1..).zip(reader.lines()) {
+        for (line, text) in (1..).zip(open(file)?.lines()) {
             let text = text.with_context(|| format!("`{}` cannot be read as text", file.display()))?;
             bar.inc(text.len() as u64 + 1);
             let place = Place { file: file.to_owned(), line };
@@ -249,7 +266,7 @@ impl Read {
     }
 
     /// A table with a heading (RFC 4180), one record a line.
-    fn table(&mut self, file: &Path, kind: ImportKind, bar: &ProgressBar) -> anyhow::Result<()> {
+    fn table(&mut self, file: &Path, row: ReadRow, bar: &ProgressBar) -> anyhow::Result<()> {
         let mut reader = csv::Reader::from_path(file).with_context(|| format!("`{}` cannot be opened", file.display()))?;
         let headers = reader.headers().with_context(|| format!("`{}` has no heading", file.display()))?.clone();
         let mut seen = BTreeSet::new();
@@ -269,21 +286,24 @@ impl Read {
             let position = record.position();
             bar.set_position(position.map_or(0, csv::Position::byte));
             let place = Place { file: file.to_owned(), line: position.map_or(0, csv::Position::line) };
-            let change = match kind {
-                ImportKind::People => record.deserialize(Some(&headers)).map(PersonRow::change),
-                ImportKind::Items => record.deserialize(Some(&headers)).map(ItemRow::change),
-                ImportKind::Destinations => record.deserialize(Some(&headers)).map(DestinationRow::change),
-                ImportKind::Grants => record.deserialize(Some(&headers)).map(GrantRow::change),
-                ImportKind::Members => record.deserialize(Some(&headers)).map(MemberRow::change),
-            };
-            match change {
-                Ok(Ok(change)) => self.add(place, change),
-                Ok(Err(what)) => self.problem(&place, what),
-                Err(error) => self.problem(&place, error.to_string()),
+            match row(&record, &headers) {
+                Ok(change) => self.add(place, change),
+                Err(what) => self.problem(&place, what),
             }
         }
         Ok(())
     }
+}
+
+/// A line of a table.
+trait Row: DeserializeOwned {
+    fn change(self) -> Result<DirectoryChange, String>;
+}
+
+type ReadRow = fn(&csv::StringRecord, &csv::StringRecord) -> Result<DirectoryChange, String>;
+
+fn row<R: Row>(record: &csv::StringRecord, headers: &csv::StringRecord) -> Result<DirectoryChange, String> {
+    record.deserialize::<R>(Some(headers)).map_err(|error| error.to_string())?.change()
 }
 
 /// Names inside of one field.
@@ -315,7 +335,7 @@ fn word<T: serde::de::DeserializeOwned + Default>(text: &str, what: &str) -> Res
 #[derive(Deserialize)]
 struct PersonRow(BTreeMap<String, String>);
 
-impl PersonRow {
+impl Row for PersonRow {
     fn change(mut self) -> Result<DirectoryChange, String> {
         let mut take = |column: &str| self.0.remove(column).unwrap_or_default();
         let id = take("id");
@@ -348,7 +368,7 @@ struct MemberRow {
     member: String,
 }
 
-impl MemberRow {
+impl Row for MemberRow {
     fn change(self) -> Result<DirectoryChange, String> {
         Ok(DirectoryChange::AddMembers { group: name(&self.group)?, members: vec![self.member.trim().to_owned()] })
     }
@@ -372,7 +392,7 @@ struct ItemRow {
     container: String,
 }
 
-impl ItemRow {
+impl Row for ItemRow {
     /// An empty field of readers says that they are unknown, which fails closed.
     fn change(self) -> Result<DirectoryChange, String> {
         let said = |field: &Option<String>| field.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
@@ -400,7 +420,7 @@ struct DestinationRow {
     known: String,
 }
 
-impl DestinationRow {
+impl Row for DestinationRow {
     fn change(self) -> Result<DirectoryChange, String> {
         let known = match self.known.trim() {
             "" | "false" => false,
@@ -424,7 +444,7 @@ struct GrantRow {
     on: String,
 }
 
-impl GrantRow {
+impl Row for GrantRow {
     fn change(self) -> Result<DirectoryChange, String> {
         let may = list::<Vec<String>>(&self.may)
             .iter()

@@ -8,6 +8,7 @@ mod directory;
 pub mod exposure;
 pub mod history;
 mod init;
+mod ldif;
 mod ledger;
 mod norm;
 mod scenario;
