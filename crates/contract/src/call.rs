@@ -3,7 +3,7 @@
 
 use crate::source::{PickError, Scope, Source};
 use crate::{Amount, ChangeSources, Resource, Tool};
-use judge::act::{Act, Change, RESOURCES_MAX, Value as ActValue};
+use judge::act::{Act, Change, RESOURCES_MAX, Stated, Value as ActValue};
 use judge::decision::Code;
 use judge::digest::Digest;
 use judge::effect::Effect;
@@ -132,6 +132,7 @@ impl Tool {
             values.extend(texts.into_iter().map(|text| ActValue { kind: kind.clone(), text }));
         }
         Ok(Act {
+            stated: Stated::default(),
             tool,
             effects: self.effects.clone(),
             resources,
@@ -222,6 +223,7 @@ impl Resource {
             .id_of(uri)
             .ok_or_else(|| refuse("the URI does not fit the contract's pattern, or climbs with `..`".to_owned()))?;
         Ok(Act {
+            stated: Stated::default(),
             effects: BTreeSet::from([Effect::Read]),
             resources: vec![id],
             recipients: Vec::new(),

@@ -4,7 +4,7 @@
 //! a post. The ledger is a SQLite file in a temporary folder; making it takes longer than opening it.
 
 use engine::{Clock, Engine, ManualClock, Mode, NewTask, Node, Options, Seen};
-use judge::act::{Act, ObservedItem};
+use judge::act::{Act, ObservedItem, Stated};
 use judge::content::ContentKey;
 use judge::digest::Digest;
 use judge::effect::Effect;
@@ -47,6 +47,7 @@ async fn call(engine: &Engine, caller: &Caller, number: u64) {
         if is_post { (Effect::Publish, "board".to_owned()) } else { (Effect::Read, format!("note:{}", number % 1_000)) };
     let on = ResourceId::parse(&on).expect("a name");
     let act = Act {
+        stated: Stated::default(),
         tool: ToolId::parse("notes__tool").expect("a name"),
         effects: [effect].into(),
         resources: vec![on.clone()],

@@ -454,6 +454,7 @@ impl Engine {
                     enforced,
                     made: ruling.made.as_ref().map(LabelRecord::from),
                     sets: state.new_sets(readers.chain([&ruling.audience])),
+                    answered: None,
                 };
                 (vec![Event::Decided(Box::new(decided))], Ruled { id, decision: ruling.decision, ask, permit })
             })
@@ -540,7 +541,11 @@ impl Engine {
         if has_abandoned { self.settle().await } else { Ok(()) }
     }
 
-    fn ask_expires(&self, state: &State, caller: &Caller, now: Moment) -> Moment {
+    pub(crate) fn node_name(&self) -> &str {
+        self.0.node.name()
+    }
+
+    pub(crate) fn ask_expires(&self, state: &State, caller: &Caller, now: Moment) -> Moment {
         let lifetime = now.after_ms(self.0.options.ask_lifetime_ms);
         let task = caller.task.as_ref().and_then(|id| state.task(id));
         task.map_or(lifetime, |state| lifetime.min(state.task.ends))
@@ -548,7 +553,10 @@ impl Engine {
 
     /// The one way by which anything happens: decide on the present state, queue the record, move the state, wait for the disk.
     /// When somebody else wrote in between, decide again on what is true now. Events of abandoned acts go along.
-    async fn commit<T>(&self, decide: impl Fn(&State, Moment) -> (Vec<Event>, T)) -> Result<(Option<Receipt>, T), Unavailable> {
+    pub(crate) async fn commit<T>(
+        &self,
+        decide: impl Fn(&State, Moment) -> (Vec<Event>, T),
+    ) -> Result<(Option<Receipt>, T), Unavailable> {
         for _ in 0..STALE_RETRIES_MAX {
             let (pending, generation, out, abandoned) = {
                 let mut core = self.0.core.lock();

@@ -9,6 +9,7 @@
 
 mod clock;
 mod engine;
+mod evaluate;
 mod ids;
 mod node;
 mod permit;
@@ -20,5 +21,6 @@ pub use engine::{
     AnswerError, ChangeDirectoryError, ConfigureError, Engine, Mode, NewTask, OpenError, Options, Released, Ruled, Seen,
     StartTaskError, Unavailable,
 };
+pub use evaluate::{Asker, Evaluated, Question, RequestError};
 pub use node::Node;
 pub use permit::{Permit, PermitRefused, Spent};

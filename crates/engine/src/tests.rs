@@ -1,7 +1,7 @@
 //! The engine, as claims.
 
 use crate::{AnswerError, Clock, Engine, ManualClock, Mode, NewTask, Node, Options, PermitRefused, Seen};
-use judge::act::{Act, ObservedItem};
+use judge::act::{Act, ObservedItem, Stated};
 use judge::content::ContentKey;
 use judge::decide::MayNotAnswer;
 use judge::decision::{Code, Outcome};
@@ -80,6 +80,7 @@ async fn start(engine: &Engine) -> Caller {
 
 fn act(effect: Effect, on: &str, content: &str) -> Act {
     Act {
+        stated: Stated::default(),
         tool: ToolId::parse("test__tool").expect("a name"),
         effects: [effect].into(),
         resources: vec![ResourceId::parse(on).expect("a name")],

@@ -7,7 +7,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use http::HeaderMap;
-use judge::act::Act;
+use judge::act::{Act, Stated};
 use judge::digest::Digest;
 use judge::effect::Effect;
 use judge::name::ToolId;
@@ -179,6 +179,7 @@ impl Call {
     /// An act for a call that no contract can read, where refusals are only observed: whatever it does is counted as the strongest thing.
     pub fn unread_act(&self) -> Act {
         let mut act = Act {
+            stated: Stated::default(),
             tool: self.tool.clone(),
             effects: BTreeSet::from([match self.target {
                 Target::Tool { .. } => Effect::Execute,

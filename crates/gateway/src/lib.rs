@@ -6,6 +6,7 @@
 mod aggregate;
 mod answer;
 mod auth;
+pub mod authzen;
 mod call;
 mod config;
 mod definitions;

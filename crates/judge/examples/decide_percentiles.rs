@@ -1,7 +1,7 @@
 //! What a decision costs, as percentiles: the acceptance is p50 ≤ 30 µs and p99 ≤ 100 µs with 200 items read and 1,000 grants, and not more
 //! than 1.3 times that with 100,000. `cargo run --release -p judge --example decide_percentiles`.
 
-use judge::act::{Act, Observation, ObservedItem};
+use judge::act::{Act, Observation, ObservedItem, Stated};
 use judge::content::ContentKey;
 use judge::decide::decide;
 use judge::digest::Digest;
@@ -107,6 +107,7 @@ fn resource(name: &str) -> ResourceId {
 
 fn acts() -> [(&'static str, Act); 3] {
     let act = |effect, on: &str, to: &[&str], content: &[&str]| Act {
+        stated: Stated::default(),
         tool: ToolId::parse("test__tool").expect("a name"),
         effects: [effect].into(),
         resources: vec![resource(on)],

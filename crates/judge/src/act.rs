@@ -41,6 +41,18 @@ pub struct Change {
     pub audience: Option<Vec<String>>,
 }
 
+/// What an enforcement point states of a question beside its names, each as `name=value`. Permit policies may speak of it; what it says is
+/// as good as the enforcement point that says it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stated {
+    /// Of the one who acts.
+    pub subject: BTreeSet<Arc<str>>,
+    /// Of how it is done.
+    pub action: BTreeSet<Arc<str>>,
+    /// Of what it is done to.
+    pub resource: BTreeSet<Arc<str>>,
+}
+
 /// What is about to be done.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Act {
@@ -62,6 +74,8 @@ pub struct Act {
     pub change: Option<Change>,
     /// The act whose words this one rests on.
     pub because: Option<DecisionId>,
+    /// What an enforcement point says beside it; nothing for a tool call.
+    pub stated: Stated,
     /// Digest over the canonical JSON (RFC 8785) of the exact call: what an approval and a permit bind to.
     pub digest: Digest,
 }

@@ -2,7 +2,7 @@
 //!
 //! The order is authenticate, grants, facts, norms, and what an approval adds (semantics §8). Nothing here waits, logs or fails.
 
-use crate::act::{Act, RESOURCES_MAX};
+use crate::act::{Act, RESOURCES_MAX, Stated};
 use crate::decision::{Approver, Code, Decision, Ground, Outcome, Reason};
 use crate::effect::Effect;
 use crate::facts::Facts;
@@ -14,6 +14,7 @@ use crate::policy::Granted;
 use crate::reach::Reach;
 use crate::state::{ASKS_MAX, Answer, AskState, State};
 use crate::task::{CHAIN_DEPTH_MAX, Caller};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 /// The answer to an act, and what the record of it needs.
@@ -216,7 +217,10 @@ fn ungranted(state: &State, caller: &Caller, act: &Act, resources: &[ResourceId]
     for (link, principal) in caller.chain.iter().enumerate() {
         for &effect in &act.effects {
             for resource in resources {
-                if !is_granted(state, principal, link > 0, effect, resource, &facts.task.purpose) {
+                // What was stated of the subject is not said of those who act for it.
+                let stated =
+                    if link == 0 { act.stated.clone() } else { Stated { subject: BTreeSet::new(), ..act.stated.clone() } };
+                if !is_granted(state, principal, link > 0, effect, resource, &facts.task.purpose, stated) {
                     let sentence = format!("`{principal}` is not granted {} on `{resource}`", effect.word());
                     let remedy = "ask an administrator for the grant, if the work needs it".to_owned();
                     return Some(Decision::refusal(Code::Grant, sentence, Some(remedy), facts.clone()));
@@ -225,6 +229,13 @@ fn ungranted(state: &State, caller: &Caller, act: &Act, resources: &[ResourceId]
         }
     }
     None
+}
+
+/// Whether a person who acts for themselves would be permitted this now. What a person would be asked about is not permitted.
+#[must_use]
+pub fn is_permitted(state: &State, person: &PrincipalId, act: &Act, moment: Moment) -> bool {
+    let caller = Caller { chain: vec![person.clone()], task: None };
+    decide(state, &caller, act, moment).decision.outcome == Outcome::Permit
 }
 
 /// Whether plain access control permits this principal this effect on this resource.
@@ -236,9 +247,11 @@ pub fn is_granted(
     effect: Effect,
     resource: &ResourceId,
     purpose: &str,
+    stated: Stated,
 ) -> bool {
     let kinds = state.directory().grants(principal, effect, resource.as_str());
-    let granted = Granted { kinds, purpose: purpose.to_owned() };
+    let person = if is_agent { None } else { state.directory().person_shared(principal) };
+    let granted = Granted { kinds, purpose: purpose.to_owned(), stated, person, subject: OnceCell::new() };
     state.policies().is_some_and(|policies| policies.is_granted(principal, is_agent, effect, resource.as_str(), &granted))
 }
 
@@ -344,7 +357,7 @@ fn owns_widened(ask: &AskState, owners: &BTreeSet<PrincipalId>, person: &Princip
 fn has_grants(state: &State, ask: &AskState, person: &PrincipalId) -> bool {
     let purpose = &ask.facts.task.purpose;
     ask.act.effects.iter().all(|&effect| {
-        ask.act.resources.iter().all(|resource| is_granted(state, person, false, effect, resource, purpose))
+        ask.act.resources.iter().all(|resource| is_granted(state, person, false, effect, resource, purpose, Stated::default()))
             && (!ask.act.resources.is_empty() || state.directory().has_any_grant(person, effect))
     })
 }

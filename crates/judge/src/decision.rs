@@ -49,6 +49,8 @@ pub enum Code {
     Policy,
     /// Something is larger than its bound.
     Bounds,
+    /// The enforcement point cannot carry out what has to go with a permit.
+    Obligation,
 }
 
 impl Code {
@@ -64,6 +66,7 @@ impl Code {
             Code::Contract => "contract",
             Code::Policy => "policy",
             Code::Bounds => "bounds",
+            Code::Obligation => "obligation",
         }
     }
 }

@@ -134,6 +134,19 @@ pub struct Decided {
     /// Sets of people that are named here for the first time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<SetRecord>,
+    /// Set where an enforcement point elsewhere asked and carries it out: nobody here has a permit for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Answered>,
+}
+
+/// An answer to an enforcement point elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Which one asked, by its verified credential.
+    pub to: String,
+    /// Until when a person can be asked about it, where one could say yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requestable_until: Option<Moment>,
 }
 
 fn yes() -> bool {

@@ -3,8 +3,10 @@
 //! A policy file is refused as a whole when anything in it is wrong, with the span; a set that loaded can be evaluated.
 //! A policy that still fails at evaluation is not skipped: a grant counts as not granted, a norm as an ask (semantics §8).
 
+use crate::act::Stated;
 use crate::condition::{Condition, Fact, Value};
 use crate::decision::{Approver, Code, Ground, Obligation, Outcome, Reason};
+use crate::directory::PersonRecord;
 use crate::effect::Effect;
 use crate::facts::{Facts, Wanted};
 use crate::name::{NormId, PrincipalId};
@@ -13,6 +15,7 @@ use cedar_policy::{
     RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -96,9 +99,11 @@ pub fn schema_text(kind: Kind) -> String {
     let actions = Effect::ALL.map(|effect| format!("\"{}\"", effect.word())).join(", ");
     let (about, actions, context) = match kind {
         Kind::Grant => (
-            "What permit policies may speak of: the kinds of the grants that match, and the task's purpose.",
+            "What permit policies may speak of: the kinds of the grants that match, the task's purpose, and what is known of subject, action and\n\
+             // resource, each as `name=value`.",
             actions,
-            "{\n  grants: Set<String>,\n  purpose: String,\n}".to_owned(),
+            "{\n  grants: Set<String>,\n  purpose: String,\n  subject: Set<String>,\n  action: Set<String>,\n  resource: Set<String>,\n}"
+                .to_owned(),
         ),
         Kind::Norm => (
             "What norms may speak of: every fact about an act, or (action \"observe\") about one item of its result.",
@@ -154,13 +159,34 @@ pub(crate) struct Granted {
     pub(crate) kinds: BTreeSet<Arc<str>>,
     /// The task's purpose.
     pub(crate) purpose: String,
+    /// What was stated of the one who acts, of the act, and of what it is done to.
+    pub(crate) stated: Stated,
+    /// The one who acts, where that is a person.
+    pub(crate) person: Option<Arc<PersonRecord>>,
+    /// What is known of the one who acts, once a policy looks at it.
+    pub(crate) subject: OnceCell<BTreeSet<Arc<str>>>,
 }
 
 impl Granted {
+    /// Attributes of the one who acts, as `name=value`. What the directory says wins over what an enforcement point says.
+    fn subject(&self) -> &BTreeSet<Arc<str>> {
+        self.subject.get_or_init(|| {
+            let Some(person) = &self.person else { return self.stated.subject.clone() };
+            let known = &person.attributes.0;
+            let is_new = |stated: &&Arc<str>| stated.split_once('=').is_none_or(|(name, _)| !known.contains_key(name));
+            let attributes = known.iter().flat_map(|(name, values)| values.0.iter().map(move |value| (name, value)));
+            let attributes = attributes.map(|(name, value)| format!("{name}={value}").into());
+            attributes.chain(self.stated.subject.iter().filter(is_new).cloned()).collect()
+        })
+    }
+
     fn find(path: &[&str]) -> Option<Fact<Self>> {
         match path {
             ["grants"] => Some(|granted| Value::Words(&granted.kinds)),
             ["purpose"] => Some(|granted| Value::Text(&granted.purpose)),
+            ["subject"] => Some(|granted| Value::Words(granted.subject())),
+            ["action"] => Some(|granted| Value::Words(&granted.stated.action)),
+            ["resource"] => Some(|granted| Value::Words(&granted.stated.resource)),
             _ => None,
         }
     }
@@ -330,7 +356,13 @@ impl Policies {
     ) -> bool {
         let Some(set) = self.grants.get(&effect).filter(|_| !granted.kinds.is_empty()) else { return false };
         set.permits(granted, is_agent).unwrap_or_else(|| {
-            let context = [("grants", Value::Words(&granted.kinds)), ("purpose", Value::Text(&granted.purpose))];
+            let context = [
+                ("grants", Value::Words(&granted.kinds)),
+                ("purpose", Value::Text(&granted.purpose)),
+                ("subject", Value::Words(granted.subject())),
+                ("action", Value::Words(&granted.stated.action)),
+                ("resource", Value::Words(&granted.stated.resource)),
+            ];
             let context = context.map(|(name, value)| (name.to_owned(), value.into()));
             let Ok(request) = self.request(principal, is_agent, &self.words.actions[&effect], resource, context) else {
                 return false;

@@ -9,7 +9,9 @@ use crate::decision::Reason;
 use crate::digest::Digest;
 use crate::directory::{Directory, DirectoryError, Post, PrincipalTable};
 use crate::effect::Effect;
-use crate::event::{ActRecord, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, LabelRecord, Observed, Record, SetRecord};
+use crate::event::{
+    ActRecord, Answered, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, LabelRecord, Observed, Record, SetRecord,
+};
 use crate::facts::Facts;
 use crate::label::{Classification, Label};
 use crate::moment::Moment;
@@ -28,6 +30,8 @@ pub const READS_MAX: usize = 50_000;
 pub const ASKS_MAX: u64 = 1_000;
 /// How many acts of agents are remembered as something that a change may rest on.
 pub const ADVICE_MAX: usize = 100_000;
+/// How many refused answers to enforcement points can be asked about at once; the oldest are forgotten first.
+pub const REQUESTABLE_MAX: usize = 100_000;
 /// How long after its end a task, its flow and its asks are still known, in milliseconds.
 pub const TASK_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -154,6 +158,19 @@ pub enum Answer {
     },
 }
 
+/// An answer to an enforcement point about which a person can be asked.
+#[derive(Debug, Clone)]
+pub struct Requestable {
+    /// The enforcement point that was answered.
+    pub to: String,
+    /// About whom.
+    pub caller: Caller,
+    /// The digest of the exact question.
+    pub act: Digest,
+    /// Until then.
+    pub until: Moment,
+}
+
 /// An ask.
 #[derive(Debug, Clone)]
 pub struct AskState {
@@ -264,6 +281,8 @@ pub struct State {
     asks: BTreeMap<AskId, AskState>,
     /// Asks by what they are about, so that the same call finds its ask without a scan. The newest one counts.
     asks_by_act: BTreeMap<(Option<TaskId>, Digest), AskId>,
+    /// Refused answers about which a person can still be asked.
+    requestable: BTreeMap<DecisionId, Requestable>,
     open: BTreeMap<DecisionId, OpenAct>,
 }
 
@@ -288,6 +307,7 @@ impl State {
             advice: BTreeMap::new(),
             asks: BTreeMap::new(),
             asks_by_act: BTreeMap::new(),
+            requestable: BTreeMap::new(),
             open: BTreeMap::new(),
         }
     }
@@ -380,6 +400,7 @@ impl State {
         });
         let asks = &self.asks;
         self.asks_by_act.retain(|_, id| asks.contains_key(id));
+        self.requestable.retain(|_, requestable| requestable.until >= at);
         self.tasks.retain(|_, state| state.task.ends.after_ms(TASK_RETENTION_MS) >= at);
     }
 
@@ -418,7 +439,17 @@ impl State {
                 self.advice.pop_first();
             }
         }
-        if decided.decision.outcome == Outcome::Permit || !decided.enforced {
+        if let Some(Answered { to, requestable_until: Some(until) }) = &decided.answered {
+            let requestable =
+                Requestable { to: to.clone(), caller: decided.caller.clone(), act: decided.act.digest, until: *until };
+            self.requestable.insert(decided.id.clone(), requestable);
+            if self.requestable.len() > REQUESTABLE_MAX {
+                self.requestable.pop_first();
+            }
+        }
+        // What a person does elsewhere, outside of any task, leaves nothing here that waits for its end.
+        let is_open = decided.answered.is_none() || decided.caller.task.is_some();
+        if is_open && (decided.decision.outcome == Outcome::Permit || !decided.enforced) {
             let made = decided.made.as_ref().map(|record| self.made(record, decided.act.audience.as_ref()));
             if let (Some(state), Some(amount)) =
                 (decided.caller.task.as_ref().and_then(|id| self.tasks.get_mut(id)), decided.act.amount)
@@ -723,6 +754,12 @@ impl State {
         self.asks.get(id)
     }
 
+    /// What an enforcement point was told about this decision, where a person could still say yes.
+    #[must_use]
+    pub fn requestable(&self, decision: &DecisionId) -> Option<&Requestable> {
+        self.requestable.get(decision)
+    }
+
     /// All asks that are still known, by id (which is by time).
     pub fn asks(&self) -> impl Iterator<Item = &AskState> {
         self.asks.values()
@@ -779,6 +816,7 @@ impl State {
             self.open.iter().map(|(id, act)| (id, &act.caller, act.made.map(|made| (made.source.0, made.placed.0)))).collect();
         let sets: Vec<&Digest> = self.sets.keys().collect();
         let posts: Vec<_> = self.posts.iter().map(|(id, post)| (id, &post.place, post.source.0)).collect();
+        let requestable: Vec<_> = self.requestable.iter().map(|(id, of)| (id, &of.to, &of.caller, &of.act, of.until)).collect();
         let written = (written, posts, &self.advice);
         let all = (
             (&self.bundle, &self.recorded),
@@ -788,7 +826,7 @@ impl State {
             tasks,
             flows,
             written,
-            asks,
+            (asks, requestable),
             open,
         );
         Digest::of(&serde_json::to_vec(&all).expect("plain data"))

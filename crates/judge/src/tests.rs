@@ -1,6 +1,6 @@
 //! The judge, as claims. Worlds are small JSON documents; time moves only where a test moves it.
 
-use crate::act::{Act, Chosen, LabelSpec, NamedBy, Observation, ObservedItem, Value};
+use crate::act::{Act, Chosen, LabelSpec, NamedBy, Observation, ObservedItem, Stated, Value};
 use crate::content::ContentKey;
 use crate::decide::{AskStanding, MayNotAnswer, Ruling, decide, may_answer};
 use crate::decision::Outcome;
@@ -88,6 +88,7 @@ fn name(text: &str) -> PrincipalId {
 
 fn act(effect: Effect, on: &[&str], to: &[&str], content: &[&str]) -> Act {
     Act {
+        stated: Stated::default(),
         tool: ToolId::parse("test__tool").expect("a name"),
         effects: [effect].into(),
         resources: on.iter().map(|id| ResourceId::parse(id).expect("a name")).collect(),
@@ -136,6 +137,7 @@ impl Scene {
             enforced: true,
             made: ruling.made.as_ref().map(LabelRecord::from),
             sets: self.state.new_sets(ruling.made.iter().map(|label| &label.readers).chain([&ruling.audience])),
+            answered: None,
         };
         self.happens(Event::Decided(Box::new(decided)));
         ruling

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use contract::{Contracts, Standing};
 use engine::{Clock, Engine, NewTask, Node, Options};
+use gateway::authzen::AuthzenConfig;
 use gateway::{Gateway, GatewayConfig, RefusalForm, TokenKeys, TransportConfig, UpstreamConfig};
 use judge::directory::{AgentRecord, DirectoryDocument, PersonRecord};
 use judge::event::Bundle;
@@ -15,10 +16,11 @@ use ledger::MemoryLedger;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::config::settings::{Limits, Mode, Refusal, Settings, Upstream};
+use crate::assemble::House;
+use crate::config::settings::{Authzen, Limits, Mode, Refusal, Settings, Upstream};
 use crate::config::{Loaded, Problem, Problems, contract_problems};
 use crate::failure::Failure;
-use authority::{Issuer, Keys};
+use authority::{Clients, Issuer, Keys};
 
 #[cfg(test)]
 mod tests;
@@ -120,6 +122,15 @@ pub fn believed(issuer: &Issuer) -> TokenKeys {
         audience: issuer.name().to_owned(),
         leeway_s: authority::tokens::LEEWAY_S,
     }
+}
+
+/// The routes of the decision point, for the enforcement points that the configuration lists.
+pub fn decision_point(settings: &Authzen, house: &House, enforcing: Clients) -> axum::Router {
+    let Authzen { actions, people } = settings.clone();
+    let public_url = house.loaded.settings.server.api_url.clone().unwrap_or_default();
+    let config = AuthzenConfig { public_url, actions, people };
+    let let_in = Arc::new(move |client: &str| enforcing.has(client));
+    gateway::authzen::router(config, house.engine.clone(), believed(&house.issuer), let_in)
 }
 
 /// The contracts of all upstreams that have one.

@@ -2,7 +2,7 @@
 
 use crate::frame::{Frame, Kind, Limits};
 use crate::token::{Expected, SigningKey, VerifyingKeys, verify, verify_client, verify_person};
-use crate::{canonical, headers, mcp};
+use crate::{authzen, canonical, headers, mcp};
 
 /// Any bytes as a frame: what is accepted reads the same to an ordinary JSON reader, survives being put on one line, and every view of
 /// it comes back.
@@ -65,4 +65,24 @@ pub fn token(bytes: &[u8]) {
     assert!(verify(&keys, &token, &expected).is_err());
     assert!(verify_person(&keys, &token, &expected).is_err());
     assert!(verify_client(&keys, &token, &expected).is_err());
+}
+
+/// Any bytes as a question of an enforcement point: what is read alone is read the same among others, and every bound holds.
+pub fn authzen(bytes: &[u8]) {
+    let _ = authzen::read::<authzen::SubjectSearch>(bytes);
+    let _ = authzen::read::<authzen::ResourceSearch>(bytes);
+    let _ = authzen::read::<authzen::ActionSearch>(bytes);
+    let _ = authzen::read::<authzen::AccessRequest>(bytes);
+    let one = authzen::evaluation(bytes);
+    match authzen::evaluations(bytes) {
+        Ok(authzen::Evaluations::One(question)) => assert_eq!(one.as_ref().ok(), Some(&*question)),
+        Ok(authzen::Evaluations::Many { questions, .. }) => assert!(questions.len() <= authzen::EVALUATIONS_MAX),
+        Err(_) => {}
+    }
+    let Ok(question) = one else { return };
+    let _ = question.digest();
+    if let Ok(attributes) = authzen::attributes("subject", &question.subject.properties) {
+        assert!(attributes.len() <= authzen::ATTRIBUTES_MAX);
+        assert!(attributes.iter().all(|attribute| attribute.contains('=') && attribute.len() <= authzen::ATTRIBUTE_BYTES_MAX));
+    }
 }

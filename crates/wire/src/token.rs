@@ -37,6 +37,8 @@ pub const APPROVALS_AUDIENCE: &str = "approvals";
 
 /// The audience of client tokens that write the directory.
 pub const SCIM_AUDIENCE: &str = "scim";
+/// The audience of client tokens that ask for decisions.
+pub const AUTHZEN_AUDIENCE: &str = "authzen";
 
 const TASK_TYP: &str = "at+jwt";
 const CLIENT_TYP: &str = "client+jwt";

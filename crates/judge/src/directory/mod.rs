@@ -13,6 +13,7 @@ mod items;
 mod lists;
 mod names;
 mod roster;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -226,6 +227,11 @@ impl Directory {
         self.people.get(self.principals.number(id)?).map(AsRef::as_ref)
     }
 
+    /// The same, to keep.
+    pub(crate) fn person_shared(&self, id: &PrincipalId) -> Option<Arc<PersonRecord>> {
+        self.people.get(self.principals.number(id.as_str())?).cloned()
+    }
+
     /// The agent's registration, while it is in use.
     #[must_use]
     pub fn agent(&self, id: &str) -> Option<&AgentRecord> {
@@ -323,6 +329,14 @@ impl Directory {
     #[must_use]
     pub fn reach_of_all<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Reach {
         names.into_iter().map(|name| self.reach_of_recipient(name)).reduce(|a, b| a.union(&b)).unwrap_or_else(Reach::nobody)
+    }
+
+    /// The person whom a name, or a mail address or other handle, means; active or not.
+    #[must_use]
+    pub fn person_named(&self, name: &str) -> Option<&PrincipalId> {
+        let number = self.principals.number(name).filter(|number| self.people.get(*number).is_some());
+        let number = number.or_else(|| self.people.at_address(mail_address(&name.trim().to_lowercase())))?;
+        self.principals.name(number)
     }
 
     /// `name` as a list of readers can hold it: what the directory does not know is somebody outside, by that very text.

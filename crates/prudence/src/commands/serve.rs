@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use authority::Clients;
+use axum::serve::ListenerExt as _;
 use contract::Standing;
 use gateway::Gateway;
 use tokio::net::TcpListener;
@@ -48,7 +49,8 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone())?);
     let settings = &house.loaded.settings;
-    let provisioning = Clients::at(Door::Scim.audience(), settings.clients_of(Door::Scim));
+    let clients_at = |door: Door| Clients::at(door.audience(), settings.clients_of(door));
+    let (provisioning, enforcing) = (clients_at(Door::Scim), clients_at(Door::Authzen));
     if let Some(api) = settings.server.api_listen {
         let listener = TcpListener::bind(api).await.with_context(|| format!("cannot listen at {api}"))?;
         let directory = authority::scim::router(
@@ -59,9 +61,15 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
         );
         let router =
             authority::api::router(house.engine.clone(), house.issuer.clone(), house.keys.operator.clone()).merge(directory);
+        let router = match &settings.authzen {
+            Some(authzen) => router.merge(gate::decision_point(authzen, &house, enforcing.clone())),
+            None => router,
+        };
         let stop = shutdown.clone();
         tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await {
+            if let Err(error) =
+                axum::serve(listener.tap_io(without_delay), router).with_graceful_shutdown(stop.cancelled_owned()).await
+            {
                 tracing::error!(%error, "the api ended");
             }
         });
@@ -70,9 +78,15 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let serving = gateway.serve_http(listener, shutdown.clone());
     // The gateway answers while the servers behind it are still being asked what they have.
-    let running = Running { house: &house, gateway: &gateway, provisioning: &provisioning };
+    let running = Running { house: &house, gateway: &gateway, provisioning: &provisioning, enforcing: &enforcing };
     tokio::join!(serving, banner(context, &house, address, &shutdown), reload_on(hangup, context, &running, &shutdown));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Small answers leave at once.
+fn without_delay(stream: &mut tokio::net::TcpStream) {
+    // It serves all the same, only slower.
+    let _ = stream.set_nodelay(true);
 }
 
 fn with_contracts(path: &Path) -> anyhow::Result<Loaded> {
@@ -84,6 +98,7 @@ struct Running<'a> {
     house: &'a House,
     gateway: &'a Gateway,
     provisioning: &'a Clients,
+    enforcing: &'a Clients,
 }
 
 /// Takes the configuration again at every hangup signal, until `shutdown`.
@@ -110,7 +125,7 @@ async fn reload_on(
 /// Puts directory, policies, contracts and clients of the files in force, all or none of them: nothing is touched before everything was read and
 /// found right, and the one thing that can still fail, the record of it, comes first.
 async fn reload(context: &Context, running: &Running<'_>) -> anyhow::Result<()> {
-    let Running { house, gateway, provisioning } = running;
+    let Running { house, gateway, provisioning, enforcing } = running;
     let path = house.loaded.path.clone();
     let (loaded, contracts) = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
         let loaded = with_contracts(&path)?;
@@ -121,9 +136,10 @@ async fn reload(context: &Context, running: &Running<'_>) -> anyhow::Result<()> 
     house.configure_as(&loaded).await?;
     gateway.set_contracts(contracts);
     provisioning.set(loaded.settings.clients_of(Door::Scim));
+    enforcing.set(loaded.settings.clients_of(Door::Authzen));
     if started_with(&loaded.settings) != started_with(&house.loaded.settings) {
         tracing::warn!(
-            "`[server]`, `[limits]`, `[[upstreams]]`, the mode of an agent, `ask_lifetime` and `refusal` changed: \
+            "`[server]`, `[authzen]`, `[limits]`, `[[upstreams]]`, the mode of an agent, `ask_lifetime` and `refusal` changed: \
              they hold when the gateway is started again"
         );
     }
@@ -141,7 +157,7 @@ fn started_with(settings: &Settings) -> String {
     let modes: Vec<_> = settings.agents.iter().filter(|agent| agent.mode == Mode::Observe).map(|agent| &agent.id).collect();
     let upstreams: Vec<_> = settings.upstreams.iter().map(|upstream| Upstream { contract: None, ..upstream.clone() }).collect();
     let policies = (&settings.policies.ask_lifetime, &settings.policies.refusal);
-    format!("{:?}", (&settings.server, &settings.limits, upstreams, modes, policies))
+    format!("{:?}", (&settings.server, &settings.authzen, &settings.limits, upstreams, modes, policies))
 }
 
 /// Cancels on the first interrupt or termination; a second one ends the program at once.

@@ -410,6 +410,25 @@ fn check_server(settings: &Settings, file: &TomlFile<'_>, problems: &mut Problem
                 .help("like `127.0.0.1:8787`, or `[::1]:8787`");
         file.report(problem.at(file.span(&["server", "listen"])), problems);
     }
+    if settings.authzen.is_none() {
+        return;
+    }
+    let mut report = |sentence: &str, help: &str, place: &[&str]| {
+        file.report(Problem::new(sentence.to_owned()).help(help).at(file.span(place)), problems);
+    };
+    if settings.server.api_listen.is_none() {
+        let help = "say where programs reach it, as in `api_listen = \"127.0.0.1:8788\"`";
+        report("`[authzen]` is there, and `server.api_listen` is not", help, &["authzen"]);
+    }
+    let help = "say what enforcement points know it by, as in `api_url = \"https://pdp.example.com\"`";
+    match &settings.server.api_url {
+        None => report("`[authzen]` is there, and `server.api_url` is not", help, &["authzen"]),
+        Some(url) => {
+            if let Err(sentence) = gateway::authzen::check_public_url(url) {
+                report(&format!("`server.api_url`, by which `[authzen]` is known: {sentence}"), help, &["server", "api_url"]);
+            }
+        }
+    }
 }
 
 fn check_upstreams(settings: &Settings, file: &TomlFile<'_>, problems: &mut Problems) {

@@ -32,6 +32,8 @@ pub struct Settings {
     pub clients: Vec<Client>,
     /// What decisions are made by.
     pub policies: Policies,
+    /// A decision point for enforcement points elsewhere (OpenID AuthZEN), at `server.api_listen`. Left out: there is none.
+    pub authzen: Option<Authzen>,
     /// Bounds on everything that a peer can make grow.
     pub limits: Limits,
     /// Who there is.
@@ -179,7 +181,7 @@ pub struct Client {
     /// Its name, in the ledger and in its tokens.
     #[schemars(with = "String")]
     pub id: PrincipalId,
-    /// The doors that it may use: `scim` reads and writes people, groups and agents under `/scim/v2`.
+    /// The doors that it may use: `scim` reads and writes people, groups and agents under `/scim/v2`; `authzen` asks for decisions under `/access/v1`.
     pub doors: BTreeSet<Door>,
 }
 
@@ -189,6 +191,8 @@ pub struct Client {
 pub enum Door {
     /// The directory, under `/scim/v2`.
     Scim,
+    /// Decisions, under `/access/v1`.
+    Authzen,
 }
 
 impl Door {
@@ -196,6 +200,7 @@ impl Door {
     pub fn audience(self) -> &'static str {
         match self {
             Door::Scim => wire::token::SCIM_AUDIENCE,
+            Door::Authzen => wire::token::AUTHZEN_AUDIENCE,
         }
     }
 }
@@ -230,6 +235,23 @@ impl Default for Policies {
     fn default() -> Self {
         Self { norms: None, grants: None, refusal: Refusal::default(), ask_lifetime: Span::minutes(60) }
     }
+}
+
+/// It is known by `server.api_url`. Each enforcement point is one of `[[clients]]`, with a token of its own (`prudence client token NAME --door authzen`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Authzen {
+    /// What actions do, by their name, as in `{ delete = "destroy" }`. An action that has the name of an effect does that; any other is refused.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, EffectWord>")]
+    pub actions: BTreeMap<String, Effect>,
+    /// Types of subject that are people of the directory.
+    #[serde(default = "people_types")]
+    pub people: BTreeSet<String>,
+}
+
+fn people_types() -> BTreeSet<String> {
+    BTreeSet::from(["user".to_owned()])
 }
 
 /// Bounds on everything that a peer can make grow. Sizes are bytes.
