@@ -227,7 +227,8 @@ impl Sum {
         let posts = state.posts_in(touched.destinations());
         let comparison = Comparison::new(before, &after, &touched);
         self.exposure.newly_cleared += comparison.newly_cleared();
-        comparison.each(&posts, |unit| self.add(&unit, before));
+        // The change may name people whom only it brings.
+        comparison.each(&posts, |unit| self.add(&unit, &after));
         Ok(())
     }
 

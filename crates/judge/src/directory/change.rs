@@ -813,19 +813,21 @@ impl<'a> Batch<'a> {
             shelves: imbl::OrdSet::new(),
             destinations: BTreeSet::new(),
         });
+        let spec = next.lists.get(number).spec.clone();
         if is_new {
             next.reaches.add(number);
-            let spec = next.lists.get(number).spec.clone();
             for group in &spec.groups {
                 next.groups.add_list(*group, number);
             }
             for person in &spec.people {
                 Arc::make_mut(next.naming.entry(*person).or_default()).insert(number);
             }
-            for id in &spec.destinations {
-                if let Some(destination) = self.destination_mut(id) {
-                    destination.lists.insert(number);
-                }
+        }
+        // A destination that was removed and put again knows none of the lists that name it, and they still hold who was in the old one.
+        for id in &spec.destinations {
+            if self.next.destinations.get(id.as_str()).is_some_and(|destination| !destination.lists.contains(&number)) {
+                self.destination_mut(id).expect("it is there").lists.insert(number);
+                self.touched.lists.insert(number);
             }
         }
         number
@@ -840,9 +842,12 @@ impl<'a> Batch<'a> {
             if let Some(list) = spec.list {
                 next.lists.get_mut(list).shelves.insert(number);
             }
-            if let Some(destination) = spec.container.as_ref().and_then(|id| self.destination_mut(id)) {
-                destination.shelves.insert(number);
-            }
+        }
+        // As with lists: the shelf may have stood in another destination of the same name.
+        let Some(id) = self.next.shelves.get(number).spec.container.clone() else { return number };
+        if self.next.destinations.get(id.as_str()).is_some_and(|destination| !destination.shelves.contains(&number)) {
+            self.destination_mut(&id).expect("it is there").shelves.insert(number);
+            self.next.labels.forget(number);
         }
         number
     }

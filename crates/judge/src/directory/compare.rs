@@ -319,6 +319,11 @@ impl<'a> Comparison<'a> {
     pub(crate) fn newly_cleared(&self) -> u64 {
         let before = self.before;
         let mut pairs = 0;
+        // Nobody is cleared for what the change itself removes.
+        let mut gone: HashMap<ShelfNo, usize> = HashMap::new();
+        for item in self.touched.items.keys().filter(|item| self.after.items.shelf(**item).is_none()) {
+            before.items.shelf(*item).into_iter().for_each(|shelf| *gone.entry(shelf).or_default() += 1);
+        }
         for person in &self.touched.clearance {
             let covers = |directory: &Directory, sensitivity: &Sensitivity<'_>| {
                 directory.levels_over(sensitivity.classification, sensitivity.categories).any(|people| people.contains(person))
@@ -334,7 +339,7 @@ impl<'a> Comparison<'a> {
                 };
                 last = Some((sensitivity, is_new));
                 if is_new && !before.reads(&viewer, was_here, number) {
-                    pairs += shelf.items.len() as u64;
+                    pairs += (shelf.items.len() - gone.get(&number).copied().unwrap_or(0)) as u64;
                 }
             }
         }

@@ -398,11 +398,61 @@ fn a_raised_clearance_is_said() {
 }
 
 #[test]
+fn nobody_is_cleared_for_what_goes_in_the_same_batch() {
+    let cleared = json!({"id": "eve", "clearance": "restricted", "categories": ["user-data"]});
+    let cleared = DirectoryChange::PutPerson(serde_json::from_value(cleared).expect("a person"));
+    let found = looks(&[cleared, DirectoryChange::RemoveItem { id: name("dataset:users") }]);
+    assert_eq!(found.newly_cleared, 3);
+}
+
+#[test]
 fn changes_that_fit_together_are_taken_together() {
     let joins = DirectoryChange::AddMembers { group: name("team"), members: strings(&["eve"]) };
     let closes = DirectoryChange::SetAudience { destination: name("channel:team"), audience: strings(&["bo"]) };
     assert_eq!(looks(std::slice::from_ref(&joins)).items, 2);
     assert_eq!(looks(&[joins, closes]).items, 1);
+}
+
+#[test]
+fn a_place_that_was_removed_and_put_again_is_followed_like_any_other() {
+    let put = |audience: &str| -> Vec<DirectoryChange> {
+        let changes = json!([
+            {"put_destination": {"id": "channel:team", "audience": [audience]}},
+            {"put_item": {"id": "post:1", "container": "channel:team"}},
+            {"put_item": {"id": "page:1", "readers": ["channel:team"]}}
+        ]);
+        serde_json::from_value(changes).expect("changes")
+    };
+    let remove: Vec<DirectoryChange> = serde_json::from_value(json!([
+        {"remove_item": {"id": "post:1"}}, {"remove_item": {"id": "page:1"}}, {"remove_destination": {"id": "channel:team"}}
+    ]))
+    .expect("changes");
+    let mut state =
+        state(serde_json::from_value(json!({"people": [{"id": "ann"}, {"id": "bo"}, {"id": "cy"}]})).expect("a document"));
+    for changes in [put("ann"), remove.clone(), put("bo")] {
+        let changed = DirectoryChanged { source: "a test".to_owned(), by: None, changes };
+        state.apply(&Record::new(Moment(2), Event::DirectoryChanged(Box::new(changed))));
+        // What is derived is derived now, for the next change to let go of.
+        for id in ["post:1", "page:1"] {
+            drop(state.directory().label_of(&name(id)).cloned());
+        }
+    }
+    let readers =
+        |id| names(state.directory(), state.directory().label_of(&name(id)).expect("it is there").readers.people.bits());
+    assert_eq!([readers("post:1"), readers("page:1")], ["bo", "bo"].map(|person| BTreeSet::from([person.to_owned()])));
+    let joins = DirectoryChange::AddAudience { destination: name("channel:team"), audience: strings(&["cy"]) };
+    let found = preview(&state, &[joins]).expect("it is right");
+    assert_eq!((found.items, found.pairs, found.uncleared_pairs), (2, 2, 2));
+    let remove = &remove[2..];
+    assert!(state.directory().change(remove).is_err(), "a place that is still named stays");
+}
+
+#[test]
+fn somebody_whom_the_change_itself_brings_is_named() {
+    let comes = DirectoryChange::PutPerson(PersonRecord::new(name("new")));
+    let joins = DirectoryChange::AddMembers { group: name("team"), members: strings(&["new"]) };
+    let found = looks(&[comes, joins]);
+    assert_eq!(found.worst[0].sample, [name("new")]);
 }
 
 #[test]
