@@ -119,6 +119,39 @@ pub struct FlowView {
     pub purpose_uncovered: u64,
 }
 
+/// What a change of access would newly show to whom (the exposure preview).
+#[derive(Debug, Clone, Serialize)]
+pub struct ChangeView {
+    /// People who would newly see something.
+    pub newcomers: u64,
+    /// Items that somebody would newly see.
+    pub items: u64,
+    /// Pairs of a person and an item that would become visible.
+    pub pairs: u64,
+    /// How many of those are not cleared.
+    pub uncleared_pairs: u64,
+    /// How many people would see something that they are not cleared for.
+    pub uncleared: u64,
+    /// Some of those.
+    pub sample: Vec<String>,
+    /// The highest classification of what they would see.
+    pub classification: &'static str,
+    /// All categories of it.
+    pub categories: Vec<String>,
+    /// The worst of it.
+    pub worst: Vec<String>,
+    /// Everyone would see something that is not for everyone.
+    pub public: bool,
+    /// Outside addresses and domains that would see something that is not for everyone.
+    pub external: u64,
+    /// Items of which nobody knows who may see them.
+    pub unknown: u64,
+    /// Whether it rests on what an agent wrote.
+    pub advised: bool,
+    /// Whether a person approved what the agent wrote.
+    pub reviewed: bool,
+}
+
 /// Why it is asked.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReasonView {
@@ -157,6 +190,9 @@ pub struct AskView {
     pub shown: FlowView,
     /// Read by the task, and possibly in it.
     pub possible: FlowView,
+    /// What it would newly show to whom, where it changes who may see something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeView>,
     /// Why it is asked.
     pub reasons: Vec<ReasonView>,
     /// Who may answer now, by name.
@@ -229,6 +265,22 @@ impl AskView {
                 categories: strings(&facts.possible.categories),
                 purpose_uncovered: facts.possible.purpose_uncovered,
             },
+            change: ask.act.effects.contains(&Effect::Widen).then(|| ChangeView {
+                newcomers: facts.change.newcomers,
+                items: facts.change.items,
+                pairs: facts.change.pairs,
+                uncleared_pairs: facts.change.uncleared_pairs,
+                uncleared: facts.change.uncleared,
+                sample: strings(&facts.change.sample),
+                classification: facts.change.classification.word(),
+                categories: strings(&facts.change.categories),
+                worst: strings(&facts.change.worst),
+                public: facts.change.public,
+                external: facts.change.external,
+                unknown: facts.change.unknown,
+                advised: facts.change.advised,
+                reviewed: facts.change.reviewed,
+            }),
             reasons: ask
                 .reasons
                 .iter()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use authority::view::{AskView, Standing};
+use authority::view::{AskView, ChangeView, Standing};
 
 use super::{BAD, BOLD, DIM, GOOD, WARN, bytes, count, distance, head, moment, names, pairs, printable};
 use judge::moment::Moment;
@@ -96,6 +96,11 @@ pub fn ask(view: &AskView, now: Moment) -> String {
     }
     pairs(&mut out, &seen);
 
+    if let Some(change) = &view.change {
+        head(&mut out, "What it would newly show");
+        pairs(&mut out, &shown_by(change));
+    }
+
     head(&mut out, "Why it is asked");
     for reason in &view.reasons {
         let _ = writeln!(out, "  {WARN}{}{WARN:#}: {}", printable(&reason.ground), printable(&reason.sentence));
@@ -120,4 +125,34 @@ pub fn ask(view: &AskView, now: Moment) -> String {
         }
     }
     out
+}
+
+/// The exposure preview, in short.
+fn shown_by(change: &ChangeView) -> Vec<(&'static str, String)> {
+    let who = format!("{} would see {}", count(change.newcomers, "person", "people"), count(change.items, "item", "items"));
+    let mut shown = vec![("newly", format!("{who} ({})", count(change.pairs, "pair", "pairs")))];
+    if change.uncleared_pairs > 0 {
+        let people = count(change.uncleared, "person", "people");
+        let sample = if change.sample.is_empty() { String::new() } else { format!(": {}", names(&change.sample)) };
+        shown.push(("not cleared", format!("{BAD}{people}, {} of the pairs{BAD:#}{sample}", change.uncleared_pairs)));
+        let categories = if change.categories.is_empty() { String::new() } else { format!(", {}", names(&change.categories)) };
+        shown.push(("up to", format!("{}{categories}", change.classification)));
+    }
+    if !change.worst.is_empty() {
+        shown.push(("the worst of it", names(&change.worst)));
+    }
+    if change.public {
+        shown.push(("everyone", format!("{BAD}known or not, would see something that is not for everyone{BAD:#}")));
+    }
+    if change.external > 0 {
+        shown.push(("outside", format!("{BAD}{}{BAD:#}", count(change.external, "address or domain", "addresses or domains"))));
+    }
+    if change.unknown > 0 {
+        shown.push(("unknown", format!("{} of which nobody knows who may see them", count(change.unknown, "item", "items"))));
+    }
+    if change.advised {
+        let word = if change.reviewed { "reviewed by a person" } else { "reviewed by nobody" };
+        shown.push(("rests on", format!("what an agent wrote, {word}")));
+    }
+    shown
 }
