@@ -43,7 +43,8 @@ pub struct Change {
 
 /// What an enforcement point states of a question beside its names, each as `name=value`. Permit policies may speak of it; what it says is
 /// as good as the enforcement point that says it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Stated {
     /// Of the one who acts.
     pub subject: BTreeSet<Arc<str>>,
@@ -51,6 +52,15 @@ pub struct Stated {
     pub action: BTreeSet<Arc<str>>,
     /// Of what it is done to.
     pub resource: BTreeSet<Arc<str>>,
+}
+
+impl Stated {
+    /// Whether nothing is stated.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { subject, action, resource } = self;
+        subject.is_empty() && action.is_empty() && resource.is_empty()
+    }
 }
 
 /// What is about to be done.

@@ -3,6 +3,7 @@
 //! The state is a fold of these ([`crate::state::State::apply`]); what is not in an event did not happen.
 
 use crate::act::Act;
+use crate::act::Stated;
 use crate::content::Sketch;
 use crate::decision::{Code, Decision};
 use crate::digest::Digest;
@@ -147,6 +148,9 @@ pub struct Answered {
     /// Until when a person can be asked about it, where one could say yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requestable_until: Option<Moment>,
+    /// What it stated beside names, on which a grant may rest.
+    #[serde(default, skip_serializing_if = "Stated::is_empty")]
+    pub stated: Stated,
 }
 
 fn yes() -> bool {

@@ -439,7 +439,7 @@ impl State {
                 self.advice.pop_first();
             }
         }
-        if let Some(Answered { to, requestable_until: Some(until) }) = &decided.answered {
+        if let Some(Answered { to, requestable_until: Some(until), .. }) = &decided.answered {
             let requestable =
                 Requestable { to: to.clone(), caller: decided.caller.clone(), act: decided.act.digest, until: *until };
             self.requestable.insert(decided.id.clone(), requestable);

@@ -297,15 +297,16 @@ impl Directory {
     #[must_use]
     pub fn reach_of_recipient(&self, recipient: &str) -> Reach {
         let recipient = recipient.trim();
-        if let Some(reach) = self.reach_of_known(recipient) {
-            return reach;
-        }
         let lower = recipient.to_lowercase();
         let address = mail_address(&lower);
-        match self.people.at_address(address) {
-            Some(number) => Reach::of_people(std::iter::once(number).collect()),
-            None => Reach { external: BTreeSet::from([Arc::from(address)]), ..Reach::nobody() },
+        // One person's address may be another's id: then it is not known whom of them it reaches.
+        let people: RoaringBitmap = self.person(recipient).into_iter().chain(self.people.at_address(address)).collect();
+        if !people.is_empty() {
+            return Reach::of_people(people);
         }
+        // What is sent to somebody who left goes somewhere, and nobody here knows where.
+        let outside = || Reach { external: BTreeSet::from([Arc::from(address)]), ..Reach::nobody() };
+        self.reach_of_known(recipient).unwrap_or_else(outside)
     }
 
     fn reach_of_known(&self, name: &str) -> Option<Reach> {
@@ -319,9 +320,6 @@ impl Directory {
             let people = self.groups.here(self.groups.number(group)?, &self.active).clone();
             return Some(Reach { people, ..Reach::nobody() });
         }
-        if self.knows_person(name) {
-            return Some(Reach::of_people(self.person(name).into_iter().collect()));
-        }
         self.audience_of(name).cloned()
     }
 
@@ -331,11 +329,15 @@ impl Directory {
         names.into_iter().map(|name| self.reach_of_recipient(name)).reduce(|a, b| a.union(&b)).unwrap_or_else(Reach::nobody)
     }
 
-    /// The person whom a name, or a mail address or other handle, means; active or not.
+    /// The person whom a name, or a mail address or other handle, means; active or not. `None` also where it means two.
     #[must_use]
     pub fn person_named(&self, name: &str) -> Option<&PrincipalId> {
-        let number = self.principals.number(name).filter(|number| self.people.get(*number).is_some());
-        let number = number.or_else(|| self.people.at_address(mail_address(&name.trim().to_lowercase())))?;
+        let by_id = self.principals.number(name).filter(|number| self.people.get(*number).is_some());
+        let by_address = self.people.at_address(mail_address(&name.trim().to_lowercase()));
+        let number = match (by_id, by_address) {
+            (Some(one), Some(other)) if one != other && self.active.contains(one) => return None,
+            (by_id, by_address) => by_address.or(by_id)?,
+        };
         self.principals.name(number)
     }
 

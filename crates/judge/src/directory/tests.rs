@@ -517,6 +517,24 @@ fn who_leaves_is_gone_everywhere_and_what_is_named_is_not_removed() {
 }
 
 #[test]
+fn what_is_sent_reaches_whoever_may_be_meant() {
+    let person = |id: &str, addresses: &[&str]| PersonRecord { addresses: strings(addresses), ..PersonRecord::new(name(id)) };
+    let people = vec![
+        person("ann@x.org", &["ann.lee@x.org"]),
+        person("new", &["ann@x.org"]),
+        PersonRecord { status: Status::Left, ..person("gone@x.org", &[]) },
+    ];
+    let state = state(DirectoryDocument { people, ..DirectoryDocument::default() });
+    let directory = state.directory();
+    let reached = |recipient: &str| names(directory, directory.reach_of_recipient(recipient).people.bits());
+    assert_eq!(reached("ann.lee@x.org"), BTreeSet::from(["ann@x.org".to_owned()]));
+    assert_eq!(reached("ann@x.org").len(), 2, "one person's id is another's address");
+    assert_eq!(directory.person_named("ann@x.org"), None);
+    let gone = directory.reach_of_recipient("gone@x.org");
+    assert!(gone.people.bits().is_empty() && gone.external.contains("gone@x.org"), "it goes somewhere, and not to a person here");
+}
+
+#[test]
 fn a_configuration_that_changes_keeps_what_was_recorded() {
     let mut document = beginning();
     let directory = Directory::of(&document).expect("it is right");
