@@ -142,6 +142,7 @@ impl Engine {
             answered: Some(Answered {
                 to: asker.name.to_owned(),
                 requestable_until: evaluated.requestable_until.filter(|_| !is_request),
+                stated: act.stated.clone(),
             }),
         };
         let is_open = caller.task.is_some() && evaluated.decision.outcome == Outcome::Permit;
@@ -191,7 +192,8 @@ fn elsewhere(state: &State, caller: &Caller, act: &Act, decision: DecisionId) ->
         chosen: None,
     });
     let observation = Observation { caller: caller.clone(), decision, items: items.collect(), created: Vec::new() };
-    let verdict = observe(state, &observation, true);
+    // Nothing can be withheld elsewhere, so what a norm would withhold counts as read.
+    let verdict = observe(state, &observation, false);
     Observed {
         decision: observation.decision,
         task: caller.task.clone(),

@@ -27,11 +27,14 @@ use futures_util::future::join_all;
 use judge::effect::Effect;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use wire::authzen::{self, Answer, BODY_BYTES_MAX, Evaluation, Evaluations, Semantic};
 
 use crate::auth::{Clients, LetIn, TokenKeys, Tokens};
 use respond::{Refusal, json_response};
 
+/// How many searches run at a time; each takes a processor for itself.
+const SEARCHES_MAX: usize = 2;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How questions are read, and where they are asked.
@@ -53,6 +56,7 @@ struct Inner {
     engine: Engine,
     tokens: Tokens,
     clients: Clients,
+    searches: Semaphore,
 }
 
 /// The routes of a decision point, for those who are let in and have a client token. Its paths begin with the path of its public URL.
@@ -61,7 +65,7 @@ pub fn router(config: AuthzenConfig, engine: Engine, keys: TokenKeys, let_in: Le
     let at = |path: &str| format!("{base}{path}");
     let well_known = format!("/.well-known/authzen-configuration{base}");
     let clients = Clients::new(keys.clone(), let_in);
-    let pdp = Pdp(Arc::new(Inner { config, engine, tokens: Tokens::new(keys), clients }));
+    let pdp = Pdp(Arc::new(Inner { config, engine, tokens: Tokens::new(keys), clients, searches: Semaphore::new(SEARCHES_MAX) }));
     Router::new()
         .route(&at("/access/v1/evaluation"), post(evaluation))
         .route(&at("/access/v1/evaluations"), post(evaluations))

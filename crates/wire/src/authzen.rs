@@ -22,6 +22,8 @@ use crate::strict;
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// How many questions one request may ask.
 pub const EVALUATIONS_MAX: usize = 1_000;
+/// How many bytes of defaults all questions of one request may inherit together.
+pub const INHERITED_BYTES_MAX: usize = 4 << 20;
 /// How many attributes one entity may state, each element of an array counted.
 pub const ATTRIBUTES_MAX: usize = 256;
 /// The longest attribute, name and value together, in bytes.
@@ -289,6 +291,12 @@ pub fn evaluations(body: &[u8]) -> Result<Evaluations, BadRequest> {
         None => Semantic::default(),
     };
     let defaults = ["subject", "action", "resource", "context"].map(|name| (name, whole.get(name)));
+    // Every question has its own copy of what it inherits.
+    let inherited: usize = defaults.iter().filter_map(|(_, default)| Some(default.as_ref()?.to_string().len())).sum();
+    if inherited.saturating_mul(items.len()) > INHERITED_BYTES_MAX {
+        let sentence = format!("expected defaults of at most {INHERITED_BYTES_MAX} bytes, counted once for each evaluation");
+        return Err(BadRequest::Shape(sentence));
+    }
     let questions = items.iter().map(|item| {
         let Value::Object(item) = item else { return Err("expected an object".to_owned()) };
         // A member that is given replaces the default as a whole.

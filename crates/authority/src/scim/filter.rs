@@ -103,7 +103,7 @@ pub fn terms(filter: &Filter) -> usize {
     }
 }
 
-fn value_terms(filter: &ValFilter) -> usize {
+pub fn value_terms(filter: &ValFilter) -> usize {
     match filter {
         ValFilter::Attr(_) => 1,
         ValFilter::Not(inner) => value_terms(inner),

@@ -27,6 +27,9 @@ pub struct Operation {
     value: Value,
 }
 
+/// How many values an attribute may have after an operation, members apart: each is compared with each that comes.
+const VALUES_MAX: usize = 200;
+
 /// What happens to the members of a group.
 #[derive(Debug, Clone)]
 pub enum MemberEdit {
@@ -299,6 +302,10 @@ impl Patch<'_> {
                     Some(Value::Array(known)) => known,
                     _ => Vec::new(),
                 };
+                if all.len() + given.len() > VALUES_MAX {
+                    let why = format!("`{}`: expected at most {VALUES_MAX} values", attribute.name);
+                    return Err(Refusal::bad(ScimType::InvalidValue, why));
+                }
                 for element in given {
                     add(&mut all, element);
                 }

@@ -20,7 +20,7 @@ const RESOURCES_USUAL: usize = 100;
 /// Members on a page, of all groups on it together.
 const MEMBERS_MAX: u64 = 250_000;
 /// How many comparisons a search makes at most: resources times terms of the filter.
-const COMPARISONS_MAX: usize = 8_000_000;
+pub const COMPARISONS_MAX: usize = 8_000_000;
 /// How many attributes a request names.
 const ATTRIBUTES_MAX: usize = 100;
 

@@ -18,8 +18,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::error::{Refusal, ScimType};
-use super::filter::holds_for;
+use super::filter::{holds_for, value_terms};
 use super::patch::MemberEdit;
+use super::query::COMPARISONS_MAX;
 use super::schema::{ENTERPRISE, Kind, Part};
 
 /// The longest id that is made of a name: it has to fit into tokens.
@@ -325,7 +326,8 @@ impl Members {
         Self { principals: group.members().clone(), groups: group.nested().map(str::to_owned).collect() }
     }
 
-    fn edit(&mut self, directory: &Directory, edit: &MemberEdit) -> Result<(), Refusal> {
+    /// `compared` counts the terms of filters that were held against members.
+    fn edit(&mut self, directory: &Directory, edit: &MemberEdit, compared: &mut usize) -> Result<(), Refusal> {
         match edit {
             MemberEdit::Add(given) => given.iter().try_for_each(|member| self.put(directory, member)),
             MemberEdit::Replace(given) => {
@@ -350,6 +352,12 @@ impl Members {
                 Ok(())
             }
             MemberEdit::RemoveWhere(filter) => {
+                let members = self.groups.len() + usize::try_from(self.principals.len()).unwrap_or(usize::MAX);
+                *compared = compared.saturating_add(value_terms(filter).saturating_mul(members));
+                if *compared > COMPARISONS_MAX {
+                    let why = format!("expected at most {COMPARISONS_MAX} comparisons of terms with members");
+                    return Err(Refusal::bad(ScimType::TooMany, why));
+                }
                 let attribute = Part::core(Kind::Group).attribute("members");
                 let json = |kind: Kind, id: &str| json!({ "value": id, "type": kind.name() });
                 let holds = |member: &Value| holds_for(filter, attribute, member);
@@ -535,7 +543,8 @@ fn put(
                 _ => Members::none(),
             };
             let mut new = old.clone();
-            wanted.members.iter().try_for_each(|edit| new.edit(directory, edit))?;
+            let mut compared = 0;
+            wanted.members.iter().try_for_each(|edit| new.edit(directory, edit, &mut compared))?;
             let (come, gone) = (new.names_beside(directory, &old), old.names_beside(directory, &new));
             let mut changes = Vec::new();
             if is_new {

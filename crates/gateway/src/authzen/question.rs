@@ -20,6 +20,9 @@ pub const OBLIGATIONS: [&str; 2] = ["custom", "notification"];
 /// Members of an action's properties that say what is done, and are no attributes. `name` is the action's own.
 const SAID: [&str; 6] = ["recipients", "content", "amount", "change", "because", "name"];
 
+/// How many recipients, pieces of content, or names in a change one question may have, as a call through the gateway.
+const NAMED_MAX: usize = 1_000;
+
 /// The obligations that an enforcement point with these types can carry out. A type that nobody issues says nothing.
 pub fn carried(types: &BTreeSet<String>) -> BTreeSet<&'static str> {
     let has = |kind: &str| types.contains(kind);
@@ -48,7 +51,8 @@ impl Pdp {
             act.stated.subject = stated("subject", &question.subject)?;
         }
         let digest = question.digest().map_err(|error| Answer::error(400, &error.to_string()))?;
-        act.digest = judge::digest::Digest(digest.0);
+        // A person says yes to one enforcement point.
+        act.digest = judge::digest::Digest::of_parts([asker.as_bytes(), &digest.0]);
         Ok((caller, act))
     }
 
@@ -174,6 +178,12 @@ pub fn act_of(asker: &str, action: &Action, effect: Effect) -> Result<Act, Answe
             .ok_or_else(|| bad(&format!("`action.properties.{name}`: expected texts"))),
         Some(_) => Err(bad(&format!("`action.properties.{name}`: expected a text, or several"))),
     };
+    for name in ["recipients", "content", "change"] {
+        let named = said(name).map_or(0, elements);
+        if named > NAMED_MAX {
+            return Err(bad(&format!("`action.properties.{name}`: expected at most {NAMED_MAX} elements, found {named}")));
+        }
+    }
     let amount = said("amount").map(|amount| {
         amount.as_u64().ok_or_else(|| bad("`action.properties.amount`: expected a whole number that is not negative"))
     });
@@ -201,6 +211,15 @@ pub fn act_of(asker: &str, action: &Action, effect: Effect) -> Result<Act, Answe
         stated: Stated { action: stated_of_action, ..Stated::default() },
         digest: judge::digest::Digest([0; 32]),
     })
+}
+
+/// How many elements all lists in a value have.
+fn elements(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.len() + items.iter().map(elements).sum::<usize>(),
+        Value::Object(members) => members.values().map(elements).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 /// The resource that a type and an id name.

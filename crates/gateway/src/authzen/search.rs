@@ -50,12 +50,12 @@ impl Cursor {
         match &page.token {
             None => {
                 let limit = page.limit.map_or(PAGE_RESULTS, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-                Ok(Self { after: None, limit: limit.min(PAGE_RESULTS_MAX), of })
+                Ok(Self { after: None, limit: limit.clamp(1, PAGE_RESULTS_MAX), of })
             }
             Some(token) => {
                 let bytes = URL_SAFE_NO_PAD.decode(token).ok();
                 let cursor: Option<Self> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-                let is_same = |cursor: &Self| cursor.of == of && cursor.limit <= PAGE_RESULTS_MAX;
+                let is_same = |cursor: &Self| cursor.of == of && (1..=PAGE_RESULTS_MAX).contains(&cursor.limit);
                 cursor.filter(is_same).ok_or_else(|| bad("`page.token`: expected the token of a page of this very search"))
             }
         }
@@ -144,10 +144,12 @@ fn stated(
     attributes(entity, properties).map_err(|error| Refusal::Body(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
-/// Work over many candidates, away from the threads that answer.
-async fn aside(work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static) -> Result<Response, Refusal> {
+/// Work over many candidates, away from the threads that answer, and not more of it at a time than there is room for.
+async fn aside(pdp: Pdp, work: impl FnOnce(&Pdp) -> Result<Response, Refusal> + Send + 'static) -> Result<Response, Refusal> {
     let stopped = |_| Refusal::Body(StatusCode::INTERNAL_SERVER_ERROR, "the search was stopped".to_owned());
-    tokio::task::spawn_blocking(work).await.map_err(stopped)?
+    let _turn = pdp.0.searches.acquire().await;
+    let of = pdp.clone();
+    tokio::task::spawn_blocking(move || work(&of)).await.map_err(stopped)?
 }
 
 pub async fn subjects(
@@ -156,7 +158,7 @@ pub async fn subjects(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let (asker, search): (_, SubjectSearch) = pdp.read_as(&headers, body)?;
-    aside(move || pdp.subjects(&asker, &search)).await
+    aside(pdp, move |pdp| pdp.subjects(&asker, &search)).await
 }
 
 pub async fn resources(
@@ -165,7 +167,7 @@ pub async fn resources(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let (asker, search): (_, ResourceSearch) = pdp.read_as(&headers, body)?;
-    aside(move || pdp.resources(&asker, &search)).await
+    aside(pdp, move |pdp| pdp.resources(&asker, &search)).await
 }
 
 pub async fn actions(
@@ -174,7 +176,7 @@ pub async fn actions(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let (asker, search): (_, ActionSearch) = pdp.read_as(&headers, body)?;
-    aside(move || pdp.actions(&asker, &search)).await
+    aside(pdp, move |pdp| pdp.actions(&asker, &search)).await
 }
 
 impl Pdp {

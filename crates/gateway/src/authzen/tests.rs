@@ -95,7 +95,13 @@ async fn desk() -> Desk {
     };
     let keys = TokenKeys { keys, issuer: "here".to_owned(), audience: "here".to_owned(), leeway_s: 5 };
     let credential = client_token(&key, engine.now(), "files", AUTHZEN_AUDIENCE);
-    Desk { router: router(config, engine.clone(), keys, Arc::new(|client| client == "files")), engine, ledger, key, credential }
+    Desk {
+        router: router(config, engine.clone(), keys, Arc::new(|client| ["files", "web"].contains(&client))),
+        engine,
+        ledger,
+        key,
+        credential,
+    }
 }
 
 fn client_token(key: &SigningKey, now: Moment, client: &str, audience: &str) -> String {
@@ -525,6 +531,12 @@ async fn a_person_says_yes_and_the_same_question_passes_once() {
         (json!("approved"), json!("reevaluate"))
     );
 
+    let web = format!("Bearer {}", client_token(&desk.key, desk.engine.now(), "web", AUTHZEN_AUDIENCE));
+    let headers = [("content-type", "application/json"), ("authorization", web.as_str())];
+    let by_another = desk.send("POST", EVALUATION, &headers, &question.to_string()).await.2;
+    assert_eq!(by_another["decision"], false, "a person said yes to one enforcement point");
+    assert_eq!(desk.send("GET", &path, &headers, "").await.0, 404);
+
     let with_approval = |id: &str| with(question.clone(), "context", json!({ "approval": { "id": id } }));
     let through = desk.ok(EVALUATION, with_approval(&handle)).await;
     assert_eq!((through["decision"].clone(), through["context"]["approval"]["id"].clone()), (json!(true), json!(handle)));
@@ -543,6 +555,10 @@ async fn a_change_of_access_is_previewed_here_as_well() {
     let widen = json!({ "name": "widen", "properties": { "change": { "add_readers": ["bob"] } } });
     let answer = desk.ok(EVALUATION, ask(user("alice"), widen, record("secret"))).await;
     assert_eq!(answer["context"]["reasons"][0]["ground"], "widen", "{answer}");
+    let many: Vec<String> = (0..2_000).map(|number| format!("p{number}@example.org")).collect();
+    let send = json!({ "name": "send", "properties": { "recipients": many } });
+    let answer = desk.ok(EVALUATION, ask(user("alice"), send, record("record-2"))).await;
+    assert_eq!((answer["decision"].clone(), answer["context"]["error"]["status"].clone()), (json!(false), json!(400)));
     let bad = json!({ "name": "widen", "properties": { "change": { "readers": "bob" } } });
     let answer = desk.ok(EVALUATION, ask(user("alice"), bad, record("secret"))).await;
     assert_eq!((answer["decision"].clone(), answer["context"]["error"]["status"].clone()), (json!(false), json!(400)));

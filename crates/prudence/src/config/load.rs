@@ -16,7 +16,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems};
-use super::settings::{DirectorySettings, Settings};
+use super::settings::{DirectorySettings, Door, Settings};
 use super::shape::{self, LeftOut, Unfit};
 
 /// The largest configuration file, in bytes. A directory of a hundred thousand grants fits.
@@ -416,6 +416,15 @@ fn check_server(settings: &Settings, file: &TomlFile<'_>, problems: &mut Problem
     let mut report = |sentence: &str, help: &str, place: &[&str]| {
         file.report(Problem::new(sentence.to_owned()).help(help).at(file.span(place)), problems);
     };
+    for client in settings.clients_of(Door::Authzen) {
+        let is_upstream = settings.upstreams.iter().any(|upstream| upstream.name == client.as_str());
+        if is_upstream || client.as_str().contains(gateway::NAME_SEPARATOR) || client.as_str().ends_with('_') {
+            // Its acts are named after it, as those of an upstream.
+            let sentence = format!("`{client}` of `[[clients]]` cannot be told from an upstream, or from another client");
+            let help = "choose an id that is no upstream's name, has no `__` in it, and does not end in `_`";
+            report(&sentence, help, &["clients"]);
+        }
+    }
     if settings.server.api_listen.is_none() {
         let help = "say where programs reach it, as in `api_listen = \"127.0.0.1:8788\"`";
         report("`[authzen]` is there, and `server.api_listen` is not", help, &["authzen"]);

@@ -59,6 +59,9 @@ fn without_evaluations_it_is_one_question() {
     let many = vec![json!({}); EVALUATIONS_MAX + 1];
     let body = json!({ "evaluations": many }).to_string();
     assert_eq!(evaluations(body.as_bytes()), Err(BadRequest::Evaluations { found: EVALUATIONS_MAX + 1 }));
+    let large = json!({ "subject": { "type": "user", "id": "alice", "properties": { "x": "y".repeat(INHERITED_BYTES_MAX / 400) } },
+        "evaluations": vec![json!({}); 500] });
+    assert!(evaluations(large.to_string().as_bytes()).is_err(), "every question would have a copy");
     let unknown = ONE.replacen('{', r#"{"evaluations":[{}],"options":{"evaluations_semantic":"guess"},"#, 1);
     assert!(evaluations(unknown.as_bytes()).is_err());
 }
