@@ -297,30 +297,34 @@ impl Directory {
     #[must_use]
     pub fn reach_of_recipient(&self, recipient: &str) -> Reach {
         let recipient = recipient.trim();
+        // Nobody's address may stand for a group, for outside or for everyone.
+        if let Some(reach) = self.reach_of_many(recipient) {
+            return reach;
+        }
         let lower = recipient.to_lowercase();
         let address = mail_address(&lower);
-        // One person's address may be another's id: then it is not known whom of them it reaches.
+        // One person's address may be another's id, or a place: then it is not known which of them it reaches.
         let people: RoaringBitmap = self.person(recipient).into_iter().chain(self.people.at_address(address)).collect();
-        if !people.is_empty() {
-            return Reach::of_people(people);
+        match (people.is_empty(), self.audience_of(recipient)) {
+            (false, Some(audience)) => Reach::of_people(people).union(audience),
+            (false, None) => Reach::of_people(people),
+            (true, Some(audience)) => audience.clone(),
+            // What is sent to somebody who left goes somewhere, and nobody here knows where.
+            (true, None) => Reach { external: BTreeSet::from([Arc::from(address)]), ..Reach::nobody() },
         }
-        // What is sent to somebody who left goes somewhere, and nobody here knows where.
-        let outside = || Reach { external: BTreeSet::from([Arc::from(address)]), ..Reach::nobody() };
-        self.reach_of_known(recipient).unwrap_or_else(outside)
     }
 
-    fn reach_of_known(&self, name: &str) -> Option<Reach> {
+    /// Everyone, outside, or a group, where the name says so by itself.
+    fn reach_of_many(&self, name: &str) -> Option<Reach> {
         if name == "public" {
             return Some(Reach::everyone());
         }
         if let Some(domain) = name.strip_prefix("external:") {
             return Some(Reach { external: BTreeSet::from([Arc::from(domain.to_lowercase())]), ..Reach::nobody() });
         }
-        if let Some(group) = name.strip_prefix('@') {
-            let people = self.groups.here(self.groups.number(group)?, &self.active).clone();
-            return Some(Reach { people, ..Reach::nobody() });
-        }
-        self.audience_of(name).cloned()
+        let group = name.strip_prefix('@')?;
+        let people = self.groups.here(self.groups.number(group)?, &self.active).clone();
+        Some(Reach { people, ..Reach::nobody() })
     }
 
     /// The union of several, each as [`Self::reach_of_recipient`] reads it.

@@ -522,14 +522,26 @@ fn what_is_sent_reaches_whoever_may_be_meant() {
     let people = vec![
         person("ann@x.org", &["ann.lee@x.org"]),
         person("new", &["ann@x.org"]),
+        person("sly", &["@all", "public", "external:y.org", "mailbox:all"]),
         PersonRecord { status: Status::Left, ..person("gone@x.org", &[]) },
     ];
-    let state = state(DirectoryDocument { people, ..DirectoryDocument::default() });
+    let mut document = DirectoryDocument { people, ..DirectoryDocument::default() };
+    document.groups.insert(name("all"), strings(&["new", "sly"]));
+    document.destinations.push(DestinationRecord {
+        id: name("mailbox:all"),
+        audience: strings(&["@all"]),
+        owner: None,
+        known: true,
+    });
+    let state = state(document);
     let directory = state.directory();
     let reached = |recipient: &str| names(directory, directory.reach_of_recipient(recipient).people.bits());
     assert_eq!(reached("ann.lee@x.org"), BTreeSet::from(["ann@x.org".to_owned()]));
     assert_eq!(reached("ann@x.org").len(), 2, "one person's id is another's address");
     assert_eq!(directory.person_named("ann@x.org"), None);
+    assert_eq!((reached("@all").len(), reached("mailbox:all").len()), (2, 2), "an address takes no group's and no place's name");
+    assert!(directory.reach_of_recipient("public").public);
+    assert!(directory.reach_of_recipient("external:y.org").external.contains("y.org"));
     let gone = directory.reach_of_recipient("gone@x.org");
     assert!(gone.people.bits().is_empty() && gone.external.contains("gone@x.org"), "it goes somewhere, and not to a person here");
 }
