@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use wire::time::rfc3339;
 
 use super::error::{Refusal, ScimType};
 use super::filter::{holds_for, value_terms};
@@ -258,7 +259,7 @@ impl<'d> Found<'d> {
             let version = self.version(directory);
             let mut meta = json!({ "resourceType": kind.name(), "location": self.location(base), "version": version });
             for (name, moment) in [("created", created), ("lastModified", modified)] {
-                if let Some(moment) = moment.and_then(rfc3339) {
+                if let Some(moment) = moment.map(rfc3339) {
                     meta[name] = moment.into();
                 }
             }
@@ -286,10 +287,6 @@ impl<'d> Found<'d> {
 /// Where the resource of this kind and id is.
 pub fn location(base: &str, kind: Kind, id: &str) -> String {
     format!("{base}/{}/{}", kind.endpoint(), utf8_percent_encode(id, SEGMENT))
-}
-
-fn rfc3339(ms: u64) -> Option<String> {
-    jiff::Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok().map(|moment| moment.to_string())
 }
 
 fn groups_json(directory: &Directory, id: &str, base: &str) -> Vec<Value> {
