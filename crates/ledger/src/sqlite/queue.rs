@@ -1,9 +1,9 @@
-//! What waits for the writer: batches in call order, bounded in number and bytes.
+//! What waits for the writer: batches in call order, bounded in number and bytes; and the group of them that shares the next commit.
 //!
 //! Refuses to know the disk. Its lock is held for a push or a take, never during I/O.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use crate::chain::{Head, Seq};
 use crate::port::{AppendError, Bounds, Lineage, Outcome, Pending};
 
-/// How long the writer waits for callers that it has just answered, so that they share the next commit too. A fraction of what the commit
-/// itself takes.
+/// How long the writer waits, in all, for callers that it has just answered, so that they share the next commit too. A fraction of what the
+/// commit itself takes.
 const LINGER_MAX: Duration = Duration::from_micros(100);
 
 /// A batch with the one who waits for it.
@@ -21,6 +21,21 @@ pub(super) struct Job {
     pub(super) batch: Vec<Vec<u8>>,
     pub(super) bytes: usize,
     pub(super) answer: oneshot::Sender<Outcome>,
+}
+
+/// Batches that share one commit, oldest first. It grows while its first batches are being written.
+pub(super) struct Group {
+    pub(super) jobs: Vec<Job>,
+    entries: usize,
+    /// What is left of [`LINGER_MAX`].
+    patience: Duration,
+}
+
+impl Group {
+    /// A group of callers who are still expected.
+    pub(super) fn expected() -> Group {
+        Group { jobs: Vec::new(), entries: 0, patience: LINGER_MAX }
+    }
 }
 
 pub(super) struct Queue {
@@ -72,8 +87,9 @@ impl Queue {
         }
     }
 
-    /// The next group, oldest first; waits for one. Lingers a little for up to `companions` jobs. `None` once the queue is closed and empty.
-    pub(super) fn take(&self, companions: usize) -> Option<Vec<Job>> {
+    /// Waits for the next group, which is everything that is queued. `None` once the queue is closed and empty.
+    pub(super) fn wait(&self) -> Option<Group> {
+        let mut group = Group::expected();
         let mut state = self.state.lock();
         while state.jobs.is_empty() {
             if state.closed {
@@ -82,21 +98,27 @@ impl Queue {
             state.wake_at = Some(1);
             self.filled.wait(&mut state);
         }
-        if state.jobs.len() < companions && !state.closed {
-            state.wake_at = Some(companions);
-            self.filled.wait_for(&mut state, LINGER_MAX);
-        }
-        state.wake_at = None;
-
-        let mut entries = 0;
-        let fits = |job: &&Job| {
-            entries += job.batch.len();
-            entries <= self.bounds.group_entries_max
-        };
-        let count = state.jobs.iter().take_while(fits).count().max(1);
-        let group: Vec<Job> = state.jobs.drain(..count).collect();
-        state.bytes -= group.iter().map(|job| job.bytes).sum::<usize>();
+        state.fill(&mut group, self.bounds.group_entries_max);
         Some(group)
+    }
+
+    /// Adds to a group everything that has arrived since, unless it has `companions` already; lingers a little when nothing has. Says whether
+    /// it grew.
+    pub(super) fn extend(&self, group: &mut Group, companions: usize) -> bool {
+        let missing = companions.saturating_sub(group.jobs.len());
+        if missing == 0 {
+            return false;
+        }
+        let mut state = self.state.lock();
+        if state.jobs.is_empty() && !state.closed && !group.patience.is_zero() {
+            // Not for each of them: what a wake-up costs is as much as several of them are. Nor for all: half is work to begin with.
+            state.wake_at = Some(missing.div_ceil(2));
+            let begun = Instant::now();
+            self.filled.wait_for(&mut state, group.patience);
+            group.patience = group.patience.saturating_sub(begun.elapsed());
+            state.wake_at = None;
+        }
+        state.fill(group, self.bounds.group_entries_max)
     }
 
     pub(super) fn report(&self, head: Head) {
@@ -120,6 +142,25 @@ impl Queue {
 }
 
 impl State {
+    /// Moves to a group what is queued, as long as it stays within `entries_max`; a first batch always fits. Says whether anything did.
+    fn fill(&mut self, group: &mut Group, entries_max: usize) -> bool {
+        let before = group.jobs.len();
+        let entries = &mut group.entries;
+        let is_first = before == 0;
+        let fits = |(index, job): &(usize, &Job)| {
+            let grown = *entries + job.batch.len();
+            let fits = (is_first && *index == 0) || grown <= entries_max;
+            if fits {
+                *entries = grown;
+            }
+            fits
+        };
+        let count = self.jobs.iter().enumerate().take_while(fits).count();
+        group.jobs.extend(self.jobs.drain(..count));
+        self.bytes -= group.jobs[before..].iter().map(|job| job.bytes).sum::<usize>();
+        count > 0
+    }
+
     fn admit(&mut self, bounds: &Bounds, expected: Seq, bytes: usize) -> Result<usize, AppendError> {
         if self.closed {
             return Err(AppendError::Unavailable("the ledger is closed".into()));

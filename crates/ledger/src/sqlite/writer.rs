@@ -1,4 +1,4 @@
-//! The writer: everything that is queued in one transaction, then the receipts.
+//! The writer: everything that is queued, and what arrives meanwhile, in one transaction; then the receipts.
 //!
 //! Refuses to answer before the commit's fsync has returned, and to continue a file that lost what was acknowledged.
 
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::checkpoint::Checkpointer;
 use super::file::{Handle, PAGE_BYTES};
 use super::head_of;
-use super::queue::{Job, Queue};
+use super::queue::{Group, Job, Queue};
 use crate::chain::{EntryHash, Head, Receipt, Seq};
 use crate::port::{AppendError, Lineage, Outcome};
 
@@ -70,37 +70,45 @@ impl Writer {
     pub(super) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let _abandon = AbandonOnExit(&shared.queue);
-        let mut companions = 1;
-        while let Some(group) = shared.queue.take(companions) {
-            companions = group.len();
-            self.write(group);
+        let mut companions = 0;
+        loop {
+            // Several who were answered together are likely to be back together, and the transaction is opened while they are on their way.
+            let group = if companions > 1 { Some(Group::expected()) } else { shared.queue.wait() };
+            let Some(group) = group else { break };
+            companions = self.write(group, companions);
         }
     }
 
-    fn write(&mut self, group: Vec<Job>) {
+    /// Writes a group and answers it; the number of its batches when it was complete.
+    fn write(&mut self, mut group: Group, companions: usize) -> usize {
         let checkpointer = Arc::clone(&self.checkpointer);
         let turn = checkpointer.turn.lock();
-        let stored = self.store(&group);
+        let stored = self.store(&mut group, companions);
         drop(turn);
-        match stored {
+        let outcomes = match stored {
             Ok((head, outcomes)) => {
                 self.known = head;
                 self.shared.report(head);
-                answer(group, outcomes);
+                outcomes
             }
             Err(reason) => {
                 self.file.give_up();
-                for job in &group {
+                if group.jobs.is_empty() {
+                    // Whoever came while it failed need not wait until it fails again.
+                    self.shared.queue.extend(&mut group, companions);
+                }
+                for job in &group.jobs {
                     self.lineage.break_after(job.expected, job.batch.len());
                 }
-                let outcomes = vec![Err(AppendError::Unavailable(reason)); group.len()];
-                answer(group, outcomes);
+                vec![Err(AppendError::Unavailable(reason)); group.jobs.len()]
             }
-        }
+        };
+        answer(group.jobs, outcomes)
     }
 
-    /// One transaction for the group. An error means that nothing of it is stored.
-    fn store(&mut self, group: &[Job]) -> Result<(Head, Vec<Outcome>), String> {
+    /// One transaction for the group and for what arrives while it is being written, so that the callers who were answered last work beside
+    /// the writer and not before it. An error means that nothing of it is stored.
+    fn store(&mut self, group: &mut Group, companions: usize) -> Result<(Head, Vec<Outcome>), String> {
         if !self.file.is_connected() {
             self.quota_pages = QUOTA_PAGES_MAX;
         }
@@ -113,7 +121,14 @@ impl Writer {
             let known = self.known.seq;
             return Err(format!("entry {known} was acknowledged and is not in the file: it was cut or replaced"));
         }
-        let (head, outcomes) = insert(&transaction, before, group, &mut self.lineage).map_err(said)?;
+        let (mut head, mut outcomes) = (before, Vec::with_capacity(companions));
+        loop {
+            let new = &group.jobs[outcomes.len()..];
+            insert(&transaction, &mut head, new, &mut self.lineage, &mut outcomes).map_err(said)?;
+            if !self.shared.queue.extend(group, companions) {
+                break;
+            }
+        }
         if head == before {
             return Ok((head, outcomes));
         }
@@ -121,7 +136,7 @@ impl Writer {
             return Err("the file or its write-ahead log was moved or deleted".into());
         }
         transaction.commit().map_err(said)?;
-        self.checkpointer.wrote(group.iter().map(|job| job.bytes as u64).sum());
+        self.checkpointer.wrote(group.jobs.iter().map(|job| job.bytes as u64).sum());
         Ok((head, outcomes))
     }
 }
@@ -146,34 +161,38 @@ fn continues(transaction: &Transaction<'_>, known: Head, now: Head) -> rusqlite:
     Ok(hash.map(EntryHash) == Some(known.hash))
 }
 
+/// Inserts `jobs` after `head`, which moves on, and adds what became of each to `outcomes`.
 fn insert(
     transaction: &Transaction<'_>,
-    mut head: Head,
-    group: &[Job],
+    head: &mut Head,
+    jobs: &[Job],
     lineage: &mut Lineage,
-) -> rusqlite::Result<(Head, Vec<Outcome>)> {
+    outcomes: &mut Vec<Outcome>,
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached("INSERT INTO entry (seq, hash, body) VALUES (?1, ?2, ?3)")?;
-    let mut outcomes = Vec::with_capacity(group.len());
-    for job in group {
+    for job in jobs {
         if lineage.is_broken_at(job.expected) || job.expected != head.seq {
             lineage.break_after(job.expected, job.batch.len());
-            outcomes.push(Err(AppendError::Stale { head }));
+            outcomes.push(Err(AppendError::Stale { head: *head }));
             continue;
         }
         for body in &job.batch {
-            head = head.followed_by(body);
+            *head = head.followed_by(body);
             statement.execute((head.seq.0 as i64, &head.hash.0[..], &body[..]))?;
         }
         outcomes.push(Ok(Receipt { first: job.expected.plus(1), last: head.seq, hash: head.hash }));
     }
-    Ok((head, outcomes))
+    Ok(())
 }
 
-fn answer(group: Vec<Job>, outcomes: Vec<Outcome>) {
-    for (job, outcome) in group.into_iter().zip(outcomes) {
+/// Answers every batch; how many there were.
+fn answer(jobs: Vec<Job>, outcomes: Vec<Outcome>) -> usize {
+    let count = jobs.len();
+    for (job, outcome) in jobs.into_iter().zip(outcomes) {
         // Nobody may be waiting any more; the batch is stored all the same.
         let _ = job.answer.send(outcome);
     }
+    count
 }
 
 /// If the writer panics, nobody may wait for it for ever.
