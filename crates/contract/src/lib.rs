@@ -24,6 +24,7 @@ pub use definition::{Standing, definition_digest, diff};
 pub use draft::draft;
 pub use format::{CONTRACT_BYTES_MAX, ContractError};
 pub use layout::ReadResult;
+pub use strict::strict_json;
 pub use withhold::Redaction;
 
 use judge::act::{LabelSpec, NamedBy};

@@ -1,4 +1,4 @@
-//! JSON out of a text block, refused when an object has the same member twice: two readers of it would read two things.
+//! JSON, refused when an object has the same member twice: two readers of it would read two things.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -7,9 +7,17 @@ use std::fmt;
 /// The object or list that `text` is; nothing when it is anything else, or ambiguous.
 pub(crate) fn document(text: &str) -> Option<Value> {
     match text.trim_start().as_bytes().first() {
-        Some(b'{' | b'[') => serde_json::from_str::<Strict>(text).ok().map(|strict| strict.0),
+        Some(b'{' | b'[') => strict_json(text).ok(),
         Some(_) | None => None,
     }
+}
+
+/// The JSON that `text` is.
+///
+/// # Errors
+/// When it is none, or an object in it has the same member twice.
+pub fn strict_json(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str::<Strict>(text).map(|strict| strict.0)
 }
 
 struct Strict(Value);

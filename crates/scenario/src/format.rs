@@ -54,6 +54,8 @@ pub(crate) struct World {
 pub(crate) struct Person {
     pub(crate) id: String,
     #[serde(default)]
+    pub(crate) addresses: Vec<String>,
+    #[serde(default)]
     pub(crate) clearance: Option<Classification>,
     #[serde(default)]
     pub(crate) categories: BTreeSet<Arc<str>>,
@@ -63,7 +65,7 @@ pub(crate) struct Person {
 
 impl From<&str> for Person {
     fn from(id: &str) -> Self {
-        Self { id: id.to_owned(), clearance: None, categories: BTreeSet::new(), status: Status::Active }
+        Self { id: id.to_owned(), addresses: Vec::new(), clearance: None, categories: BTreeSet::new(), status: Status::Active }
     }
 }
 
@@ -94,6 +96,8 @@ pub(crate) struct Item {
     pub(crate) integrity: Integrity,
     #[serde(default)]
     pub(crate) owner: Option<String>,
+    #[serde(default)]
+    pub(crate) container: Option<String>,
     #[serde(default)]
     pub(crate) content: String,
 }

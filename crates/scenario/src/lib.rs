@@ -15,7 +15,7 @@ mod step;
 mod tests;
 mod world;
 
-pub use parse::{CONTENT_BYTES_MAX, FILE_BYTES_MAX, ParseError, REPEATS_MAX, STEPS_MAX, parse};
+pub use parse::{CONTENT_BYTES_MAX, FILE_BYTES_MAX, ParseError, REPEATS_MAX, STEPS_MAX, parse, parse_world};
 pub use report::{Expected, Found, Report, StepReport, Verdict};
 pub use run::{Options, RunError, run};
 pub use step::Scenario;

@@ -62,12 +62,32 @@ impl std::error::Error for ParseError {}
 /// # Errors
 /// Everything that is wrong with it, in the order of the lines; the first thing only where it is no YAML of the right shape.
 pub fn parse(name: &str, text: &str) -> Result<Scenario, Vec<ParseError>> {
+    let file: format::File = read(name, text)?;
+    let mut checker = Checker { file: name, errors: Vec::new(), tasks: BTreeSet::new() };
+    let scenario = checker.scenario(file);
+    checker.done(scenario)
+}
+
+/// Reads a world by itself: what stands under `world` in a scenario, as a file. What comes with it are names that it uses and does not
+/// introduce, in words.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_world(name: &str, text: &str) -> Result<(DirectoryDocument, Vec<String>), Vec<ParseError>> {
+    let world: format::World = read(name, text)?;
+    let mut checker = Checker { file: name, errors: Vec::new(), tasks: BTreeSet::new() };
+    let read = checker.directory(&world, &[]);
+    checker.done(read)
+}
+
+/// The YAML of a file, in its shape.
+fn read<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> Result<T, Vec<ParseError>> {
     let whole = |message: String| vec![ParseError { file: name.to_owned(), line: 0, message }];
     if text.len() > FILE_BYTES_MAX {
         return Err(whole(format!("the file has {} bytes, at most {FILE_BYTES_MAX} are allowed", text.len())));
     }
     let options = serde_saphyr::options! { strict_booleans: true };
-    let file: format::File = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
         // What the parser says beyond the fault itself is its place, which stands in front, and advice to those who call it.
         let message = error.without_snippet().to_string();
@@ -75,12 +95,7 @@ pub fn parse(name: &str, text: &str) -> Result<Scenario, Vec<ParseError>> {
             [" at line ", ", set ", "; use "].iter().fold(&*message, |text, end| text.split(end).next().unwrap_or(text));
         let message = message.trim_end_matches([',', ':']).to_owned();
         vec![ParseError { file: name.to_owned(), line, message }]
-    })?;
-    let mut checker = Checker { file: name, errors: Vec::new(), tasks: BTreeSet::new() };
-    let scenario = checker.scenario(file);
-    checker.errors.sort();
-    checker.errors.dedup();
-    if checker.errors.is_empty() { Ok(scenario) } else { Err(checker.errors) }
+    })
 }
 
 /// Milliseconds of a span: `0s`, `250ms`, `15m`, `1h30m`, `30d`.
@@ -121,6 +136,13 @@ fn line<T>(spanned: &Spanned<T>) -> u64 {
 }
 
 impl Checker<'_> {
+    /// What was read, or everything that is wrong with it.
+    fn done<T>(mut self, read: T) -> Result<T, Vec<ParseError>> {
+        self.errors.sort();
+        self.errors.dedup();
+        if self.errors.is_empty() { Ok(read) } else { Err(self.errors) }
+    }
+
     fn wrong(&mut self, line: u64, message: impl Into<String>) {
         self.errors.push(ParseError { file: self.file.to_owned(), line, message: message.into() });
     }
@@ -166,7 +188,7 @@ impl Checker<'_> {
         }
         let leases_ms = self.leases(&file.world.agents);
         let contents = self.contents(&file.world.items);
-        let (directory, notes) = self.directory(&file);
+        let (directory, notes) = self.directory(&file.world, &file.tasks);
         let tasks: Vec<Task> = self.tasks(&file.tasks, &directory);
         let steps = self.steps(&file.steps, &directory);
         Scenario {
@@ -204,8 +226,7 @@ impl Checker<'_> {
     }
 
     /// The world as a directory. Who is a member, an owner, a requester or is granted something and is not introduced is a person.
-    fn directory(&mut self, file: &format::File) -> (DirectoryDocument, Vec<String>) {
-        let world = &file.world;
+    fn directory(&mut self, world: &format::World, tasks: &[Spanned<format::Task>]) -> (DirectoryDocument, Vec<String>) {
         let mut document = DirectoryDocument::default();
         let mut places = Places::default();
         self.few("people", &world.people);
@@ -229,6 +250,7 @@ impl Checker<'_> {
             let Some(id) = self.name::<PrincipalId>(line(person), &spelt.id) else { continue };
             places.note(&["people", id.as_str()], line(person));
             document.people.push(PersonRecord {
+                addresses: spelt.addresses.clone(),
                 clearance: spelt.clearance,
                 categories: spelt.categories.clone(),
                 status: spelt.status,
@@ -252,6 +274,7 @@ impl Checker<'_> {
             places.note(&["items", &item.value.id], line(item));
             let Some(id) = self.name(line(item), &item.value.id) else { continue };
             let owner = item.value.owner.as_ref().and_then(|owner| self.name(line(item), owner));
+            let container = item.value.container.as_ref().and_then(|container| self.name(line(item), container));
             let spelt = &item.value;
             document.items.push(ItemRecord {
                 id,
@@ -261,7 +284,7 @@ impl Checker<'_> {
                 purposes: spelt.purposes.clone(),
                 integrity: spelt.integrity,
                 owner,
-                container: None,
+                container,
             });
         }
         for destination in &world.destinations {
@@ -280,7 +303,7 @@ impl Checker<'_> {
                 kind: STANDING.to_owned(),
             });
         }
-        let mentioned = self.people_who_are_only_mentioned(file, &document);
+        let mentioned = self.people_who_are_only_mentioned(world, tasks, &document);
         let notes =
             mentioned.iter().map(|id| format!("`{id}` is mentioned and not listed under `people`; taken as a person")).collect();
         document.people.extend(mentioned.into_iter().map(PersonRecord::new));
@@ -292,8 +315,12 @@ impl Checker<'_> {
         (document, notes)
     }
 
-    fn people_who_are_only_mentioned(&mut self, file: &format::File, document: &DirectoryDocument) -> BTreeSet<PrincipalId> {
-        let world = &file.world;
+    fn people_who_are_only_mentioned(
+        &mut self,
+        world: &format::World,
+        tasks: &[Spanned<format::Task>],
+        document: &DirectoryDocument,
+    ) -> BTreeSet<PrincipalId> {
         let is_known = |id: &str| {
             document.people.iter().any(|person| person.id.as_str() == id)
                 || document.agents.iter().any(|agent| agent.id.as_str() == id)
@@ -305,7 +332,7 @@ impl Checker<'_> {
             .chain(world.items.iter().filter_map(|item| Some((line(item), item.value.owner.as_ref()?))))
             .chain(world.destinations.iter().filter_map(|place| Some((line(place), place.value.owner.as_ref()?))));
         let granted = world.grants.iter().map(|grant| (line(grant), &grant.value.to));
-        let requesters = file.tasks.iter().map(|task| (line(task), &task.value.requester));
+        let requesters = tasks.iter().map(|task| (line(task), &task.value.requester));
         let mut mentioned = BTreeSet::new();
         for (line, id) in members.chain(owners).chain(granted).chain(requesters) {
             if !is_known(id) && !is_special(id) {

@@ -242,3 +242,13 @@ fn spans_are_read_with_their_unit() {
     assert!(["0s", "250ms", "4s", "15m", "1h30m", "30d"].into_iter().all(at));
     assert!(!["", "4", "s", "4 s", "-4s", "1y", "99999999999999999999s", "400d", "s4"].into_iter().any(at));
 }
+
+#[test]
+fn a_world_by_itself_is_read_as_under_world() {
+    let text = "people: [{ id: bo, addresses: [bo@example.com] }]\nagents: [{ id: helper, owner: ann }]\n";
+    let (world, notes) = crate::parse_world("world.yaml", text).expect("a world");
+    assert_eq!(world.people[0].addresses, ["bo@example.com"]);
+    assert_eq!((world.agents.len(), notes.len()), (1, 1), "ann is mentioned, and taken as a person: {notes:?}");
+    let errors = crate::parse_world("world.yaml", "steps: []\n").expect_err("a scenario is no world");
+    assert_eq!(errors[0].line, 1);
+}
