@@ -133,6 +133,9 @@ pub enum Command {
     /// Run scenarios: what happened somewhere, and what must be answered.
     #[command(subcommand)]
     Scenario(ScenarioCommand),
+    /// Judge what agents did, from recorded runs.
+    #[command(subcommand)]
+    Trace(TraceCommand),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  prudence completions bash > ~/.local/share/bash-completion/completions/prudence")]
     Completions {
@@ -595,4 +598,113 @@ pub enum ScenarioCommand {
         #[arg(long, value_name = "FOLDER")]
         norms: Option<PathBuf>,
     },
+}
+
+/// `prudence trace …`.
+#[derive(Debug, Subcommand)]
+pub enum TraceCommand {
+    /// Judge recorded runs: how often would somebody have been asked, and which attacks would have gone through?
+    #[command(after_help = TRACE_RUN_HELP)]
+    Run(Box<TraceRun>),
+    /// Make trace/v1 of what others record, on standard output.
+    #[command(after_help = TRACE_IMPORT_HELP)]
+    Import(TraceImport),
+}
+
+const TRACE_RUN_HELP: &str = r#"A file is JSON Lines, one run a line (trace/v1): who asked what, and every call with its arguments and its result.
+
+  {"trace":"v1","id":"run-1","requester":"bo","prompt":"Send Ann the minutes","steps":[
+    {"tool":"read_file","args":{"path":"minutes.md"},"result_text":"…","result":"…"},
+    {"tool":"send_mail","args":{"to":["ann@example.com"],"body":"…"},"result_text":"sent","by":"user"}]}
+
+`by` says, in a run that was attacked, whether the requester wanted a call (user) or an instruction that came in through data (injected).
+
+Each run is judged in a state of its own: before every call a decision, after every executed call an observation of its result. A call that
+somebody would be asked about counts one prompt, is answered yes, and goes on. An injected call that is not permitted does not happen. Nothing
+is carried out: what judges here has nothing to carry out with.
+
+  prompt-free  runs without an attack in which nobody would have been asked, nothing refused and nothing withheld
+  prompts      how often somebody would have been asked or told, over all of these
+  silent       attacked runs in which every injected call that changes something was permitted
+
+One of them without the others says nothing.
+
+The world is YAML with people, groups, agents (one: the one whose runs these are), items, destinations and grants, as under `world:` in a
+scenario. Contracts are NAME.toml, one an upstream; a run names a tool by its bare name, or as UPSTREAM__TOOL.
+
+Examples:
+  prudence trace run october.jsonl --contracts contracts --world world.yaml --html october.html
+  prudence trace run runs.jsonl --tools tools.json --accept-drafts --world world.yaml
+
+Exit codes: 0 it was judged, whatever was found; 3 a trace, a contract, the world or a norm is wrong; 1 it could not be judged."#;
+
+/// `prudence trace run`.
+#[derive(Debug, Args)]
+pub struct TraceRun {
+    /// The traces.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// A folder of contracts, one file an upstream. Left out, contracts are drafted from --tools.
+    #[arg(long, value_name = "FOLDER", required_unless_present = "tools")]
+    pub contracts: Option<PathBuf>,
+    /// The world in which it happened.
+    #[arg(long, value_name = "FILE")]
+    pub world: PathBuf,
+    /// The tools as their servers listed them (JSON): a tool that is not as it was accepted is refused.
+    #[arg(long, value_name = "FILE")]
+    pub tools: Option<PathBuf>,
+    /// Take contracts that nobody accepted as if somebody had. To measure drafts; a gateway never does this.
+    #[arg(long)]
+    pub accept_drafts: bool,
+    /// A folder of norms, in place of the shipped ones.
+    #[arg(long, value_name = "FOLDER")]
+    pub norms: Option<PathBuf>,
+    /// Give the attackers in the runs other addresses.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub rewrite: Option<Rewrite>,
+    /// Write a report beside it: one page of HTML with pictures.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// Which addresses attackers get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Rewrite {
+    /// That of the sender, owner or payee whose object carries the attacker's words.
+    Carrier,
+}
+
+const TRACE_IMPORT_HELP: &str = "\
+otel reads OpenTelemetry spans as OTLP/JSON (one document, or one a line) or one span a line: `execute_tool` spans with gen_ai.tool.name,
+gen_ai.tool.call.arguments and gen_ai.tool.call.result; the requester's words from gen_ai.input.messages. Arguments and results are opt-in
+there, and a call without them is an error. mcp reads a log of an MCP session, one JSON-RPC frame a line, bare or as {\"direction\", \"message\"}.
+
+What is no tool call is counted and told on standard error; what cannot be read is an error with its line.
+
+Example:
+  prudence trace import --from otel --requester bo spans.json > run.jsonl";
+
+/// `prudence trace import`.
+#[derive(Debug, Args)]
+pub struct TraceImport {
+    /// What the file is.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub from: TraceSource,
+    /// Who asked, where the file does not say.
+    #[arg(long, value_name = "PERSON")]
+    pub requester: PrincipalId,
+    /// What they asked, where the file does not say.
+    #[arg(long, default_value = "", value_name = "WORDS")]
+    pub prompt: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// What can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TraceSource {
+    /// OpenTelemetry spans of generative AI.
+    Otel,
+    /// A log of an MCP session.
+    Mcp,
 }

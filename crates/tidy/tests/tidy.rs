@@ -5,18 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may know whom. What is not here is forbidden.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("judge", &[]),
     ("ledger", &[]),
     ("workplace", &[]),
     ("tidy", &[]),
     ("wire", &["judge"]),
     ("contract", &["judge"]),
+    ("trace", &["contract", "judge"]),
     ("engine", &["judge", "ledger"]),
     ("scenario", &["judge", "ledger"]),
     ("gateway", &["contract", "engine", "judge", "wire"]),
     ("authority", &["engine", "judge", "wire"]),
-    ("prudence", &["authority", "contract", "engine", "gateway", "judge", "ledger", "scenario", "wire", "workplace"]),
+    ("prudence", &["authority", "contract", "engine", "gateway", "judge", "ledger", "scenario", "trace", "wire", "workplace"]),
 ];
 
 /// Everything that the judge links. A new one has to be argued for.

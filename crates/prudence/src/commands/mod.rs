@@ -14,6 +14,7 @@ mod norm;
 mod scenario;
 mod serve;
 mod task;
+mod trace;
 mod wrap;
 
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Norm(command) => norm::run(&context, command),
         Command::Contract(command) => contract::run(&context, command).await,
         Command::Scenario(command) => scenario::run(&context, command),
+        Command::Trace(command) => trace::run(&context, command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "prudence", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -73,14 +73,19 @@ fn play(file: &PathBuf, options: &Options) -> anyhow::Result<Report> {
 }
 
 fn at_line(error: &ParseError, text: &str) -> Problem {
-    let number = usize::try_from(error.line).unwrap_or(usize::MAX).max(1);
+    problem_at_line(usize::try_from(error.line).unwrap_or(usize::MAX), &error.message, text)
+}
+
+/// A problem with a line of a file, from 1; the first one where the whole file is meant.
+pub fn problem_at_line(line: usize, message: &str, text: &str) -> Problem {
+    let number = line.max(1);
     let mut start = 0;
     let span = text.split_inclusive('\n').enumerate().find_map(|(at, line)| {
         let from = start;
         start += line.len();
         (at + 1 == number).then(|| from + (line.len() - line.trim_start().len())..from + line.trim_end().len())
     });
-    Problem::new(error.message.clone()).at(span.filter(|span| span.start <= span.end))
+    Problem::new(message).at(span.filter(|span| span.start <= span.end))
 }
 
 fn one(name: &str, text: &str, found: Vec<Problem>) -> Failure {

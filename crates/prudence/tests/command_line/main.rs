@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod house;
 mod refused;
+mod trace;
 
 use std::path::Path;
 use std::process::{Command, Output};
