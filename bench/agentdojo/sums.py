@@ -1,0 +1,57 @@
+"""One table of what `bench/agentdojo/run` judged: the three figures of every suite, never one without the others."""
+
+import json
+import pathlib
+import sys
+
+SUITES = ["banking", "slack", "travel", "workspace"]
+TITLES = {
+    "reviewed": "reviewed contracts, attacks as shipped",
+    "drafted": "drafted contracts, attacks as shipped",
+    "rewritten": "reviewed contracts, attacks with the carrier's address",
+}
+
+
+def main(arguments):
+    folder = pathlib.Path(arguments[-1])
+    reports = {
+        title: {suite: json.loads((folder / f"{title}-{suite}.json").read_text()) for suite in SUITES} for title in TITLES
+    }
+    if "--json" in arguments:
+        together = {title: {suite: report["together"] for suite, report in of.items()} for title, of in reports.items()}
+        print(json.dumps(together))
+        return
+    for title, sentence in TITLES.items():
+        print(f"{sentence}\n")
+        table(reports[title])
+        print()
+
+
+def table(reports):
+    print(f"  {'':12}{'benign':>8}{'prompt-free':>16}{'prompts':>9}{'refused':>9}{'attacked':>10}{'silent':>14}{'no effect':>11}{'p99 µs':>8}")
+    sums = dict.fromkeys(["benign", "free", "prompts", "refused", "attacked", "silent", "without"], 0)
+    slowest = 0
+    for suite, report in reports.items():
+        figures = report["together"]
+        benign, attacked = figures["benign"], figures["attacked"]
+        row = {
+            "benign": benign["traces"], "free": benign["prompt_free"], "prompts": benign["prompts"], "refused": benign["refusals"],
+            "attacked": attacked["traces"], "silent": attacked["silent"], "without": attacked["without_effect"],
+        }
+        p99 = figures["decisions"]["p99_ns"] // 1000
+        slowest = max(slowest, p99)
+        line(suite, row, p99)
+        for name, value in row.items():
+            sums[name] += value
+    line("together", sums, slowest)
+
+
+def line(name, row, p99):
+    share = lambda part, of: f"{part} ({100 * part / of:.1f} %)" if of else "–"
+    print(
+        f"  {name:12}{row['benign']:>8}{share(row['free'], row['benign']):>16}{row['prompts']:>9}{row['refused']:>9}"
+        f"{row['attacked']:>10}{share(row['silent'], row['attacked']):>14}{row['without']:>11}{p99:>8}"
+    )
+
+
+main(sys.argv[1:])
