@@ -7,7 +7,11 @@ use crate::digest::Digest;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+
+/// How many sets a set remembers that it is within.
+const WITHIN_KNOWN: usize = 4;
 
 /// An immutable set of people with its digest; cloning is a reference count.
 #[derive(Clone)]
@@ -15,6 +19,10 @@ pub struct PeopleSet(Arc<Fixed>);
 
 struct Fixed {
     bits: Arc<RoaringBitmap>,
+    /// Which set this is: no other has the same number while this program runs.
+    number: u64,
+    /// Sets that were found to hold all of this one, by number: the same audience meets the same readers again and again.
+    within: [AtomicU64; WITHIN_KNOWN],
     /// Computed when a record first needs it: most sets are only steps of a computation.
     digest: OnceLock<Digest>,
 }
@@ -38,7 +46,9 @@ impl PeopleSet {
 
     /// A set that others hold as well; without runs.
     pub(crate) fn shared(bits: Arc<RoaringBitmap>) -> Self {
-        Self(Arc::new(Fixed { bits, digest: OnceLock::new() }))
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Fixed { bits, number, within: Default::default(), digest: OnceLock::new() }))
     }
 
     /// Everyone in `named` or in one of `sets`. The largest of them is shared where it holds all.
@@ -67,6 +77,20 @@ impl PeopleSet {
     /// Whether both are one set in memory: cheaper than comparing, and never wrong when it says yes.
     fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || Arc::ptr_eq(&self.0.bits, &other.0.bits)
+    }
+
+    /// Whether all of these are in `other`.
+    fn is_within(&self, other: &Self) -> bool {
+        let number = other.0.number;
+        let known = &self.0.within[number as usize % WITHIN_KNOWN];
+        if self.is_same(other) || known.load(Ordering::Relaxed) == number {
+            return true;
+        }
+        let is_within = self.bits().len() <= other.bits().len() && self.bits().is_subset(other.bits());
+        if is_within {
+            known.store(number, Ordering::Relaxed);
+        }
+        is_within
     }
 
     /// What a record calls this set.
@@ -144,7 +168,7 @@ impl Reach {
             (true, false) => other.clone(),
             (false, true) => self.clone(),
             (false, false) => Reach {
-                people: if self.people.is_same(&other.people) || self.people.bits().is_subset(other.people.bits()) {
+                people: if self.people.is_within(&other.people) {
                     self.people.clone()
                 } else {
                     PeopleSet::new(self.people.bits() & other.people.bits())
@@ -181,7 +205,7 @@ impl Reach {
             return Beyond::default();
         }
         Beyond {
-            people: if self.people.is_same(&allowed.people) || self.people.bits().is_subset(allowed.people.bits()) {
+            people: if self.people.is_within(&allowed.people) {
                 RoaringBitmap::new()
             } else {
                 self.people.bits() - allowed.people.bits()
