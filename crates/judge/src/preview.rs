@@ -223,12 +223,12 @@ impl Sum {
 
     fn add_changes(&mut self, state: &State, changes: &[DirectoryChange]) -> Result<(), Vec<DirectoryError>> {
         let before = state.directory();
-        let (after, touched) = before.change(changes)?;
-        let posts = state.posts_in(touched.destinations());
-        let comparison = Comparison::new(before, &after, &touched);
+        let proposed = before.propose(changes)?;
+        let posts = state.posts_in(proposed.touched().destinations());
+        let comparison = Comparison::new(before, &proposed);
         self.exposure.newly_cleared += comparison.newly_cleared();
         // The change may name people whom only it brings.
-        comparison.each(&posts, |unit| self.add(&unit, &after));
+        comparison.each(&posts, |unit| self.add(&unit, proposed.next()));
         Ok(())
     }
 

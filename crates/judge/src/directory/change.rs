@@ -3,9 +3,9 @@
 //! What a change reaches (groups around groups, lists that name them, shelves behind lists) is followed from the change outwards; nothing
 //! else is looked at.
 
-use super::groups::{Edited, GroupNo};
+use super::groups::{Became, Edits, GroupNo, of_them};
 use super::items::ItemNo;
-use super::lists::{List, ListNo, ListSpec, Shelf, ShelfNo, ShelfSpec};
+use super::lists::{List, ListNo, ListSpec, Shelf, ShelfNo, ShelfRow, ShelfSpec};
 use super::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, Clearance, ClearanceRule, Destination,
     DestinationRecord, Directory, DirectoryChange, DirectoryDocument, DirectoryError, GrantRecord, Grants, ItemRecord,
@@ -13,15 +13,15 @@ use super::{
 };
 use crate::label::Purposes;
 use crate::name::{GroupId, PrincipalId, ResourceId};
+use crate::reach::{PeopleSet, Reach};
 use roaring::{MultiOps, RoaringBitmap};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What a batch of changes reached: outside of it, both directories are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Touched {
-    /// Groups whose members are others than before, through any nesting, and what became of them.
-    pub(super) groups: BTreeMap<GroupNo, Edited>,
     /// People who came or left.
     pub(super) moved: RoaringBitmap,
     /// Lists in which others may be than before.
@@ -69,7 +69,7 @@ impl Directory {
         batch.run(&changes);
         batch.next.declared = Arc::new(document.clone());
         batch.next.freezes = document.freezes.as_slice().into();
-        batch.finish().map(|(directory, _)| directory)
+        batch.finish().map(|proposed| proposed.accepted().0)
     }
 
     /// This directory after a batch of changes, and what they reached.
@@ -77,6 +77,14 @@ impl Directory {
     /// # Errors
     /// Everything that is wrong, at once; then nothing of the batch holds.
     pub fn change(&self, changes: &[DirectoryChange]) -> Result<(Directory, Touched), Vec<DirectoryError>> {
+        self.propose(changes).map(Proposed::accepted)
+    }
+
+    /// What a batch of changes would make of this directory.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub(crate) fn propose(&self, changes: &[DirectoryChange]) -> Result<Proposed, Vec<DirectoryError>> {
         let mut batch = Batch::on(self);
         batch.run(changes);
         batch.finish()
@@ -182,12 +190,70 @@ fn difference(before: &DirectoryDocument, after: &DirectoryDocument) -> Vec<Dire
     changes
 }
 
+/// A batch that was thought through: another directory, but for what is derived in it. Of that, what the batch reached still stands as it
+/// was, so that a proposal can be looked at without copying what it would never be asked for.
+#[derive(Debug)]
+pub(crate) struct Proposed {
+    pub(super) next: Directory,
+    groups: BTreeMap<GroupNo, Became>,
+    pub(super) touched: Touched,
+    /// Who lists would be, of those that the batch reached.
+    reaches: RefCell<BTreeMap<ListNo, Reach>>,
+}
+
+impl Proposed {
+    /// The directory, up to date.
+    fn accepted(self) -> (Directory, Touched) {
+        let Self { mut next, groups, touched, .. } = self;
+        next.groups.install(&groups);
+        next.forget_derived(&touched);
+        (next, touched)
+    }
+
+    /// What the batch reached.
+    pub(crate) fn touched(&self) -> &Touched {
+        &self.touched
+    }
+
+    /// The directory as it would be: its people, groups, places and items, but nothing derived.
+    pub(crate) fn next(&self) -> &Directory {
+        &self.next
+    }
+
+    /// Groups whose members would be others, through any nesting.
+    pub(super) fn other_groups(&self) -> impl Iterator<Item = (GroupNo, &Became)> {
+        self.groups.iter().filter(|(_, became)| became.is_other()).map(|(group, became)| (*group, became))
+    }
+
+    /// Who a list would be.
+    pub(super) fn reach(&self, list: ListNo) -> Reach {
+        if !self.touched.lists.contains(list) {
+            return self.next.reach(list).clone();
+        }
+        if let Some(known) = self.reaches.borrow().get(&list) {
+            return known.clone();
+        }
+        let reach = self.next.resolve(list, |group| self.here(group), |inner| self.reach(inner));
+        self.reaches.borrow_mut().insert(list, reach.clone());
+        reach
+    }
+
+    fn here(&self, group: GroupNo) -> PeopleSet {
+        let before = self.next.groups.get(group);
+        match self.groups.get(&group) {
+            Some(became) => of_them(&became.all(before), &self.next.active),
+            None if self.touched.moved.is_empty() => self.next.groups.here(group, &self.next.active).clone(),
+            None => of_them(&before.all, &self.next.active),
+        }
+    }
+}
+
 /// A batch on its way to another directory.
 struct Batch<'a> {
     next: Directory,
     errors: Vec<DirectoryError>,
     touched: Touched,
-    edited: BTreeMap<GroupNo, Edited>,
+    edits: Edits,
     /// How many grants were put: they have no names, and errors say which they mean.
     grants_put: usize,
     /// Lists that were read before in this batch, as they were written.
@@ -200,7 +266,7 @@ impl<'a> Batch<'a> {
             next: directory.clone(),
             errors: Vec::new(),
             touched: Touched::default(),
-            edited: BTreeMap::new(),
+            edits: Edits::default(),
             grants_put: 0,
             read: HashMap::new(),
         }
@@ -236,6 +302,7 @@ impl<'a> Batch<'a> {
                 _ => {}
             }
         }
+        self.next.groups.note_memberships(&mut self.edits.memberships);
         for pass in 0..REMOVAL_PASSES {
             changes.iter().filter(|change| removal_pass(change) == Some(pass)).for_each(|change| self.remove(change));
         }
@@ -264,12 +331,20 @@ impl<'a> Batch<'a> {
             }
             DirectoryChange::AddMembers { group, members } => {
                 if let Some(number) = self.group(group) {
-                    self.members(&format!("groups.{group}"), members, |batch, member| batch.enter(number, member));
+                    let (named, nested) = self.members(&format!("groups.{group}"), members);
+                    let groups = &mut self.next.groups;
+                    let joined = named - groups.get(number).members.as_ref();
+                    groups.edit_members(number, joined, &RoaringBitmap::new(), &mut self.edits);
+                    nested.into_iter().for_each(|inner| groups.nest(number, inner, &mut self.edits));
                 }
             }
             DirectoryChange::RemoveMembers { group, members } => {
                 if let Some(number) = self.group(group) {
-                    self.members(&format!("groups.{group}"), members, |batch, member| batch.depart(number, member));
+                    let (named, nested) = self.members(&format!("groups.{group}"), members);
+                    let groups = &mut self.next.groups;
+                    let left = named & groups.get(number).members.as_ref();
+                    groups.edit_members(number, RoaringBitmap::new(), &left, &mut self.edits);
+                    nested.into_iter().for_each(|inner| groups.unnest(number, inner, &mut self.edits));
                 }
             }
             DirectoryChange::PutDestination(record) => self.put_destination(record),
@@ -322,16 +397,16 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<(Directory, Touched), Vec<DirectoryError>> {
-        let settled = self.next.groups.settle(std::mem::take(&mut self.edited));
-        self.touched.groups = settled.unwrap_or_else(|cyclic| {
+    fn finish(mut self) -> Result<Proposed, Vec<DirectoryError>> {
+        let settled = self.next.groups.settle(std::mem::take(&mut self.edits.groups));
+        let groups = settled.unwrap_or_else(|cyclic| {
             self.errors.extend(self.next.cycles("groups", cyclic.iter().map(|group| &self.next.groups.get(*group).handle[1..])));
             BTreeMap::new()
         });
         if !self.errors.is_empty() {
             return Err(self.errors);
         }
-        self.follow_people();
+        self.follow_people(&groups);
         self.follow_lists();
         let mut heights = BTreeMap::new();
         let nested =
@@ -340,23 +415,20 @@ impl<'a> Batch<'a> {
         if !nested.is_empty() {
             return Err(self.next.cycles("destinations", nested.into_iter()));
         }
-        self.forget_derived();
-        Ok((self.next, self.touched))
+        let Self { next, touched, .. } = self;
+        Ok(Proposed { next, groups, touched, reaches: RefCell::default() })
     }
 
     /// Lists that name a group with other members, or somebody who came or left; who did is so in every group around them.
-    fn follow_people(&mut self) {
-        let next = &mut self.next;
-        self.touched.lists |= self.touched.groups.keys().map(|group| next.groups.lists(*group)).union();
+    fn follow_people(&mut self, groups: &BTreeMap<GroupNo, Became>) {
+        let next = &self.next;
+        let mut reached: Vec<&RoaringBitmap> = Vec::new();
+        reached.extend(groups.iter().filter(|(_, became)| became.is_other()).map(|(group, _)| next.groups.lists(*group)));
         for person in &self.touched.moved {
-            if let Some(lists) = next.naming.get(&person) {
-                self.touched.lists |= lists.as_ref();
-            }
-            for group in next.groups.numbers_around(person).collect::<Vec<_>>() {
-                self.touched.lists |= next.groups.lists(group);
-                next.groups.forget_here(group);
-            }
+            reached.extend(next.naming.get(&person).map(AsRef::as_ref));
+            reached.extend(next.groups.numbers_around(person).map(|group| next.groups.lists(group)));
         }
+        self.touched.lists |= reached.union();
     }
 
     /// From lists to the destinations whose audience they are, to the lists that name those, and so on.
@@ -376,18 +448,6 @@ impl<'a> Batch<'a> {
             }
         }
         self.touched.lists |= followed;
-    }
-
-    fn forget_derived(&mut self) {
-        let mut shelves = RoaringBitmap::new();
-        for list in &self.touched.lists {
-            self.next.reaches.forget(list);
-            shelves.extend(&self.next.lists.get(list).shelves);
-        }
-        for id in &self.touched.destinations {
-            shelves.extend(self.next.destinations.get(id.as_str()).into_iter().flat_map(|destination| &destination.shelves));
-        }
-        shelves.into_iter().for_each(|shelf| self.next.labels.forget(shelf));
     }
 
     fn put_person(&mut self, person: &PersonRecord) {
@@ -523,52 +583,40 @@ impl<'a> Batch<'a> {
         number
     }
 
-    /// Reads each member and does `then` with it.
-    fn members(&mut self, place: &str, members: &[String], mut then: impl FnMut(&mut Self, Member)) {
+    /// Reads the members of a group: principals and groups.
+    fn members(&mut self, place: &str, members: &[String]) -> (RoaringBitmap, Vec<GroupNo>) {
+        let (mut principals, mut groups) = (Vec::new(), Vec::new());
         for name in members {
-            let member = match name.strip_prefix('@') {
-                Some(group) => self.next.groups.number(group).map(Member::Group),
-                None => self
-                    .next
-                    .principals
-                    .number(name)
-                    .filter(|number| self.next.people.get(*number).is_some() || self.next.agent_numbers.contains(*number))
-                    .map(Member::Principal),
+            let is_known = match name.strip_prefix('@') {
+                Some(group) => self.next.groups.number(group).map(|group| groups.push(group)),
+                None => self.principal(name).map(|principal| principals.push(principal)),
             };
-            match member {
-                Some(member) => then(self, member),
-                None => self.unknown(place.to_owned(), name),
+            if is_known.is_none() {
+                self.unknown(place.to_owned(), name);
             }
         }
+        principals.sort_unstable();
+        (principals.into_iter().collect(), groups)
     }
 
-    fn enter(&mut self, group: GroupNo, member: Member) {
-        match member {
-            Member::Principal(number) => self.next.groups.join(group, number, &mut self.edited),
-            Member::Group(inner) => self.next.groups.nest(group, inner, &mut self.edited),
-        }
-    }
-
-    fn depart(&mut self, group: GroupNo, member: Member) {
-        match member {
-            Member::Principal(number) => self.next.groups.leave(group, number, &mut self.edited),
-            Member::Group(inner) => self.next.groups.unnest(group, inner, &mut self.edited),
-        }
+    /// A person, here or not, or an agent.
+    fn principal(&self, name: &str) -> Option<u32> {
+        let next = &self.next;
+        next.principals.number(name).filter(|number| next.people.get(*number).is_some() || next.agent_numbers.contains(*number))
     }
 
     fn put_members(&mut self, id: &GroupId, members: &[String]) {
         let number = self.next.groups.intern(id);
-        let before = self.next.groups.get(number);
-        let (mut principals, mut inner) = (before.members.as_ref().clone(), before.nested.clone());
-        self.members(&format!("groups.{id}"), members, |batch, member| {
-            match member {
-                Member::Principal(principal) => drop(principals.remove(principal)),
-                Member::Group(group) => drop(inner.remove(&group)),
-            }
-            batch.enter(number, member);
-        });
-        principals.into_iter().for_each(|principal| self.depart(number, Member::Principal(principal)));
-        inner.into_iter().for_each(|group| self.depart(number, Member::Group(group)));
+        let (named, nested) = self.members(&format!("groups.{id}"), members);
+        let groups = &mut self.next.groups;
+        let before = groups.get(number);
+        let (members, mut gone) = (before.members.clone(), before.nested.clone());
+        for inner in &nested {
+            gone.remove(inner);
+        }
+        groups.edit_members(number, &named - members.as_ref(), &(members.as_ref() - &named), &mut self.edits);
+        nested.into_iter().for_each(|inner| groups.nest(number, inner, &mut self.edits));
+        gone.into_iter().for_each(|inner| groups.unnest(number, inner, &mut self.edits));
     }
 
     fn remove_group(&mut self, id: &GroupId) {
@@ -705,10 +753,13 @@ impl<'a> Batch<'a> {
         let (item, before) = self.next.items.file(id, shelf);
         match before {
             Some(before) if before == shelf => return,
-            Some(before) => drop(self.next.shelves.get_mut(before).items.remove(&item)),
+            Some(before) => self.take_off(before, item),
             None => {}
         }
         self.next.shelves.get_mut(shelf).items.insert(item);
+        let row = &mut self.next.rows[shelf as usize];
+        row.count += 1;
+        self.next.kinds.count_in(row.kind);
         self.touched.items.entry(item).or_insert(before.or(by_pattern));
     }
 
@@ -716,8 +767,15 @@ impl<'a> Batch<'a> {
         let Some((item, shelf)) = self.next.items.remove(id.as_str()) else {
             return self.errors.push(DirectoryError::Absent { place: format!("items.{id}") });
         };
-        self.next.shelves.get_mut(shelf).items.remove(&item);
+        self.take_off(shelf, item);
         self.touched.items.entry(item).or_insert(Some(shelf));
+    }
+
+    fn take_off(&mut self, shelf: ShelfNo, item: ItemNo) {
+        self.next.shelves.get_mut(shelf).items.remove(&item);
+        let row = &mut self.next.rows[shelf as usize];
+        row.count -= 1;
+        self.next.kinds.count_out(row.kind);
     }
 
     fn put_grant(&mut self, grant: &GrantRecord) {
@@ -816,6 +874,12 @@ impl<'a> Batch<'a> {
         let spec = next.lists.get(number).spec.clone();
         if is_new {
             next.reaches.add(number);
+            if spec.public {
+                Arc::make_mut(&mut next.public_lists).insert(number);
+            }
+            if !spec.destinations.is_empty() {
+                Arc::make_mut(&mut next.nesting_lists).insert(number);
+            }
             for group in &spec.groups {
                 next.groups.add_list(*group, number);
             }
@@ -839,6 +903,9 @@ impl<'a> Batch<'a> {
         if is_new {
             next.labels.add(number);
             let spec = next.shelves.get(number).spec.clone();
+            let kind = next.kinds.intern(spec.classification, &spec.categories);
+            let (list, owner, is_placed) = (spec.list, spec.owner, spec.container.is_some());
+            next.rows.push_back(ShelfRow { list, owner, kind, count: 0, is_placed });
             if let Some(list) = spec.list {
                 next.lists.get_mut(list).shelves.insert(number);
             }
@@ -894,13 +961,6 @@ enum Edit {
     Take,
 }
 
-/// A member of a group.
-#[derive(Clone, Copy)]
-enum Member {
-    Principal(u32),
-    Group(GroupNo),
-}
-
 impl ListSpec {
     fn add(&mut self, names: &ListSpec) {
         self.public |= names.public;
@@ -942,6 +1002,24 @@ impl Grants {
 }
 
 impl Directory {
+    /// Lets go of what was derived and may be another.
+    fn forget_derived(&mut self, touched: &Touched) {
+        for person in &touched.moved {
+            for group in self.groups.numbers_around(person).collect::<Vec<_>>() {
+                self.groups.forget_here(group);
+            }
+        }
+        let mut shelves = RoaringBitmap::new();
+        for list in &touched.lists {
+            self.reaches.forget(list);
+            shelves.extend(&self.lists.get(list).shelves);
+        }
+        for place in touched.destinations.iter().filter_map(|id| self.destinations.get(id.as_str())) {
+            shelves.extend(&place.shelves);
+        }
+        shelves.into_iter().for_each(|shelf| self.labels.forget(shelf));
+    }
+
     fn is_used(&self, list: &List) -> bool {
         !list.destinations.is_empty() || list.shelves.iter().any(|shelf| !self.shelves.get(*shelf).items.is_empty())
     }

@@ -4,13 +4,14 @@
 //! new in the group, not from all who can see.
 
 use super::groups::{FEW, GroupNo};
-use super::lists::{ListNo, ShelfNo};
-use super::{Directory, Touched, Viewer};
+use super::kinds::KindNo;
+use super::lists::{ListNo, ShelfNo, ShelfRow};
+use super::{Clearance, Directory, Proposed, Touched, Viewer};
 use crate::label::{Classification, Label};
 use crate::name::ResourceId;
 use crate::reach::{Beyond, Reach};
 use roaring::RoaringBitmap;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Things that stand in a place without being items of the directory: all posts there that have the same label.
@@ -56,7 +57,7 @@ impl<'a> Things<'a> {
 }
 
 /// What of a label matters once it is known who was among the readers.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Sensitivity<'a> {
     pub(crate) classification: Classification,
     pub(crate) categories: &'a BTreeSet<Arc<str>>,
@@ -64,6 +65,14 @@ pub(crate) struct Sensitivity<'a> {
     pub(crate) unknown: bool,
     /// Whether everyone may have it.
     pub(crate) for_all: bool,
+}
+
+impl PartialEq for Sensitivity<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let marks = |of: &Self| (of.classification, of.unknown, of.for_all);
+        // Most often they are the same in memory.
+        marks(self) == marks(other) && (std::ptr::eq(self.categories, other.categories) || self.categories == other.categories)
+    }
 }
 
 impl<'a> Sensitivity<'a> {
@@ -78,36 +87,96 @@ impl<'a> Sensitivity<'a> {
 pub(crate) struct Comparison<'a> {
     before: &'a Directory,
     after: &'a Directory,
+    proposed: &'a Proposed,
     touched: &'a Touched,
     /// People who are here now and were not.
     came: Vec<Viewer>,
     /// Who is new in a group and here, by group.
     joined: HashMap<GroupNo, Arc<Beyond>>,
+    /// Everyone who is new in a group or here, where that is no more than a few.
+    few: Option<Few>,
     /// Who is new in a list that takes long to resolve, by list.
     grown: HashMap<ListNo, Arc<Beyond>>,
-    /// People who are new somewhere together with few others, as they were.
-    were: HashMap<u32, Viewer>,
+    /// People who are new somewhere together with few others: the lists that held them before.
+    held: HashMap<u32, RoaringBitmap>,
     /// The last newcomers that clearances were looked at for: they are often the same again.
     last: Vec<(Arc<Beyond>, Sensitivity<'a>, Arc<RoaringBitmap>)>,
     nobody: Arc<Beyond>,
 }
 
+/// How many sets of people who are new together are kept at hand.
+const TOGETHER_MAX: usize = 8;
 /// How many answers about clearance are kept at hand.
 const LAST_MAX: usize = 8;
 
+/// A few newcomers. What each of them newly reaches is found from them, and not from every list that grows.
+struct Few {
+    /// Each with the lists that newly hold them.
+    people: Vec<(u32, RoaringBitmap)>,
+    /// Those among them who are new together, by which of them they are, bit by bit; the last found first.
+    together: Vec<(u32, Arc<Beyond>)>,
+}
+
+impl Few {
+    fn of(people: &RoaringBitmap, before: &Directory, after: &Directory, held: &mut HashMap<u32, RoaringBitmap>) -> Self {
+        let newly = |person: u32| {
+            let was = held.entry(person).or_insert_with(|| before.lists_with(person));
+            (person, after.lists_with(person) - &*was)
+        };
+        Self { people: people.iter().map(newly).collect(), together: Vec::new() }
+    }
+
+    /// Those who are new in a list.
+    fn in_list(&mut self, list: ListNo) -> Arc<Beyond> {
+        let among = |(at, (_, lists)): (usize, &(u32, RoaringBitmap))| if lists.contains(list) { 1 << at } else { 0 };
+        let among: u32 = self.people.iter().enumerate().map(among).sum();
+        match self.together.iter().position(|(known, _)| *known == among) {
+            Some(0) => {}
+            Some(at) => self.together.swap(0, at),
+            None => {
+                let people = self.people.iter().enumerate().filter(|(at, _)| among & (1 << at) != 0);
+                let people = people.map(|(_, (person, _))| *person).collect();
+                self.together.truncate(TOGETHER_MAX - 1);
+                self.together.insert(0, (among, Arc::new(Beyond { people, ..Beyond::default() })));
+            }
+        }
+        self.together[0].1.clone()
+    }
+}
+
 impl<'a> Comparison<'a> {
-    pub(crate) fn new(before: &'a Directory, after: &'a Directory, touched: &'a Touched) -> Self {
-        let came = (&touched.moved & after.active.as_ref()).iter().map(|person| after.viewer(person)).collect();
+    pub(crate) fn new(before: &'a Directory, proposed: &'a Proposed) -> Self {
+        let (after, touched) = (&proposed.next, &proposed.touched);
+        let came = &touched.moved & after.active.as_ref();
         // Groups that gained the very same people share one set of them.
         let mut made: HashMap<*const RoaringBitmap, Arc<Beyond>> = HashMap::new();
         let mut joined = HashMap::new();
-        for (group, change) in &touched.groups {
-            let here = || Beyond { people: change.gained.as_ref() & after.active.as_ref(), ..Beyond::default() };
-            let people = made.entry(Arc::as_ptr(&change.gained)).or_insert_with(|| Arc::new(here()));
-            joined.insert(*group, people.clone());
+        let mut new = came.clone();
+        for (group, became) in proposed.other_groups() {
+            let people = made.entry(Arc::as_ptr(&became.gained)).or_insert_with(|| {
+                let here = became.gained.as_ref() & after.active.as_ref();
+                if new.len() <= FEW {
+                    new |= &here;
+                }
+                Arc::new(Beyond { people: here, ..Beyond::default() })
+            });
+            joined.insert(group, people.clone());
         }
-        let (grown, were) = (HashMap::new(), HashMap::new());
-        Self { before, after, touched, came, joined, grown, were, last: Vec::new(), nobody: Arc::default() }
+        let mut held = HashMap::new();
+        let few = (new.len() <= FEW).then(|| Few::of(&new, before, after, &mut held));
+        Self {
+            before,
+            after,
+            proposed,
+            touched,
+            came: came.iter().map(|person| after.viewer(person)).collect(),
+            joined,
+            few,
+            grown: HashMap::new(),
+            held,
+            last: Vec::new(),
+            nobody: Arc::default(),
+        }
     }
 
     /// Everything that somebody would newly see, in an order that does not depend on chance.
@@ -130,10 +199,10 @@ impl<'a> Comparison<'a> {
             self.shelf(shelf, put).into_iter().for_each(&mut found);
         }
         for post in posts {
-            let audience =
-                |directory: &Directory| directory.audience_of(post.place.as_str()).cloned().unwrap_or_else(Reach::nobody);
-            let newly = audience(self.after).beyond(&audience(self.before));
-            let newly = self.counted(Arc::new(newly), || audience(self.before));
+            let before = || self.before.audience_of(post.place.as_str()).cloned().unwrap_or_else(Reach::nobody);
+            let place = self.after.destinations.best(post.place.as_str());
+            let after = place.map_or_else(Reach::nobody, |place| self.proposed.reach(place.list));
+            let newly = self.counted(Arc::new(after.beyond(&before())), before);
             let count = post.ids.len() as u64;
             let label = post.label;
             if let Some(mut unit) = self.unit(Things::Named(post.ids.clone()), count, Sensitivity::of(label), None, newly) {
@@ -165,37 +234,53 @@ impl<'a> Comparison<'a> {
     /// What stays on a shelf that other people can see now. `put` of the items there now were put there by the change itself.
     fn shelf(&mut self, shelf: ShelfNo, put: u64) -> Option<Unit<'a>> {
         let after = self.after;
-        let entry = after.shelves.get(shelf);
-        let count = entry.items.len() as u64 - put;
+        let ShelfRow { list, owner, count, is_placed, .. } = after.rows[shelf as usize];
+        let count = u64::from(count) - put;
         if count == 0 {
             return None;
         }
         let place = |directory: &Directory| {
-            let id = entry.spec.container.as_ref()?;
+            let id = after.shelves.get(shelf).spec.container.as_ref().filter(|_| is_placed)?;
             directory.destinations.best(id.as_str()).map(|place| place.list)
         };
-        let (was, is) = (place(self.before), place(after));
+        let (was, is) = if is_placed { (place(self.before), place(after)) } else { (None, None) };
         let newly = if was == is {
-            let lists = [entry.spec.list, is];
+            let lists = [list, is];
             let mut newly = self.nobody.clone();
             for list in lists.into_iter().flatten() {
                 newly = both(newly, self.grown(list));
             }
             for list in lists.into_iter().flatten() {
-                self.take_out(&mut newly, list);
+                // Of a few newcomers it is known already who was in the only list that there is.
+                if is.is_some() || self.few.is_none() || after.nesting_lists.contains(list) {
+                    self.take_out(&mut newly, list);
+                }
             }
             newly
         } else {
-            Arc::new(after.visible(shelf).beyond(&self.before.visible(shelf)))
+            Arc::new(self.visible(shelf).beyond(&self.before.visible(shelf)))
         };
+        if newly.is_nobody() {
+            return None;
+        }
         let newly = self.counted(newly, || self.before.visible(shelf));
-        let (sensitivity, owner) = (self.before.sensitivity(shelf), entry.spec.owner);
+        let sensitivity = self.before.sensitivity(shelf);
         self.unit(Things::OnShelf(after, shelf, self.touched), count, sensitivity, owner, newly)
+    }
+
+    /// Who would see what is on a shelf.
+    fn visible(&self, shelf: ShelfNo) -> Reach {
+        let spec = self.after.shelves.get(shelf).spec.as_ref();
+        let readers = spec.list.map_or_else(Reach::nobody, |list| self.proposed.reach(list));
+        match spec.container.as_ref().and_then(|id| self.after.destinations.best(id.as_str())) {
+            Some(place) => readers.union(&self.proposed.reach(place.list)),
+            None => readers,
+        }
     }
 
     /// An item that the change itself filed elsewhere.
     fn moved(&mut self, id: &'a ResourceId, before: ShelfNo, now: ShelfNo) -> Option<Unit<'a>> {
-        let newly = self.after.visible(now).beyond(&self.before.visible(before));
+        let newly = self.visible(now).beyond(&self.before.visible(before));
         let newly = self.counted(Arc::new(newly), || self.before.visible(before));
         let owner = self.before.shelves.get(before).spec.owner;
         self.unit(Things::Named(vec![id]), 1, self.before.sensitivity(before), owner, newly)
@@ -246,14 +331,17 @@ impl<'a> Comparison<'a> {
         if !self.touched.lists.contains(list) || list as usize >= self.before.lists.len() {
             return self.nobody.clone();
         }
-        let spec = self.after.lists.get(list).spec.as_ref();
-        if !spec.destinations.is_empty() {
-            let resolved = || Arc::new(self.after.reach(list).beyond(self.before.reach(list)));
+        if self.after.nesting_lists.contains(list) {
+            let resolved = || Arc::new(self.proposed.reach(list).beyond(self.before.reach(list)));
             return self.grown.entry(list).or_insert_with(resolved).clone();
         }
-        if spec.public {
+        if self.after.public_lists.contains(list) {
             return self.nobody.clone();
         }
+        if let Some(few) = &mut self.few {
+            return few.in_list(list);
+        }
+        let spec = self.after.lists.get(list).spec.as_ref();
         let mut newly = self.nobody.clone();
         for joined in spec.groups.iter().filter_map(|group| self.joined.get(group)) {
             newly = both(newly, joined.clone());
@@ -269,29 +357,28 @@ impl<'a> Comparison<'a> {
             return;
         }
         let before = self.before;
-        let spec = before.lists.get(list).spec.as_ref();
-        if !spec.destinations.is_empty() {
+        if from.people.len() <= FEW && !from.public && from.external.is_empty() {
+            let mut is_held = |person: u32| self.held.entry(person).or_insert_with(|| before.lists_with(person)).contains(list);
+            let held: RoaringBitmap = from.people.iter().filter(|person| is_held(*person)).collect();
+            if !held.is_empty() {
+                Arc::make_mut(from).people -= held;
+            }
+            return;
+        }
+        if before.nesting_lists.contains(list) {
             let left = Reach::from(from.as_ref().clone()).beyond(before.reach(list));
             if left != **from {
                 *from = Arc::new(left);
             }
             return;
         }
+        let spec = before.lists.get(list).spec.as_ref();
         if spec.public {
             *from = self.nobody.clone();
             return;
         }
         if from.external.iter().any(|name| spec.external.contains(name)) {
             Arc::make_mut(from).external.retain(|name| !spec.external.contains(name));
-        }
-        if from.people.len() <= FEW {
-            let here = from.people.iter().filter(|person| before.active.contains(*person));
-            let mut were = |person: u32| self.were.entry(person).or_insert_with(|| before.viewer(person)).is_named_in(spec);
-            let named: RoaringBitmap = here.filter(|person| were(*person)).collect();
-            if !named.is_empty() {
-                Arc::make_mut(from).people -= named;
-            }
-            return;
         }
         for all in spec.groups.iter().map(|group| before.groups.get(*group).all.as_ref()) {
             if from.people.is_disjoint(all) {
@@ -318,30 +405,31 @@ impl<'a> Comparison<'a> {
     /// Pairs of a person and an item that the person would newly be cleared for, because a clearance was raised.
     pub(crate) fn newly_cleared(&self) -> u64 {
         let before = self.before;
-        let mut pairs = 0;
         // Nobody is cleared for what the change itself removes.
-        let mut gone: HashMap<ShelfNo, usize> = HashMap::new();
+        let mut gone: BTreeMap<ShelfNo, u64> = BTreeMap::new();
         for item in self.touched.items.keys().filter(|item| self.after.items.shelf(**item).is_none()) {
             before.items.shelf(*item).into_iter().for_each(|shelf| *gone.entry(shelf).or_default() += 1);
         }
+        let mut pairs = 0;
         for person in &self.touched.clearance {
-            let covers = |directory: &Directory, sensitivity: &Sensitivity<'_>| {
-                directory.levels_over(sensitivity.classification, sensitivity.categories).any(|people| people.contains(person))
+            let covers = |directory: &Directory, (level, categories): &Clearance| {
+                directory.levels_over(*level, categories).any(|people| people.contains(person))
             };
-            let viewer = before.viewer(person);
-            let was_here = before.active.contains(person);
-            let mut last: Option<(Sensitivity<'_>, bool)> = None;
-            for (number, shelf) in before.shelves.iter().filter(|(_, shelf)| !shelf.items.is_empty()) {
-                let sensitivity = before.sensitivity(number);
-                let is_new = match last {
-                    Some((same, is_new)) if same == sensitivity => is_new,
-                    Some(_) | None => covers(self.after, &sensitivity) && !covers(before, &sensitivity),
-                };
-                last = Some((sensitivity, is_new));
-                if is_new && !before.reads(&viewer, was_here, number) {
-                    pairs += (shelf.items.len() - gone.get(&number).copied().unwrap_or(0)) as u64;
-                }
+            let newly: BTreeMap<KindNo, u64> = (before.kinds.iter())
+                .filter(|(kind, _, _)| covers(self.after, kind) && !covers(before, kind))
+                .map(|(_, number, count)| (number, count))
+                .collect();
+            if newly.is_empty() {
+                continue;
             }
+            pairs += newly.values().sum::<u64>();
+            // Less what they may have already, and what goes.
+            let read = before.shelves_read_by(&before.lists_with(person));
+            let row = |shelf: ShelfNo| before.rows[shelf as usize];
+            let less = |shelf: ShelfNo, count: u64| if newly.contains_key(&row(shelf).kind) { count } else { 0 };
+            pairs -= read.iter().map(|shelf| less(shelf, u64::from(row(shelf).count))).sum::<u64>();
+            let unread = gone.iter().filter(|(shelf, _)| !read.contains(**shelf));
+            pairs -= unread.map(|(shelf, count)| less(*shelf, *count)).sum::<u64>();
         }
         pairs
     }
@@ -362,10 +450,11 @@ fn both(one: Arc<Beyond>, other: Arc<Beyond>) -> Arc<Beyond> {
 
 impl Directory {
     fn sensitivity(&self, shelf: ShelfNo) -> Sensitivity<'_> {
-        let spec = self.shelves.get(shelf).spec.as_ref();
-        let unknown = spec.list.is_none() && spec.container.is_none();
-        let for_all = !unknown && spec.classification == Classification::Public;
-        Sensitivity { classification: spec.classification, categories: &spec.categories, unknown, for_all }
+        let ShelfRow { list, kind, is_placed, .. } = self.rows[shelf as usize];
+        let (classification, categories) = self.kinds.get(kind);
+        let unknown = list.is_none() && !is_placed;
+        let for_all = !unknown && *classification == Classification::Public;
+        Sensitivity { classification: *classification, categories, unknown, for_all }
     }
 
     /// Those whose clearance covers this level and these categories, level by level.
@@ -378,13 +467,5 @@ impl Directory {
             .iter()
             .filter(move |((level, with), _)| *level >= classification && categories.is_subset(with))
             .map(|(_, people)| people.as_ref())
-    }
-
-    /// Whether somebody is among the readers of what is on a shelf, as its label says.
-    fn reads(&self, viewer: &Viewer, is_here: bool, shelf: ShelfNo) -> bool {
-        let spec = self.shelves.get(shelf).spec.as_ref();
-        let of_place = || spec.container.as_ref().and_then(|id| self.destinations.best(id.as_str())).map(|place| place.list);
-        let list = spec.list.or_else(of_place);
-        list.is_some_and(|list| if is_here { self.sees(viewer, list) } else { self.is_public(list) })
     }
 }

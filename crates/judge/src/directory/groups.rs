@@ -6,7 +6,7 @@ use super::names::Names;
 use crate::name::{GroupId, PrincipalId};
 use crate::reach::PeopleSet;
 use imbl::{OrdMap, OrdSet, Vector};
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -30,21 +30,67 @@ pub(super) struct Group {
     height: usize,
 }
 
-/// How a group was edited in a batch, before the groups around it follow; and after that, what really became of it.
+/// How a group was edited in a batch, before the groups around it follow.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Edited {
-    /// Members that may be new, through nesting as well.
-    pub(super) gained: Arc<RoaringBitmap>,
+    /// Members that may be new by themselves.
+    members: RoaringBitmap,
+    /// What groups that may be new in it held when they were put there.
+    nested: Vec<Arc<RoaringBitmap>>,
     /// Whether somebody may have gone.
-    pub(super) lost: bool,
+    lost: bool,
 }
 
-impl Edited {
-    fn gain(&mut self, members: &Arc<RoaringBitmap>) {
-        if self.gained.is_empty() {
-            self.gained = members.clone();
-        } else if !members.is_empty() && !Arc::ptr_eq(&self.gained, members) {
-            *Arc::make_mut(&mut self.gained) |= members.as_ref();
+/// A principal who is in a group by themselves from now on, or no longer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Membership {
+    principal: u32,
+    group: GroupNo,
+    is_in: bool,
+}
+
+/// What a batch did to groups.
+#[derive(Debug, Default)]
+pub(super) struct Edits {
+    pub(super) groups: BTreeMap<GroupNo, Edited>,
+    /// In the order in which they were made. They are put where they are looked up all at once: one by one, each would copy what a person
+    /// is in already.
+    pub(super) memberships: Vec<Membership>,
+}
+
+/// What becomes of a group that an edit reaches, while it still stands as it was.
+#[derive(Debug, Clone)]
+pub(super) struct Became {
+    /// Who is new in it, through nesting as well.
+    pub(super) gained: Arc<RoaringBitmap>,
+    /// Whether somebody has gone.
+    lost: bool,
+    all: All,
+    height: usize,
+}
+
+/// Who is in a group through any nesting.
+#[derive(Debug, Clone)]
+enum All {
+    /// These.
+    These(Arc<RoaringBitmap>),
+    /// Whoever was before, and who is new: put together only when somebody asks, because it is done for every group around one that gains
+    /// a single member.
+    Grown,
+}
+
+impl Became {
+    /// Whether others are in it than before.
+    pub(super) fn is_other(&self) -> bool {
+        self.lost || !self.gained.is_empty()
+    }
+
+    /// Everyone in the group, which stood as `before`.
+    pub(super) fn all(&self, before: &Group) -> Arc<RoaringBitmap> {
+        match &self.all {
+            All::These(all) => all.clone(),
+            All::Grown if self.gained.is_empty() => before.all.clone(),
+            All::Grown => with(&before.all, &self.gained),
         }
     }
 }
@@ -136,11 +182,25 @@ impl Groups {
         self.memberships.get(principal as usize).map_or(&[], |groups| groups)
     }
 
-    fn set_direct(&mut self, principal: u32, groups: Arc<[GroupNo]>) {
-        while self.memberships.len() <= principal as usize {
-            self.memberships.push_back(Arc::default());
+    /// Brings up to date which groups principals are in by themselves, after memberships were edited in this order.
+    pub(super) fn note_memberships(&mut self, edits: &mut Vec<Membership>) {
+        edits.sort_by_key(|edit| edit.principal);
+        for of_one in edits.chunk_by(|one, other| one.principal == other.principal) {
+            let principal = of_one[0].principal as usize;
+            while self.memberships.len() <= principal {
+                self.memberships.push_back(Arc::default());
+            }
+            let mut groups = self.memberships[principal].to_vec();
+            for edit in of_one {
+                if edit.is_in {
+                    groups.push(edit.group);
+                } else {
+                    groups.retain(|group| *group != edit.group);
+                }
+            }
+            self.memberships.set(principal, groups.into());
         }
-        self.memberships.set(principal as usize, groups);
+        edits.clear();
     }
 
     /// The groups that this principal is in, through any nesting.
@@ -161,44 +221,40 @@ impl Groups {
         })
     }
 
-    pub(super) fn join(&mut self, group: GroupNo, principal: u32, edited: &mut BTreeMap<GroupNo, Edited>) {
-        if self.get(group).members.contains(principal) {
+    /// Lets principals in who are not in the group, and others out who are.
+    pub(super) fn edit_members(&mut self, group: GroupNo, joined: RoaringBitmap, left: &RoaringBitmap, edits: &mut Edits) {
+        if joined.is_empty() && left.is_empty() {
             return;
         }
-        Arc::make_mut(&mut self.get_mut(group).members).insert(principal);
-        let groups = self.direct(principal).iter().copied().chain([group]).collect();
-        self.set_direct(principal, groups);
-        Arc::make_mut(&mut edited.entry(group).or_default().gained).insert(principal);
+        let members = Arc::make_mut(&mut self.get_mut(group).members);
+        *members |= &joined;
+        *members -= left;
+        let edit = |is_in: bool| move |principal: u32| Membership { principal, group, is_in };
+        edits.memberships.extend(joined.iter().map(edit(true)).chain(left.iter().map(edit(false))));
+        let edited = edits.groups.entry(group).or_default();
+        edited.lost |= !left.is_empty();
+        edited.members |= joined;
     }
 
-    pub(super) fn leave(&mut self, group: GroupNo, principal: u32, edited: &mut BTreeMap<GroupNo, Edited>) {
-        if self.get(group).members.contains(principal) {
-            Arc::make_mut(&mut self.get_mut(group).members).remove(principal);
-            let groups = self.direct(principal).iter().copied().filter(|other| *other != group).collect();
-            self.set_direct(principal, groups);
-            edited.entry(group).or_default().lost = true;
-        }
-    }
-
-    pub(super) fn nest(&mut self, outer: GroupNo, inner: GroupNo, edited: &mut BTreeMap<GroupNo, Edited>) {
+    pub(super) fn nest(&mut self, outer: GroupNo, inner: GroupNo, edits: &mut Edits) {
         if self.get_mut(outer).nested.insert(inner).is_none() {
             self.get_mut(inner).parents.insert(outer);
-            edited.entry(outer).or_default().gain(&self.get(inner).all);
+            edits.groups.entry(outer).or_default().nested.push(self.get(inner).all.clone());
             // What it gains in the same batch comes by way of it.
-            edited.entry(inner).or_default();
+            edits.groups.entry(inner).or_default();
         }
     }
 
-    pub(super) fn unnest(&mut self, outer: GroupNo, inner: GroupNo, edited: &mut BTreeMap<GroupNo, Edited>) {
+    pub(super) fn unnest(&mut self, outer: GroupNo, inner: GroupNo, edits: &mut Edits) {
         if self.get_mut(outer).nested.remove(&inner).is_some() {
             self.get_mut(inner).parents.remove(&outer);
-            edited.entry(outer).or_default().lost = true;
+            edits.groups.entry(outer).or_default().lost = true;
         }
     }
 
-    /// Brings every group up to date that an edit reaches. Gives the groups whose members through any nesting are others, with what became
-    /// of them; or the groups that contain themselves or are nested too deep.
-    pub(super) fn settle(&mut self, edited: BTreeMap<GroupNo, Edited>) -> Result<BTreeMap<GroupNo, Edited>, BTreeSet<GroupNo>> {
+    /// What becomes of every group that an edit reaches; or the groups that contain themselves or are nested too deep. Nothing changes yet:
+    /// see [`Self::install`].
+    pub(super) fn settle(&self, edited: BTreeMap<GroupNo, Edited>) -> Result<BTreeMap<GroupNo, Became>, BTreeSet<GroupNo>> {
         // From each edited group upwards: for every group that is reached, the groups in it by way of which it is.
         let mut inner: BTreeMap<GroupNo, Vec<GroupNo>> = edited.keys().map(|group| (*group, Vec::new())).collect();
         let mut upwards: Vec<GroupNo> = edited.keys().copied().collect();
@@ -216,20 +272,29 @@ impl Groups {
         for &group in inner.keys() {
             settling.settle(group);
         }
-        let Settling { bad, mut settled, .. } = settling;
-        if !bad.is_empty() {
-            return Err(bad);
+        let Settling { bad, settled, .. } = settling;
+        if bad.is_empty() { Ok(settled) } else { Err(bad) }
+    }
+
+    /// Brings the groups up to date.
+    pub(super) fn install(&mut self, settled: &BTreeMap<GroupNo, Became>) {
+        for (&number, became) in settled {
+            let before = self.get(number);
+            let all = became.all(before);
+            if became.is_other() || became.height != before.height || !Arc::ptr_eq(&all, &before.all) {
+                let group = self.get_mut(number);
+                group.all = all;
+                group.height = became.height;
+            }
+            if became.is_other() {
+                self.here.forget(number);
+            }
         }
-        settled.retain(|_, change| change.lost || !change.gained.is_empty());
-        Ok(settled)
     }
 
     /// The people of a group who are here.
     pub(super) fn here(&self, group: GroupNo, active: &RoaringBitmap) -> &PeopleSet {
-        self.here.get_or_init(group, || {
-            let all = &self.get(group).all;
-            if all.is_subset(active) { PeopleSet::shared(all.clone()) } else { PeopleSet::new(all.as_ref() & active) }
-        })
+        self.here.get_or_init(group, || of_them(&self.get(group).all, active))
     }
 
     /// Lets go of what was derived from who is here.
@@ -238,13 +303,17 @@ impl Groups {
     }
 }
 
-/// Groups on their way to being up to date, the inner ones first.
+/// Those who are here; the set itself where all of them are.
+pub(super) fn of_them(all: &Arc<RoaringBitmap>, active: &RoaringBitmap) -> PeopleSet {
+    if all.is_subset(active) { PeopleSet::shared(all.clone()) } else { PeopleSet::new(all.as_ref() & active) }
+}
+
+/// Finds out what becomes of groups, the inner ones first.
 struct Settling<'a> {
-    groups: &'a mut Groups,
+    groups: &'a Groups,
     inner: &'a BTreeMap<GroupNo, Vec<GroupNo>>,
     edited: BTreeMap<GroupNo, Edited>,
-    /// What really changed, by group.
-    settled: BTreeMap<GroupNo, Edited>,
+    settled: BTreeMap<GroupNo, Became>,
     open: Vec<GroupNo>,
     bad: BTreeSet<GroupNo>,
 }
@@ -260,50 +329,89 @@ impl Settling<'_> {
             return;
         }
         self.open.push(number);
-        let mut change = self.edited.remove(&number).unwrap_or_default();
+        let Edited { members, nested: mut gained, mut lost } = self.edited.remove(&number).unwrap_or_default();
         let mut height = 1;
         for inner in &self.inner[&number] {
             self.settle(*inner);
-            height = height.max(self.groups.get(*inner).height + 1);
+            height = height.max(self.height(*inner) + 1);
             if let Some(of_inner) = self.settled.get(inner) {
-                change.lost |= of_inner.lost;
-                change.gain(&of_inner.gained);
+                lost |= of_inner.lost;
+                gained.push(of_inner.gained.clone());
             }
         }
         self.open.pop();
         let before = self.groups.get(number);
-        let height = if change.lost { self.groups.height_of(number) } else { height.max(before.height) };
+        let height = if lost { self.height_anew(before) } else { height.max(before.height) };
         if height > NESTING_DEPTH_MAX {
             self.bad.insert(number);
             return;
         }
-        let all = if before.nested.is_empty() {
-            before.members.clone()
-        } else if change.lost {
-            self.groups.all_of(number)
+        let became = if before.nested.is_empty() || lost {
+            let all = if before.nested.is_empty() { before.members.clone() } else { self.all_anew(before) };
+            Became { height, ..those(all, &before.all, lost, || union_of(members, gained)) }
         } else {
-            with(&before.all, &change.gained)
+            let gained = union_of(members, gained);
+            let all = if before.all.is_empty() { All::These(gained.clone()) } else { All::Grown };
+            Became { gained: without(&gained, &before.all), lost: false, all, height }
         };
-        change.gained = if Arc::ptr_eq(&all, &before.all) {
-            Arc::default()
-        } else if before.all.is_empty() {
-            all.clone()
-        } else if change.lost {
-            Arc::new(all.as_ref() - before.all.as_ref())
-        } else {
-            without(&change.gained, &before.all)
-        };
-        change.lost = change.lost && !before.all.is_subset(&all);
-        let is_other = change.lost || !change.gained.is_empty();
-        if is_other || height != before.height || !Arc::ptr_eq(&all, &before.all) {
-            let group = self.groups.get_mut(number);
-            group.all = all;
-            group.height = height;
+        self.settled.insert(number, became);
+    }
+
+    fn height(&self, number: GroupNo) -> usize {
+        self.settled.get(&number).map_or_else(|| self.groups.get(number).height, |became| became.height)
+    }
+
+    /// From the groups in it, which are settled.
+    fn height_anew(&self, group: &Group) -> usize {
+        group.nested.iter().map(|inner| self.height(*inner) + 1).max().unwrap_or(1)
+    }
+
+    /// Members through any nesting, from the groups in it, which are settled.
+    fn all_anew(&self, group: &Group) -> Arc<RoaringBitmap> {
+        let mut parts = vec![group.members.as_ref()];
+        for inner in &group.nested {
+            let before = self.groups.get(*inner).all.as_ref();
+            match self.settled.get(inner) {
+                Some(Became { all: All::These(all), .. }) => parts.push(all),
+                Some(Became { all: All::Grown, gained, .. }) => parts.extend([before, gained.as_ref()]),
+                None => parts.push(before),
+            }
         }
-        if is_other {
-            self.groups.forget_here(number);
-        }
-        self.settled.insert(number, change);
+        Arc::new(parts.union())
+    }
+}
+/// What becomes of a group that holds `all` now; `gained` are those who may be new if nobody has gone.
+fn those(
+    all: Arc<RoaringBitmap>,
+    before: &Arc<RoaringBitmap>,
+    lost: bool,
+    gained: impl FnOnce() -> Arc<RoaringBitmap>,
+) -> Became {
+    let gained = if Arc::ptr_eq(&all, before) {
+        Arc::default()
+    } else if before.is_empty() {
+        all.clone()
+    } else if lost {
+        Arc::new(all.as_ref() - before.as_ref())
+    } else {
+        without(&gained(), before)
+    };
+    let lost = lost && !before.is_subset(&all);
+    Became { gained, lost, all: All::These(all), height: 1 }
+}
+
+/// Those of all parts, put together at once; one of the parts itself where it is the only one.
+fn union_of(members: RoaringBitmap, mut parts: Vec<Arc<RoaringBitmap>>) -> Arc<RoaringBitmap> {
+    if !members.is_empty() {
+        parts.push(Arc::new(members));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.sort_unstable_by_key(Arc::as_ptr);
+    parts.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    match parts.as_slice() {
+        [] => Arc::default(),
+        [only] => only.clone(),
+        _ => Arc::new(parts.iter().map(AsRef::as_ref).union()),
     }
 }
 
@@ -344,19 +452,4 @@ fn is_within(set: &RoaringBitmap, other: &RoaringBitmap) -> bool {
 /// Whether nobody is in both.
 fn is_apart(set: &RoaringBitmap, other: &RoaringBitmap) -> bool {
     if set.len() <= FEW { set.iter().all(|number| !other.contains(number)) } else { set.is_disjoint(other) }
-}
-
-impl Groups {
-    /// Members through any nesting, when the groups in it are up to date.
-    fn all_of(&self, number: GroupNo) -> Arc<RoaringBitmap> {
-        let group = self.get(number);
-        let mut all = group.members.as_ref().clone();
-        group.nested.iter().for_each(|inner| all |= self.get(*inner).all.as_ref());
-        Arc::new(all)
-    }
-
-    /// Height, when the groups in it are up to date.
-    fn height_of(&self, number: GroupNo) -> usize {
-        self.get(number).nested.iter().map(|inner| self.get(*inner).height + 1).max().unwrap_or(1)
-    }
 }

@@ -5,6 +5,7 @@
 
 use super::groups::GroupNo;
 use super::items::ItemNo;
+use super::kinds::KindNo;
 use super::names::Index;
 use crate::label::{Classification, Integrity, Purposes};
 use crate::name::ResourceId;
@@ -55,6 +56,20 @@ pub(super) struct ShelfSpec {
 pub(super) struct Shelf {
     pub(super) spec: Arc<ShelfSpec>,
     pub(super) items: OrdSet<ItemNo>,
+}
+
+/// What a look at many shelves needs of each, side by side in memory: to follow a few references for each of a hundred thousand shelves
+/// takes longer than everything else that is done with them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShelfRow {
+    pub(super) list: Option<ListNo>,
+    pub(super) owner: Option<u32>,
+    /// How sensitive its items are.
+    pub(super) kind: KindNo,
+    /// How many items there are on it.
+    pub(super) count: u32,
+    /// Whether it stands in a place.
+    pub(super) is_placed: bool,
 }
 
 /// An entry of a [`Table`]: what makes it this one.

@@ -10,6 +10,7 @@ mod compare;
 mod document;
 mod groups;
 mod items;
+mod kinds;
 mod lists;
 mod names;
 mod roster;
@@ -17,6 +18,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use change::Proposed;
 pub use change::Touched;
 pub(crate) use compare::{Comparison, Post, Sensitivity, Things, Unit};
 pub use document::{
@@ -32,12 +34,13 @@ use crate::moment::Moment;
 use crate::name::{PrincipalId, ResourceId};
 use crate::pattern::PatternMap;
 use crate::reach::{PeopleSet, Reach};
-use groups::Groups;
+use groups::{GroupNo, Groups};
 use imbl::{HashMap, OrdMap, Vector};
 use items::Items;
-use lists::{Cells, List, ListNo, ListSpec, Shelf, ShelfNo, Table};
+use kinds::Kinds;
+use lists::{Cells, List, ListNo, ListSpec, Shelf, ShelfNo, ShelfRow, Table};
 use names::{Index, Names};
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -182,6 +185,10 @@ pub struct Directory {
     lists: Table<List>,
     /// Lists that are the audience of a destination.
     audiences: Arc<RoaringBitmap>,
+    /// Lists that name everyone.
+    public_lists: Arc<RoaringBitmap>,
+    /// Lists that name destinations.
+    nesting_lists: Arc<RoaringBitmap>,
     /// By person: lists that name them.
     naming: HashMap<u32, Arc<RoaringBitmap>>,
     /// Derived: who a list is now.
@@ -190,6 +197,9 @@ pub struct Directory {
     /// Where an item is filed.
     items: Items,
     shelves: Table<Shelf>,
+    /// By shelf.
+    rows: Vector<ShelfRow>,
+    kinds: Kinds,
     /// Derived: the label of what is on a shelf, with its readers as they are now.
     labels: Cells<Arc<Label>>,
     /// By whom it was given to, as grants write it.
@@ -457,21 +467,27 @@ impl Directory {
 
     fn reach(&self, list: ListNo) -> &Reach {
         self.reaches.get_or_init(list, || {
-            let ListSpec { public, external, people, groups, destinations } = self.lists.get(list).spec.as_ref();
-            let mut named: RoaringBitmap = people.iter().copied().collect();
-            named &= self.active.as_ref();
-            // Destinations cannot contain themselves: a change that would make one do so is refused.
-            let nested = destinations.iter().filter_map(|destination| self.destinations.get(destination.as_str()));
-            let nested: Vec<&Reach> = nested.map(|destination| self.reach(destination.list)).collect();
-            let groups = groups.iter().map(|group| self.groups.here(*group, &self.active));
-            let sets: Vec<&PeopleSet> = groups.chain(nested.iter().map(|reach| &reach.people)).collect();
-            let mut reach = Reach { public: *public, external: external.clone(), people: PeopleSet::union_of(named, &sets) };
-            for inner in nested {
-                reach.public |= inner.public;
-                reach.external.extend(inner.external.iter().cloned());
-            }
-            Arc::new(reach)
+            let here = |group| self.groups.here(group, &self.active).clone();
+            Arc::new(self.resolve(list, here, |inner| self.reach(inner).clone()))
         })
+    }
+
+    /// Who a list is, by who is in a group and who another list is.
+    fn resolve(&self, list: ListNo, here: impl Fn(GroupNo) -> PeopleSet, reach: impl Fn(ListNo) -> Reach) -> Reach {
+        let ListSpec { public, external, people, groups, destinations } = self.lists.get(list).spec.as_ref();
+        let mut named: RoaringBitmap = people.iter().copied().collect();
+        named &= self.active.as_ref();
+        // Destinations cannot contain themselves: a change that would make one do so is refused.
+        let nested = destinations.iter().filter_map(|destination| self.destinations.get(destination.as_str()));
+        let nested: Vec<Reach> = nested.map(|destination| reach(destination.list)).collect();
+        let groups: Vec<PeopleSet> = groups.iter().map(|group| here(*group)).collect();
+        let sets: Vec<&PeopleSet> = groups.iter().chain(nested.iter().map(|reach| &reach.people)).collect();
+        let mut reach = Reach { public: *public, external: external.clone(), people: PeopleSet::union_of(named, &sets) };
+        for inner in nested {
+            reach.public |= inner.public;
+            reach.external.extend(inner.external.iter().cloned());
+        }
+        reach
     }
 
     /// An active person, ready to be looked for in lists.
@@ -486,11 +502,36 @@ impl Directory {
         spec.public || viewer.is_named_in(spec) || nested.any(|destination| self.sees(viewer, destination.list))
     }
 
-    /// Whether a list holds everyone, known or not.
-    fn is_public(&self, list: ListNo) -> bool {
-        let ListSpec { public, destinations, .. } = self.lists.get(list).spec.as_ref();
-        let mut nested = destinations.iter().filter_map(|destination| self.destinations.get(destination.as_str()));
-        *public || nested.any(|destination| self.is_public(destination.list))
+    /// The lists that hold somebody, also by way of a destination that a list names; those that hold everyone when the person is not here.
+    fn lists_with(&self, person: u32) -> RoaringBitmap {
+        let mut lists = self.public_lists.as_ref().clone();
+        if self.active.contains(person) {
+            lists |= self.groups.numbers_around(person).map(|group| self.groups.lists(group)).union();
+            self.naming.get(&person).into_iter().for_each(|naming| lists |= naming.as_ref());
+        }
+        let mut open: Vec<ListNo> = (&lists & self.audiences.as_ref()).into_iter().collect();
+        while let Some(list) = open.pop() {
+            let places = &self.lists.get(list).destinations;
+            for place in places.iter().filter_map(|id| self.destinations.get(id.as_str())) {
+                open.extend(place.lists.iter().filter(|outer| lists.insert(**outer)));
+            }
+        }
+        lists
+    }
+
+    /// The shelves whose labels name one of these lists as their readers.
+    fn shelves_read_by(&self, lists: &RoaringBitmap) -> RoaringBitmap {
+        let mut shelves = RoaringBitmap::new();
+        for list in lists {
+            shelves.extend(&self.lists.get(list).shelves);
+        }
+        // Where only the place is known, those who see the place may have it.
+        for list in lists & self.audiences.as_ref() {
+            let places = self.lists.get(list).destinations.iter().filter_map(|id| self.destinations.get(id.as_str()));
+            let on_them = places.flat_map(|place| &place.shelves);
+            shelves.extend(on_them.filter(|shelf| self.rows[**shelf as usize].list.is_none()));
+        }
+        shelves
     }
 
     /// The label of everything on a shelf. Where only the place is known, those who see the place may have it.
