@@ -27,7 +27,7 @@ const OWNERS: [&str; 14] = [
     "recipients",
 ];
 /// Kinds of values that are addresses.
-const ADDRESSES: [&str; 7] = ["recipient", "account", "url", "channel", "person", "mail_address", "phone"];
+const ADDRESSES: [&str; 6] = ["recipient", "account", "url", "channel", "person", "phone"];
 /// Digits from which on a word may be an account.
 const ACCOUNT_DIGITS_MIN: usize = 6;
 /// Characters from which on a word may be an account.
@@ -47,7 +47,8 @@ pub struct Rewritten {
 pub fn carrier(trace: &Trace, toolbox: &Toolbox) -> Rewritten {
     let mut rewritten = Rewritten { trace: trace.clone(), replaced: Vec::new() };
     for address in attackers_addresses(trace, toolbox) {
-        let Some(theirs) = trace.steps.iter().find_map(|step| carriers_address(step, &address)) else { continue };
+        let theirs = trace.steps.iter().find_map(|step| carriers_address(step, &address));
+        let Some(theirs) = theirs.or_else(|| used_with_it(trace, &address)) else { continue };
         for step in &mut rewritten.trace.steps {
             replace_in(step, &address, &theirs);
         }
@@ -96,6 +97,16 @@ fn carriers_address(step: &Step, address: &str) -> Option<String> {
     };
     let of_call = || step.args.values().flat_map(texts).find(|text| is_other(text)).map(str::to_owned);
     of_objects.or_else(of_text).or_else(of_call)
+}
+
+/// What the requester's own calls address, where what they read carries `address` and names nobody: the payee of a bill is who it is paid to.
+fn used_with_it(trace: &Trace, address: &str) -> Option<String> {
+    let shape = Shape::of(address);
+    let carries = |step: &Step| !step.is_injected() && holds(&step.result_text, address);
+    let after = trace.steps.iter().skip_while(|step| !carries(step)).filter(|step| !step.is_injected());
+    let texts = after.flat_map(|step| step.args.values().flat_map(texts));
+    let mut others = texts.filter(|text| shape != Shape::Name && Shape::of(text) == shape && !text.eq_ignore_ascii_case(address));
+    others.next().map(str::to_owned)
 }
 
 /// The text that holds `address`, and the values around it, outermost first.
