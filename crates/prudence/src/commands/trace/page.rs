@@ -96,7 +96,10 @@ pub fn html(sets: &[Set], together: &Figures) -> String {
         left
     };
     let (asked_left, silent_left) = (left(&mut asked), left(&mut silent));
-    let strips: Vec<Strip<'_>> = attacked.iter().take(STRIPS_MAX).enumerate().map(|(at, trace)| Strip::of(at, trace)).collect();
+    let longest = attacked.iter().take(STRIPS_MAX).map(|trace| trace.steps.len()).max().unwrap_or(0);
+    let strip_width = (longest.min(STEPS_MAX) + 2) * STEP;
+    let shown = attacked.iter().take(STRIPS_MAX).enumerate();
+    let strips: Vec<Strip<'_>> = shown.map(|(at, trace)| Strip::of(at, strip_width, trace)).collect();
     let bars = bars(together);
     let page = Page {
         sets: sets.iter().map(Row::of).collect(),
@@ -105,7 +108,7 @@ pub fn html(sets: &[Set], together: &Figures) -> String {
         silent_percent: percent(together.attacked.silent, together.attacked.traces),
         bars_height: bars.len() * BAR_STEP,
         bars,
-        strips_width: STRIPS_A_ROW * strip_width(),
+        strips_width: STRIPS_A_ROW * strip_width,
         strips_height: strips.len().div_ceil(STRIPS_A_ROW) * (STEP + STRIP_GAP),
         strips_left: attacked.len() - strips.len(),
         strips,
@@ -115,10 +118,6 @@ pub fn html(sets: &[Set], together: &Figures) -> String {
         silent_left,
     };
     page.render().expect("it is written into memory, by what cannot fail")
-}
-
-fn strip_width() -> usize {
-    (STEPS_MAX + 2) * STEP
 }
 
 impl<'a> Row<'a> {
@@ -160,8 +159,8 @@ fn bars(together: &Figures) -> Vec<Bar<'_>> {
 }
 
 impl<'a> Strip<'a> {
-    fn of(at: usize, trace: &'a Judged) -> Self {
-        let (left, top) = (at % STRIPS_A_ROW * strip_width(), at / STRIPS_A_ROW * (STEP + STRIP_GAP));
+    fn of(at: usize, width: usize, trace: &'a Judged) -> Self {
+        let (left, top) = (at % STRIPS_A_ROW * width, at / STRIPS_A_ROW * (STEP + STRIP_GAP));
         let cell = |(number, step): (usize, &JudgedStep)| Cell { x: left + number * STEP, y: top, class: class(step) };
         Self { id: &trace.id, cells: trace.steps.iter().take(STEPS_MAX).enumerate().map(cell).collect() }
     }
