@@ -3,6 +3,7 @@
 //! Plain values. How they are written down (TOML, flags, a test) is not known here; what can be wrong with them together is.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -23,6 +24,8 @@ pub struct GatewayConfig {
     pub hosts: Vec<String>,
     /// `Origin` values let in beside those whose host is let in (`https://console.example`).
     pub origins: Vec<String>,
+    /// A file to which every call that was carried out is appended, with arguments and result in clear. `None`: nothing is kept.
+    pub recording: Option<PathBuf>,
     /// Bounds on everything that a peer can make grow.
     pub limits: Limits,
 }
@@ -167,6 +170,9 @@ impl Limits {
 /// What is wrong with a configuration.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ConfigError {
+    /// The file of recorded calls.
+    #[error("calls cannot be recorded: {0}")]
+    Recording(String),
     /// There is nothing to put a gateway in front of.
     #[error("no upstream is configured")]
     NoUpstream,

@@ -25,6 +25,7 @@ use crate::config::Mode;
 use crate::exchange::{Caller, Upward};
 use crate::follow::{FollowKey, created_task};
 use crate::mcp_fields::INPUT_REQUIRED;
+use crate::record::Recorded;
 use crate::refusal::Refusal;
 use crate::upstream::{Failure, Permitted};
 
@@ -204,8 +205,31 @@ impl Core {
         let asks = result["resultType"] == INPUT_REQUIRED;
         let ended = if read.failed || asks { Ended::Failed } else { Ended::Ok };
         let seen = Seen { items: read.items.clone(), created: read.created.clone() };
+        let caller = self.recorder.is_some().then(|| spent.caller().clone());
         let released = self.engine.observe(spent, seen, ended).await?;
+        if let Some(caller) = caller {
+            self.keep(&caller, call, &read, &released.withheld, result);
+        }
         Ok((read, released.withheld))
+    }
+
+    /// Records a call with what the agent gets of its result, where that is configured.
+    fn keep(
+        &self,
+        caller: &judge::task::Caller,
+        call: &Call,
+        read: &ReadResult,
+        withheld: &BTreeSet<ResourceId>,
+        result: &Value,
+    ) {
+        let (Some(recorder), Target::Tool { arguments, .. }) = (&self.recorder, &call.target) else { return };
+        let mut result = std::borrow::Cow::Borrowed(result);
+        if !withheld.is_empty() {
+            let person = caller.chain.first().map(ToString::to_string).unwrap_or_default();
+            read.withhold(result.to_mut(), withheld, &person);
+        }
+        let at = self.engine.now();
+        recorder.add(&Recorded { task: caller.task.as_ref(), at, tool: &call.tool, args: arguments, result: &result });
     }
 
     /// Whether refusals stop this caller's calls to upstream number `index`.

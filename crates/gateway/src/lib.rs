@@ -18,6 +18,7 @@ mod follow;
 mod lines;
 mod listener;
 mod mcp_fields;
+mod record;
 mod refusal;
 mod relay;
 mod route;
@@ -43,6 +44,7 @@ pub use config::{ConfigError, GatewayConfig, Limits, Mode, NAME_SEPARATOR, Refus
 use auth::Tokens;
 use enforce::Strangers;
 use follow::{FollowKey, Followed};
+use record::Recorder;
 use session::{Recent, Scopes};
 use upstream::Upstream;
 
@@ -62,6 +64,7 @@ pub(crate) struct Core {
     contracts: RwLock<Vec<Arc<Contracts>>>,
     followed: Mutex<Recent<FollowKey, Followed>>,
     strangers: Strangers,
+    recorder: Option<Recorder>,
     request_frames: FrameLimits,
     result_frames: FrameLimits,
 }
@@ -88,6 +91,13 @@ impl Gateway {
                 Err(error) => errors.push(error),
             }
         }
+        let recorder = match config.recording.as_deref().map(Recorder::open).transpose() {
+            Ok(recorder) => recorder,
+            Err(error) => {
+                errors.push(ConfigError::Recording(error.to_string()));
+                None
+            }
+        };
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -104,6 +114,7 @@ impl Gateway {
             contracts,
             followed,
             strangers: Strangers::default(),
+            recorder,
             request_frames,
             result_frames,
         };
@@ -134,8 +145,11 @@ impl Gateway {
         served
     }
 
-    /// Says loudly, in the log, what is not stopped here. [`Self::serve_http`] does it by itself.
+    /// Says loudly, in the log, what is not stopped here, and what is kept in clear. [`Self::serve_http`] does it by itself.
     pub fn warn_of_observing(&self) {
+        if let Some(path) = &self.core.config.recording {
+            warn!(file = %path.display(), "RECORDED IN CLEAR: the arguments and results of every call, passwords and letters included");
+        }
         for upstream in self.core.upstreams.iter().filter(|upstream| upstream.mode == Mode::Observe) {
             warn!(upstream = upstream.name, "ONLY OBSERVED: every call is decided and recorded, and NOTHING IS STOPPED");
         }

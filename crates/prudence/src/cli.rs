@@ -609,6 +609,9 @@ pub enum TraceCommand {
     /// Make trace/v1 of what others record, on standard output.
     #[command(after_help = TRACE_IMPORT_HELP)]
     Import(TraceImport),
+    /// Make trace/v1 of what the gateway kept, on standard output.
+    #[command(after_help = TRACE_RECORD_HELP)]
+    Record(TraceRecord),
 }
 
 const TRACE_RUN_HELP: &str = r#"A file is JSON Lines, one run a line (trace/v1): who asked what, and every call with its arguments and its result.
@@ -672,6 +675,27 @@ pub struct TraceRun {
 pub enum Rewrite {
     /// That of the sender, owner or payee whose object carries the attacker's words.
     Carrier,
+}
+
+const TRACE_RECORD_HELP: &str = "\
+With `recording = \"calls.jsonl\"` under `[server]`, the gateway (`serve` and `wrap`) appends every tool call that was carried out to this file, with
+its arguments and its result IN CLEAR: letters, keys and passwords included. It is off unless the file is named, the file is for its owner
+alone, and whoever starts the gateway is told. What was withheld from the agent is not in it either. Move it away or delete it whenever you like.
+
+This command puts the calls of each task together with what its requester said, from the ledger. Calls that were refused were not carried out,
+and are not in it.
+
+Example:
+  prudence trace record > runs.jsonl && prudence trace run runs.jsonl --contracts contracts --world world.yaml";
+
+/// `prudence trace record`.
+#[derive(Debug, Args)]
+pub struct TraceRecord {
+    /// Of these tasks only.
+    pub tasks: Vec<TaskId>,
+    /// A file of recorded calls, instead of the configured one.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 const TRACE_IMPORT_HELP: &str = "\

@@ -44,6 +44,7 @@ pub fn config(settings: &Settings) -> anyhow::Result<GatewayConfig> {
     let upstreams: Result<Vec<UpstreamConfig>, _> = settings.upstreams.iter().map(upstream).collect();
     Ok(GatewayConfig {
         upstreams: upstreams?,
+        recording: None,
         refusal: match settings.policies.refusal {
             Refusal::ToolResult => RefusalForm::ToolResult,
             Refusal::JsonRpcError => RefusalForm::JsonRpcError,
@@ -58,6 +59,11 @@ pub fn config(settings: &Settings) -> anyhow::Result<GatewayConfig> {
         origins: settings.server.origins.clone(),
         limits: limits(&settings.limits),
     })
+}
+
+/// Where calls are kept in clear, if they are.
+pub fn recording(loaded: &Loaded) -> Option<std::path::PathBuf> {
+    loaded.settings.server.recording.as_deref().map(|file| loaded.beside(file))
 }
 
 /// One upstream of the settings.

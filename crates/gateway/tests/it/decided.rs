@@ -117,6 +117,32 @@ async fn what_the_chain_may_not_have_is_taken_out_of_the_result() {
     assert!(answer.contains("mine") && !answer.contains("\"theirs\"") && answer.contains("withheld"), "{answer}");
 }
 
+#[tokio::test]
+async fn what_is_kept_in_clear_is_what_the_agent_got_and_nothing_is_kept_by_itself() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let file = folder.path().join("calls.jsonl");
+    let notes = Notes::new();
+    *notes.answer.lock() = json!({"structuredContent": {"notes": [{"id": "note:mine", "text": "mine"}, {"id": "note:theirs", "text": "theirs"}]}, "content": []});
+    let upstream = notes.start().await;
+    let silent = before(&notes, &upstream, |_| {}).await;
+    ask(&silent, &call("read", json!({"id": "note:mine"}))).await;
+    assert!(!file.exists());
+    let keeping = before(&notes, &upstream, |config| config.recording = Some(file.clone())).await;
+    ask(&keeping, &call("read", json!({"id": "note:mine"}))).await;
+    ask(&keeping, &call("read", json!({"id": "note:theirs"}))).await;
+    let kept = loop {
+        let kept = std::fs::read_to_string(&file).unwrap_or_default();
+        if kept.ends_with('\n') {
+            break kept;
+        }
+        tokio::task::yield_now().await;
+    };
+    let line: Value = serde_json::from_str(&kept).expect("one call: the other one was refused");
+    assert_eq!((&line["tool"], &line["args"]["id"]), (&json!("notes__read"), &json!("note:mine")));
+    assert_eq!(line["task"], keeping.world.tasks[0].as_str());
+    assert!(kept.contains("\"mine\"") && !kept.contains("\"theirs\""), "{kept}");
+}
+
 /// Bo alone may have `note:mine`; Bo and Ann may have `work:1`, and both see the board.
 #[tokio::test]
 async fn a_server_does_not_choose_a_label_by_choosing_a_name() {

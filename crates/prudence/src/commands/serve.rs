@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use authority::Clients;
 use axum::serve::ListenerExt as _;
 use contract::Standing;
-use gateway::Gateway;
+use gateway::{Gateway, GatewayConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
         .into());
     }
     let contracts = gate::contracts(&loaded)?;
-    let config = gate::config(&loaded.settings)?;
+    let config = GatewayConfig { recording: gate::recording(&loaded), ..gate::config(&loaded.settings)? };
     let listen = match listen {
         Some(listen) => listen,
         None => loaded.settings.server.listen.parse().context("`server.listen`")?,
@@ -213,7 +213,7 @@ async fn banner(context: &Context, house: &House, address: SocketAddr, shutdown:
     ));
 }
 
-/// Loudly, what is not stopped.
+/// Loudly, what is not stopped, and what is kept in clear.
 fn observing(house: &House) -> String {
     let settings = &house.loaded.settings;
     let upstreams = settings
@@ -223,13 +223,20 @@ fn observing(house: &House) -> String {
         .map(|upstream| format!("upstream {}", upstream.name));
     let agents = settings.agents.iter().filter(|agent| agent.mode == Mode::Observe).map(|agent| format!("agent {}", agent.id));
     let observed: Vec<String> = upstreams.chain(agents).collect();
-    if observed.is_empty() {
-        return String::new();
+    let mut said = String::new();
+    if !observed.is_empty() {
+        said = format!(
+            "{BAD}ONLY OBSERVING{BAD:#} {}: everything is decided and recorded, {WARN}nothing is stopped{WARN:#} (`prudence ledger report`)\n",
+            observed.join(", ")
+        );
     }
-    format!(
-        "{BAD}ONLY OBSERVING{BAD:#} {}: everything is decided and recorded, {WARN}nothing is stopped{WARN:#} (`prudence ledger report`)\n",
-        observed.join(", ")
-    )
+    if let Some(file) = gate::recording(&house.loaded) {
+        said.push_str(&format!(
+            "{BAD}RECORDING IN CLEAR{BAD:#} to {}: arguments and results of {WARN}every call{WARN:#} (`prudence trace record`)\n",
+            file.display()
+        ));
+    }
+    said
 }
 
 /// How many tools an upstream has, and how they stand to their contract. One without a contract is not even asked: what it has

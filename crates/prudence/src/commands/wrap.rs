@@ -10,6 +10,7 @@ use super::Context;
 use crate::assemble::{self, configuration};
 use crate::cli::Wrap;
 use crate::config::Problems;
+use crate::config::settings::Settings;
 use crate::failure::Failure;
 use crate::gate;
 
@@ -42,7 +43,8 @@ pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
     upstream.uri_prefixes = known.map(|known| known.uri_prefixes.clone()).unwrap_or_default();
     let config = gateway::GatewayConfig {
         upstreams: vec![upstream],
-        ..gate::config(&crate::config::settings::Settings { upstreams: Vec::new(), ..settings.clone() })?
+        recording: gate::recording(&loaded),
+        ..gate::config(&Settings { upstreams: Vec::new(), ..settings.clone() })?
     };
     let house = assemble::open(loaded)?;
     house.configure().await?;

@@ -101,6 +101,8 @@ pub struct Server {
     pub content_key: String,
     /// The secret by which a program may start tasks over HTTP.
     pub operator_secret: String,
+    /// A file to which every tool call that was carried out is appended with its arguments and its result, **in clear**, for `prudence trace record`. Left out: nothing is kept.
+    pub recording: Option<String>,
     /// `Host` values let in beside the loopback names, without or with a port.
     pub hosts: Vec<String>,
     /// `Origin` values let in beside those whose host is let in.
@@ -118,6 +120,7 @@ impl Default for Server {
             signing_key: "keys/signing.pem".to_owned(),
             content_key: "keys/content.key".to_owned(),
             operator_secret: "keys/operator.secret".to_owned(),
+            recording: None,
             hosts: Vec::new(),
             origins: Vec::new(),
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::{done, prudence, text};
+use crate::{begun, done, prudence, text};
 
 const WORLD: &str = "people: [{ id: bo, addresses: [bo@example.com] }, ann]
 agents: [{ id: helper, owner: bo }]
@@ -140,4 +140,24 @@ fn what_others_recorded_becomes_a_run_that_is_judged() {
     assert_eq!(judged(at, &["--contracts", "contracts", "--accept-drafts"])["together"]["benign"]["prompt_free"], 1);
     let wrong = prudence(at, &["trace", "import", "--from", "otel", "--requester", "bo", "session.jsonl"]);
     assert_eq!(wrong.status.code(), Some(3), "{}", String::from_utf8_lossy(&wrong.stderr));
+}
+
+#[test]
+fn what_the_gateway_kept_becomes_a_run_with_the_words_of_who_asked() {
+    let folder = begun();
+    let at = folder.path();
+    let none = prudence(at, &["trace", "record"]);
+    assert_eq!(none.status.code(), Some(1), "nothing is recorded unless a file is named");
+    let args = ["task", "start", "--requester", "bo", "--agent", "helper", "--purpose", "x", "--words", "Tell Ann"];
+    let started: Value = serde_json::from_str(&done(at, &[&["-o", "json"], &args[..]].concat())).expect("json");
+    let result = json!({ "content": [{ "type": "text", "text": "sent" }], "structuredContent": { "id": 1 } });
+    let call =
+        |task: &Value| json!({ "task": task, "at": 1, "tool": "desk__send_mail", "args": { "to": "ann" }, "result": result });
+    let lines = format!("{}\n{}\n", call(&started["task"]), call(&Value::Null));
+    std::fs::write(at.join("calls.jsonl"), lines).expect("own file");
+    let output = prudence(at, &["trace", "record", "--file", "calls.jsonl"]);
+    let run: Value = serde_json::from_str(&text(&output)).expect("one run");
+    assert_eq!((&run["requester"], &run["prompt"], &run["id"]), (&json!("bo"), &json!("Tell Ann"), &started["task"]));
+    assert_eq!((&run["steps"][0]["tool"], &run["steps"][0]["result"]), (&json!("desk__send_mail"), &json!({ "id": 1 })));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("left out: 1 call"));
 }

@@ -114,6 +114,14 @@ impl Session {
     }
 }
 
+/// A step out of a call and its answer (`CallToolResult`), where they are at hand already.
+#[must_use]
+pub fn step(tool: String, args: Map<String, Value>, result: &Value) -> Step {
+    let mut step = Step { tool, args, ..Step::default() };
+    released(&mut step, result);
+    step
+}
+
 fn called(frame: &Map<String, Value>) -> Result<Step, String> {
     let params = frame.get("params");
     let tool = params.and_then(|params| params.get("name")?.as_str()).ok_or("a `tools/call` without the name of a tool")?;

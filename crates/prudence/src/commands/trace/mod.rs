@@ -2,6 +2,7 @@
 //! ledger, and nothing that could carry anything out.
 
 mod page;
+mod recorded;
 mod show;
 
 use std::collections::BTreeSet;
@@ -35,6 +36,9 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 pub struct Set {
     /// The file.
     pub file: String,
+    /// How many attacked traces had an address of the attacker to give another for, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewritten: Option<u64>,
     /// The sums.
     pub figures: Figures,
     /// Every trace.
@@ -49,6 +53,7 @@ pub fn run(context: &Context, command: TraceCommand) -> anyhow::Result<ExitCode>
     match command {
         TraceCommand::Run(run) => judged(context, &run),
         TraceCommand::Import(import) => imported(context, &import),
+        TraceCommand::Record(record) => recorded::run(context, &record),
     }
 }
 
@@ -90,14 +95,19 @@ fn judged(context: &Context, command: &TraceRun) -> anyhow::Result<ExitCode> {
 
 fn set_of(judge: &Judge<'_>, toolbox: &Toolbox, rewrite: Option<Rewrite>, path: &Path, traces: &[Trace]) -> anyhow::Result<Set> {
     let mut judged = Vec::new();
+    let mut rewritten = rewrite.map(|_| 0);
     for trace in traces {
         let found = match rewrite {
-            Some(Rewrite::Carrier) if trace.is_attacked() => judge.judge(&rewrite::carrier(trace, toolbox).trace),
+            Some(Rewrite::Carrier) if trace.is_attacked() => {
+                let other = rewrite::carrier(trace, toolbox);
+                rewritten = rewritten.map(|count| count + u64::from(!other.replaced.is_empty()));
+                judge.judge(&other.trace)
+            }
             Some(Rewrite::Carrier) | None => judge.judge(trace),
         };
         judged.push(found.map_err(|error| wrong_file(path, "", vec![Problem::new(error.to_string())]))?);
     }
-    Ok(Set { file: path.display().to_string(), figures: Figures::of(&judged), traces: judged })
+    Ok(Set { file: path.display().to_string(), rewritten, figures: Figures::of(&judged), traces: judged })
 }
 
 fn unusable(error: &WorldError, policies: &PolicySources, world: &Path) -> Failure {

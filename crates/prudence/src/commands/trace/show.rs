@@ -18,6 +18,12 @@ const SENTENCE_CHARS_MAX: usize = 110;
 pub fn text(sets: &[Set], together: &Figures) -> String {
     let mut out = String::new();
     out.push_str(&sums(sets, together));
+    let rewritten: u64 = sets.iter().filter_map(|set| set.rewritten).sum();
+    if sets.iter().any(|set| set.rewritten.is_some()) {
+        let attacked = together.attacked.traces;
+        let _ =
+            writeln!(out, "{DIM}in {rewritten} of {attacked} attacked runs the attacker has an address of the carrier's{DIM:#}");
+    }
     out.push_str(&norms(together));
     asked(&mut out, sets);
     silent(&mut out, sets);
