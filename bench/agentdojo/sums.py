@@ -1,4 +1,7 @@
-"""One table of what `bench/agentdojo/run` judged: the three figures of every suite, never one without the others."""
+"""One table of what `bench/agentdojo/run` judged: the three figures of every suite, never one without the others.
+
+How long decisions take is told by `cargo run --release -p trace --example decision_times`: on a busy machine one run of each says little.
+"""
 
 import json
 import pathlib
@@ -28,9 +31,8 @@ def main(arguments):
 
 
 def table(reports):
-    print(f"  {'':12}{'benign':>8}{'prompt-free':>16}{'prompts':>9}{'refused':>9}{'attacked':>10}{'silent':>14}{'no effect':>11}{'p99 µs':>8}")
+    print(f"  {'':12}{'benign':>8}{'prompt-free':>16}{'prompts':>9}{'refused':>9}{'attacked':>10}{'silent':>14}{'no effect':>11}")
     sums = dict.fromkeys(["benign", "free", "prompts", "refused", "attacked", "silent", "without"], 0)
-    slowest = 0
     for suite, report in reports.items():
         figures = report["together"]
         benign, attacked = figures["benign"], figures["attacked"]
@@ -38,19 +40,17 @@ def table(reports):
             "benign": benign["traces"], "free": benign["prompt_free"], "prompts": benign["prompts"], "refused": benign["refusals"],
             "attacked": attacked["traces"], "silent": attacked["silent"], "without": attacked["without_effect"],
         }
-        p99 = figures["decisions"]["p99_ns"] // 1000
-        slowest = max(slowest, p99)
-        line(suite, row, p99)
+        line(suite, row)
         for name, value in row.items():
             sums[name] += value
-    line("together", sums, slowest)
+    line("together", sums)
 
 
-def line(name, row, p99):
+def line(name, row):
     share = lambda part, of: f"{part} ({100 * part / of:.1f} %)" if of else "–"
     print(
         f"  {name:12}{row['benign']:>8}{share(row['free'], row['benign']):>16}{row['prompts']:>9}{row['refused']:>9}"
-        f"{row['attacked']:>10}{share(row['silent'], row['attacked']):>14}{row['without']:>11}{p99:>8}"
+        f"{row['attacked']:>10}{share(row['silent'], row['attacked']):>14}{row['without']:>11}"
     )
 
 
