@@ -256,8 +256,9 @@ struct Batch<'a> {
     edits: Edits,
     /// How many grants were put: they have no names, and errors say which they mean.
     grants_put: usize,
-    /// Lists that were read before in this batch, as they were written.
-    read: HashMap<&'a [String], ListNo>,
+    /// Lists that were read before in this batch, by how they were written: where they stand in `lists_read`.
+    read: HashMap<&'a [String], usize>,
+    lists_read: Vec<ListNo>,
 }
 
 impl<'a> Batch<'a> {
@@ -269,6 +270,7 @@ impl<'a> Batch<'a> {
             edits: Edits::default(),
             grants_put: 0,
             read: HashMap::new(),
+            lists_read: Vec::new(),
         }
     }
 
@@ -286,8 +288,15 @@ impl<'a> Batch<'a> {
                 _ => {}
             }
         }
-        for change in changes {
-            self.refer(change);
+        let mut rest = changes;
+        while let Some(change) = rest.first() {
+            let items: Vec<&ItemRecord> = rest.iter().map_while(put_item).take(TOGETHER_MAX).collect();
+            if items.is_empty() {
+                self.refer(change);
+            } else {
+                self.put_items(&items);
+            }
+            rest = &rest[items.len().max(1)..];
         }
         // Nothing that goes holds on to anything else that goes.
         for change in changes {
@@ -357,7 +366,7 @@ impl<'a> Batch<'a> {
             DirectoryChange::RemoveAudience { destination, audience } => {
                 self.edit_audience(destination, audience, Edit::Take);
             }
-            DirectoryChange::PutItem(record) => self.put_item(record),
+            DirectoryChange::PutItem(record) => self.put_items(&[record]),
             DirectoryChange::SetReaders { item, readers } => self.edit_readers(item, readers, Edit::Set),
             DirectoryChange::AddReaders { item, readers } => self.edit_readers(item, readers, Edit::Add),
             DirectoryChange::RemoveReaders { item, readers } => self.edit_readers(item, readers, Edit::Take),
@@ -586,7 +595,10 @@ impl<'a> Batch<'a> {
     /// Reads the members of a group: principals and groups.
     fn members(&mut self, place: &str, members: &[String]) -> (RoaringBitmap, Vec<GroupNo>) {
         let (mut principals, mut groups) = (Vec::new(), Vec::new());
-        for name in members {
+        for (at, name) in members.iter().enumerate() {
+            if at % TOGETHER_MAX == 0 {
+                self.next.principals.fetch(members[at..].iter().take(TOGETHER_MAX).map(String::as_str));
+            }
             let is_known = match name.strip_prefix('@') {
                 Some(group) => self.next.groups.number(group).map(|group| groups.push(group)),
                 None => self.principal(name).map(|principal| principals.push(principal)),
@@ -709,7 +721,43 @@ impl<'a> Batch<'a> {
         self.touched.destinations.insert(id.clone());
     }
 
-    fn put_item(&mut self, record: &'a ItemRecord) {
+    /// Puts items step by step, each step for all of them, and fetches together what the next step reads.
+    fn put_items(&mut self, records: &[&'a ItemRecord]) {
+        let next = &self.next;
+        next.items.fetch(records.iter().map(|record| record.id.as_str()));
+        let mut unread: Vec<(&ItemRecord, &'a [String])> = Vec::new();
+        let mut readers: Vec<Option<usize>> = Vec::with_capacity(records.len());
+        for record in records {
+            readers.push(record.readers.as_deref().map(|names| {
+                *self.read.entry(names).or_insert_with(|| {
+                    unread.push((record, names));
+                    self.lists_read.len() + unread.len() - 1
+                })
+            }));
+        }
+        let names = || unread.iter().flat_map(|(_, names)| *names);
+        let owners = records.iter().filter_map(|record| record.owner.as_ref()).map(PrincipalId::as_str);
+        next.groups.fetch(names().filter_map(|name| name.strip_prefix('@')));
+        next.principals.fetch(names().map(String::as_str).filter(|name| !name.starts_with('@')).chain(owners));
+
+        let place = |record: &ItemRecord| format!("items.{}", record.id);
+        let lists: Vec<_> = unread.into_iter().map(|(record, names)| self.spec_of(|| place(record), names)).collect();
+        self.next.lists.fetch(lists.iter());
+        for spec in lists {
+            let list = self.list(spec);
+            self.lists_read.push(list);
+        }
+
+        let lists = readers.into_iter().map(|at| at.map(|at| self.lists_read[at])).collect::<Vec<_>>();
+        let shelves: Vec<ShelfSpec> = records.iter().zip(lists).map(|(record, list)| self.shelf_of(record, list)).collect();
+        self.next.shelves.fetch(shelves.iter());
+        for (record, spec) in records.iter().zip(shelves) {
+            self.file(&record.id, spec);
+        }
+    }
+
+    /// The shelf that an item belongs on, with its readers.
+    fn shelf_of(&mut self, record: &ItemRecord, list: Option<ListNo>) -> ShelfSpec {
         let place = || format!("items.{}", record.id);
         if !crate::pattern::is_valid(record.id.as_str()) {
             self.errors.push(DirectoryError::Pattern { place: place(), pattern: record.id.to_string() });
@@ -718,8 +766,7 @@ impl<'a> Batch<'a> {
         if let Some(container) = record.container.as_ref().filter(|id| self.next.destinations.get(id.as_str()).is_none()) {
             self.unknown(place(), container.as_str());
         }
-        let list = record.readers.as_ref().map(|readers| self.list_of(place, readers));
-        let spec = ShelfSpec {
+        ShelfSpec {
             list,
             classification: record.classification,
             categories: record.categories.clone(),
@@ -727,8 +774,7 @@ impl<'a> Batch<'a> {
             integrity: record.integrity,
             container: record.container.clone(),
             owner,
-        };
-        self.file(&record.id, spec);
+        }
     }
 
     fn edit_readers(&mut self, id: &ResourceId, names: &'a [String], edit: Edit) {
@@ -819,11 +865,12 @@ impl<'a> Batch<'a> {
     /// The list that these names make.
     fn list_of(&mut self, place: impl Fn() -> String, names: &'a [String]) -> ListNo {
         if let Some(&known) = self.read.get(names) {
-            return known;
+            return self.lists_read[known];
         }
         let spec = self.spec_of(place, names);
         let list = self.list(spec);
-        self.read.insert(names, list);
+        self.read.insert(names, self.lists_read.len());
+        self.lists_read.push(list);
         list
     }
 
@@ -905,7 +952,7 @@ impl<'a> Batch<'a> {
             let spec = next.shelves.get(number).spec.clone();
             let kind = next.kinds.intern(spec.classification, &spec.categories);
             let (list, owner, is_placed) = (spec.list, spec.owner, spec.container.is_some());
-            next.rows.push_back(ShelfRow { list, owner, kind, count: 0, is_placed });
+            next.rows.push(ShelfRow { list, owner, kind, count: 0, is_placed });
             if let Some(list) = spec.list {
                 next.lists.get_mut(list).shelves.insert(number);
             }
@@ -935,6 +982,17 @@ impl<'a> Batch<'a> {
 
     fn unknown(&mut self, place: String, name: &str) {
         self.errors.push(DirectoryError::Unknown { place, name: name.to_owned() });
+    }
+}
+
+/// Up to how many things of a batch are looked up side by side.
+const TOGETHER_MAX: usize = 256;
+
+/// The item, when a change puts one.
+fn put_item(change: &DirectoryChange) -> Option<&ItemRecord> {
+    match change {
+        DirectoryChange::PutItem(record) => Some(record),
+        _ => None,
     }
 }
 

@@ -3,9 +3,10 @@
 use super::document::NESTING_DEPTH_MAX;
 use super::lists::{Cells, ListNo};
 use super::names::Names;
+use super::pages::Pages;
 use crate::name::{GroupId, PrincipalId};
 use crate::reach::PeopleSet;
-use imbl::{OrdMap, OrdSet, Vector};
+use imbl::{OrdMap, OrdSet};
 use roaring::{MultiOps, RoaringBitmap};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -100,18 +101,23 @@ pub(super) struct Groups {
     names: Names<GroupId>,
     /// In order of their names.
     order: OrdMap<GroupId, GroupNo>,
-    entries: Vector<Arc<Group>>,
+    entries: Pages<Arc<Group>>,
     /// Access lists that name a group.
-    lists: Vector<Arc<RoaringBitmap>>,
+    lists: Pages<Arc<RoaringBitmap>>,
     /// Derived: the people in a group, through any nesting, who are here.
     here: Cells<PeopleSet>,
     /// By principal: the groups they are in by themselves.
-    memberships: Vector<Arc<[GroupNo]>>,
+    memberships: Pages<Arc<[GroupNo]>>,
 }
 
 impl Groups {
     pub(super) fn number(&self, id: &str) -> Option<GroupNo> {
         self.names.number(id)
+    }
+
+    /// Fetches what looking up these groups will read.
+    pub(super) fn fetch<'n>(&self, ids: impl Iterator<Item = &'n str>) {
+        self.names.fetch(ids);
     }
 
     /// With the name as it is kept.
@@ -146,7 +152,7 @@ impl Groups {
             return number;
         }
         let nobody: Arc<RoaringBitmap> = Arc::default();
-        self.entries.push_back(Arc::new(Group {
+        self.entries.push(Arc::new(Group {
             handle: format!("@{id}").into(),
             owner: None,
             profile: None,
@@ -157,7 +163,7 @@ impl Groups {
             height: 1,
         }));
         self.order.insert(id.clone(), number);
-        self.lists.push_back(Arc::default());
+        self.lists.push(Arc::default());
         self.here.add(number);
         number
     }
@@ -188,7 +194,7 @@ impl Groups {
         for of_one in edits.chunk_by(|one, other| one.principal == other.principal) {
             let principal = of_one[0].principal as usize;
             while self.memberships.len() <= principal {
-                self.memberships.push_back(Arc::default());
+                self.memberships.push(Arc::default());
             }
             let mut groups = self.memberships[principal].to_vec();
             for edit in of_one {
@@ -198,7 +204,7 @@ impl Groups {
                     groups.retain(|group| *group != edit.group);
                 }
             }
-            self.memberships.set(principal, groups.into());
+            self.memberships[principal] = groups.into();
         }
         edits.clear();
     }
@@ -411,6 +417,7 @@ fn union_of(members: RoaringBitmap, mut parts: Vec<Arc<RoaringBitmap>>) -> Arc<R
     match parts.as_slice() {
         [] => Arc::default(),
         [only] => only.clone(),
+        [one, other] => Arc::new(one.as_ref() | other.as_ref()),
         _ => Arc::new(parts.iter().map(AsRef::as_ref).union()),
     }
 }

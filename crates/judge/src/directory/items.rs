@@ -2,8 +2,9 @@
 
 use super::lists::ShelfNo;
 use super::names::Names;
+use super::pages::Pages;
 use crate::name::ResourceId;
-use imbl::{OrdSet, Vector};
+use imbl::OrdSet;
 
 /// An item by its place in the table. What is removed gives its number back, though never within one batch of changes.
 pub(super) type ItemNo = u32;
@@ -15,7 +16,7 @@ const NOWHERE: ShelfNo = ShelfNo::MAX;
 pub(super) struct Items {
     names: Names<ResourceId>,
     /// By item.
-    shelves: Vector<ShelfNo>,
+    shelves: Pages<ShelfNo>,
     /// Lengths of what stands before the stars of patterns, in bytes.
     lengths: OrdSet<usize>,
 }
@@ -41,6 +42,11 @@ impl Items {
         prefixes.map(|prefix| format!("{prefix}*")).find_map(|pattern| self.get(&pattern))
     }
 
+    /// Fetches what filing these items will read.
+    pub(super) fn fetch<'n>(&self, ids: impl Iterator<Item = &'n str>) {
+        self.names.fetch(ids);
+    }
+
     /// Where an item is filed.
     pub(super) fn shelf(&self, item: ItemNo) -> Option<ShelfNo> {
         self.shelves.get(item as usize).copied().filter(|shelf| *shelf != NOWHERE)
@@ -57,12 +63,12 @@ impl Items {
             self.lengths.insert(prefix.len());
         }
         if item as usize == self.shelves.len() {
-            self.shelves.push_back(shelf);
+            self.shelves.push(shelf);
             return (item, None);
         }
         let before = self.shelves[item as usize];
         if before != shelf {
-            self.shelves.set(item as usize, shelf);
+            self.shelves[item as usize] = shelf;
         }
         (item, Some(before).filter(|before| *before != NOWHERE))
     }

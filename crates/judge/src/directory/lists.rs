@@ -7,11 +7,13 @@ use super::groups::GroupNo;
 use super::items::ItemNo;
 use super::kinds::KindNo;
 use super::names::Index;
+use super::pages::Pages;
 use crate::label::{Classification, Integrity, Purposes};
 use crate::name::ResourceId;
 use imbl::{OrdSet, Vector};
 use std::collections::BTreeSet;
 use std::hash::Hash;
+use std::hint::black_box;
 use std::sync::{Arc, OnceLock};
 
 /// A list by its place in the table.
@@ -76,12 +78,18 @@ pub(super) struct ShelfRow {
 pub(super) trait Specified {
     type Spec: Hash + Eq;
     fn spec(&self) -> &Self::Spec;
+    /// Reads something of whatever is compared with other specifications.
+    fn touch(&self) -> usize;
 }
 
 impl Specified for List {
     type Spec = ListSpec;
     fn spec(&self) -> &ListSpec {
         &self.spec
+    }
+    fn touch(&self) -> usize {
+        let numbers = self.spec.people.first().into_iter().chain(self.spec.groups.first());
+        numbers.map(|number| *number as usize).sum()
     }
 }
 
@@ -90,18 +98,21 @@ impl Specified for Shelf {
     fn spec(&self) -> &ShelfSpec {
         &self.spec
     }
+    fn touch(&self) -> usize {
+        self.spec.categories.first().map_or(0, |category| category.len())
+    }
 }
 
 /// Things that are kept once, by number and by what they are.
 #[derive(Debug, Clone)]
 pub(super) struct Table<Entry> {
-    entries: Vector<Arc<Entry>>,
+    entries: Pages<Arc<Entry>>,
     index: Index,
 }
 
 impl<Entry> Default for Table<Entry> {
     fn default() -> Self {
-        Self { entries: Vector::new(), index: Index::default() }
+        Self { entries: Pages::default(), index: Index::default() }
     }
 }
 
@@ -122,6 +133,16 @@ impl<Entry: Clone + Specified> Table<Entry> {
         (0..).zip(self.entries.iter().map(AsRef::as_ref))
     }
 
+    /// Fetches what interning these will read.
+    pub(super) fn fetch<'s>(&self, specs: impl Iterator<Item = &'s Entry::Spec>)
+    where
+        Entry::Spec: 's,
+    {
+        let hashes: Vec<u32> = specs.map(|spec| self.index.hash(spec)).collect();
+        let found: Vec<&Entry> = self.index.likely(&hashes).into_iter().flatten().map(|number| self.get(number)).collect();
+        black_box(found.into_iter().map(Specified::touch).sum::<usize>());
+    }
+
     /// The number of `spec`, and whether it is new here.
     pub(super) fn intern(&mut self, spec: Entry::Spec, entry: impl FnOnce(Entry::Spec) -> Entry) -> (u32, bool) {
         let hash = self.index.hash(&spec);
@@ -129,7 +150,7 @@ impl<Entry: Clone + Specified> Table<Entry> {
             return (number, false);
         }
         let number = u32::try_from(self.entries.len()).expect("fewer than 2^32 lists fit in memory");
-        self.entries.push_back(Arc::new(entry(spec)));
+        self.entries.push(Arc::new(entry(spec)));
         self.index.add(hash, number);
         (number, true)
     }

@@ -13,6 +13,7 @@ mod items;
 mod kinds;
 mod lists;
 mod names;
+mod pages;
 mod roster;
 mod search;
 #[cfg(test)]
@@ -35,11 +36,12 @@ use crate::name::{PrincipalId, ResourceId};
 use crate::pattern::PatternMap;
 use crate::reach::{PeopleSet, Reach};
 use groups::{GroupNo, Groups};
-use imbl::{HashMap, OrdMap, Vector};
+use imbl::{HashMap, OrdMap};
 use items::Items;
 use kinds::Kinds;
 use lists::{Cells, List, ListNo, ListSpec, Shelf, ShelfNo, ShelfRow, Table};
 use names::{Index, Names};
+use pages::Pages;
 use roaring::{MultiOps, RoaringBitmap};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +55,11 @@ pub struct PrincipalTable(Names<PrincipalId>);
 impl PrincipalTable {
     fn intern(&mut self, id: &PrincipalId) -> u32 {
         self.0.intern(id).0
+    }
+
+    /// Fetches what looking up these principals will read.
+    fn fetch<'n>(&self, ids: impl Iterator<Item = &'n str>) {
+        self.0.fetch(ids);
     }
 
     /// The number of a principal that was ever in the directory.
@@ -70,7 +77,7 @@ impl PrincipalTable {
 
 impl PartialEq for PrincipalTable {
     fn eq(&self, other: &Self) -> bool {
-        self.0.all() == other.0.all()
+        self.0.all().iter().eq(other.0.all().iter())
     }
 }
 
@@ -95,7 +102,7 @@ impl From<PrincipalTable> for Vec<PrincipalId> {
 /// What is known of people, by number, and who has which address.
 #[derive(Debug, Clone, Default)]
 struct People {
-    records: Vector<Option<Arc<PersonRecord>>>,
+    records: Pages<Option<Arc<PersonRecord>>>,
     count: usize,
     /// By address in lower case: who is here and has it.
     addresses: Index,
@@ -108,7 +115,7 @@ impl People {
 
     fn put(&mut self, number: u32, record: Option<PersonRecord>) {
         while self.records.len() <= number as usize {
-            self.records.push_back(None);
+            self.records.push(None);
         }
         self.count += usize::from(record.is_some());
         let before = self.records.set(number as usize, record.map(Arc::new));
@@ -117,7 +124,7 @@ impl People {
 
     /// Everyone, here or not, by number.
     fn iter(&self) -> impl Iterator<Item = (u32, &PersonRecord)> {
-        (0..).zip(&self.records).filter_map(|(number, record)| Some((number, record.as_deref()?)))
+        (0..).zip(self.records.iter()).filter_map(|(number, record)| Some((number, record.as_deref()?)))
     }
 
     /// Who has this address, in lower case.
@@ -198,7 +205,7 @@ pub struct Directory {
     items: Items,
     shelves: Table<Shelf>,
     /// By shelf.
-    rows: Vector<ShelfRow>,
+    rows: Pages<ShelfRow>,
     kinds: Kinds,
     /// Derived: the label of what is on a shelf, with its readers as they are now.
     labels: Cells<Arc<Label>>,

@@ -3,10 +3,12 @@
 //! Cloning shares everything, and a change copies only what it touches. What is copied is plain numbers, never names: counting references
 //! to names that lie all over the memory is what makes a large tree of them slow.
 
+use super::pages::Pages;
 use hashbrown::HashTable;
 use imbl::Vector;
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::hint::black_box;
 use std::sync::Arc;
 
 /// How many numbers a part of an index holds on average before it is split.
@@ -21,7 +23,7 @@ type Slot = (u32, u32);
 #[derive(Clone, Default)]
 pub(super) struct Index {
     hashing: RandomState,
-    parts: Vector<Arc<HashTable<Slot>>>,
+    parts: Pages<Arc<HashTable<Slot>>>,
     len: usize,
 }
 
@@ -47,6 +49,16 @@ impl Index {
         found.map(|&(_, number)| number)
     }
 
+    /// For each hash a number that is likely meant: it has the same hash. Every step is made for all of them before the next one is made for
+    /// any, so that the processor waits for many places in memory at once. One after the other, that waiting is most of a large load.
+    pub(super) fn likely(&self, hashes: &[u32]) -> Vec<Option<u32>> {
+        let part = |hash: u32| part_of(hash, self.parts.len()).and_then(|part| self.parts.get(part));
+        let parts: Vec<_> = hashes.iter().map(|hash| part(*hash)).collect();
+        black_box(parts.iter().flatten().map(|part| part.len()).sum::<usize>());
+        let find = |part: &Arc<HashTable<Slot>>, hash: u32| part.find(spread(hash), |slot| slot.0 == hash).map(|slot| slot.1);
+        parts.iter().zip(hashes).map(|(part, hash)| part.and_then(|part| find(part, *hash))).collect()
+    }
+
     /// Adds a number that is not in it under what it stands for.
     pub(super) fn add(&mut self, hash: u32, number: u32) {
         if self.len >= self.parts.len() * PART_LEN {
@@ -69,7 +81,7 @@ impl Index {
     /// One part more, with its share of the one that it is split from.
     fn grow(&mut self) {
         let new = self.parts.len();
-        self.parts.push_back(Arc::default());
+        self.parts.push(Arc::default());
         if new == 0 {
             return;
         }
@@ -99,7 +111,7 @@ fn spread(hash: u32) -> u64 {
 /// Names as dense numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Names<Name> {
-    names: Vector<Name>,
+    names: Pages<Name>,
     index: Index,
     /// Numbers that may be given again.
     free: Vector<u32>,
@@ -107,7 +119,7 @@ pub(super) struct Names<Name> {
 
 impl<Name> Default for Names<Name> {
     fn default() -> Self {
-        Self { names: Vector::new(), index: Index::default(), free: Vector::new() }
+        Self { names: Pages::default(), index: Index::default(), free: Vector::new() }
     }
 }
 
@@ -121,13 +133,21 @@ impl<Name: Clone + Borrow<str>> Names<Name> {
         self.index.find(self.index.hash(name), |number| self.is(number, name))
     }
 
+    /// Fetches what looking up these names will read.
+    pub(super) fn fetch<'n>(&self, names: impl Iterator<Item = &'n str>) {
+        let hashes: Vec<u32> = names.map(|name| self.index.hash(name)).collect();
+        let found: Vec<&Name> = self.index.likely(&hashes).into_iter().flatten().filter_map(|number| self.name(number)).collect();
+        let texts: Vec<&str> = found.into_iter().map(Borrow::borrow).collect();
+        black_box(texts.iter().filter_map(|text| text.bytes().next()).map(u64::from).sum::<u64>());
+    }
+
     /// The name with this number, also when it was forgotten since.
     pub(super) fn name(&self, number: u32) -> Option<&Name> {
         self.names.get(number as usize)
     }
 
     /// All names that were ever there, by number.
-    pub(super) fn all(&self) -> &Vector<Name> {
+    pub(super) fn all(&self) -> &Pages<Name> {
         &self.names
     }
 
@@ -140,11 +160,11 @@ impl<Name: Clone + Borrow<str>> Names<Name> {
         }
         let number = match self.free.pop_back() {
             Some(number) => {
-                self.names.set(number as usize, name.clone());
+                self.names[number as usize] = name.clone();
                 number
             }
             None => {
-                self.names.push_back(name.clone());
+                self.names.push(name.clone());
                 u32::try_from(self.names.len() - 1).expect("fewer than 2^32 names fit in memory")
             }
         };
