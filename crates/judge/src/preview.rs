@@ -6,7 +6,9 @@
 
 use crate::act::{Act, Change};
 use crate::decision::{Code, Ground, Outcome, Reason};
-use crate::directory::{Comparison, Directory, DirectoryChange, DirectoryError, Sensitivity, Things, Unit, group_name};
+use crate::directory::{
+    Comparison, Directory, DirectoryChange, DirectoryError, Newly, Sensitivity, Things, Uncleared, Unit, group_name,
+};
 use crate::effect::Effect;
 use crate::facts::{ChangeFacts, Facts};
 use crate::label::{Classification, Label};
@@ -206,19 +208,48 @@ fn changes_of(directory: &Directory, resource: &ResourceId, change: &Change) -> 
 #[derive(Default)]
 struct Sum {
     exposure: Exposure,
-    newcomers: RoaringBitmap,
-    uncleared: RoaringBitmap,
+    newcomers: Adding<Beyond>,
+    uncleared: Adding<RoaringBitmap>,
     /// Owners by number.
     owners: RoaringBitmap,
-    /// Who was added last: units that follow each other often have the same people, who are not added again.
-    added: Option<(Arc<Beyond>, Arc<RoaringBitmap>)>,
+}
+
+/// People being added up. Units that follow each other often have the same people but for a few: then only those few are looked at.
+#[derive(Default)]
+struct Adding<Set> {
+    sum: RoaringBitmap,
+    /// Sets that were added, the last first, with those of them who may still be missing in the sum.
+    added: Vec<(Arc<Set>, RoaringBitmap)>,
+}
+
+/// How many sets are remembered as added.
+const ADDED_MAX: usize = 8;
+
+impl<Set> Adding<Set> {
+    /// Adds `people`, who are those of `set`, but for those whom `known` holds.
+    fn add(&mut self, set: &Arc<Set>, people: &RoaringBitmap, known: &RoaringBitmap) {
+        let Some(at) = self.added.iter().position(|(added, _)| Arc::ptr_eq(added, set)) else {
+            let missing = known - &self.sum;
+            self.sum |= people;
+            self.sum -= &missing;
+            self.added.truncate(ADDED_MAX - 1);
+            self.added.insert(0, (set.clone(), missing));
+            return;
+        };
+        self.added.swap(0, at);
+        let missing = &mut self.added[0].1;
+        if !missing.is_empty() {
+            self.sum |= &*missing - known;
+            *missing &= known;
+        }
+    }
 }
 
 impl Sum {
     fn exposure(self, directory: &Directory) -> Exposure {
         let name = |number| directory.principals().name(number).cloned();
         let owners = self.owners.iter().filter_map(name).collect();
-        Exposure { newcomers: self.newcomers.len(), uncleared_people: self.uncleared.len(), owners, ..self.exposure }
+        Exposure { newcomers: self.newcomers.sum.len(), uncleared_people: self.uncleared.sum.len(), owners, ..self.exposure }
     }
 
     fn add_changes(&mut self, state: &State, changes: &[DirectoryChange]) -> Result<(), Vec<DirectoryError>> {
@@ -240,28 +271,30 @@ impl Sum {
             let label = Label::unknown();
             let owner = directory.owner_of(resource.as_str()).and_then(|owner| directory.principals().number(owner.as_str()));
             let sensitivity = Sensitivity::of(directory.label_of(resource).map_or(&label, AsRef::as_ref));
-            let uncleared = Arc::new(newly.people.clone());
-            let (items, newly) = (Things::Named(vec![resource]), Arc::new(newly));
+            let uncleared = Uncleared::of(newly.people.clone());
+            let (items, newly) = (Things::Named(vec![resource]), Newly::of(Arc::new(newly)));
             self.add(&Unit { items, count: 1, sensitivity, owner, newly, uncleared }, directory);
         }
     }
 
     fn add(&mut self, unit: &Unit<'_>, directory: &Directory) {
         let Unit { count, sensitivity, owner, newly, uncleared, .. } = unit;
-        self.add_people(newly, uncleared);
+        self.newcomers.add(&newly.all, &newly.all.people, &newly.known);
+        self.uncleared.add(&uncleared.all, &uncleared.all, &uncleared.known);
         let sum = &mut self.exposure;
+        let Beyond { public, external, .. } = newly.all.as_ref();
         sum.items += count;
-        sum.pairs += newly.people.len() * count;
+        sum.pairs += newly.people() * count;
         sum.unknown += if sensitivity.unknown { *count } else { 0 };
-        let opens = (newly.public || !newly.external.is_empty()) && !sensitivity.for_all;
+        let opens = (*public || !external.is_empty()) && !sensitivity.for_all;
         if opens {
-            sum.public |= newly.public;
-            sum.external.extend(newly.external.iter().cloned());
+            sum.public |= public;
+            sum.external.extend(external.iter().cloned());
         }
-        if uncleared.is_empty() && !opens {
+        if uncleared.count() == 0 && !opens {
             return;
         }
-        sum.uncleared_pairs += uncleared.len() * count;
+        sum.uncleared_pairs += uncleared.count() * count;
         sum.uncleared_items += count;
         sum.classification = sum.classification.max(sensitivity.classification);
         if !sensitivity.categories.is_subset(&sum.categories) {
@@ -270,23 +303,13 @@ impl Sum {
         self.owners.extend(*owner);
         sum.keep_worst(unit, directory);
     }
-
-    fn add_people(&mut self, newly: &Arc<Beyond>, uncleared: &Arc<RoaringBitmap>) {
-        let is_known = |known: &(Arc<Beyond>, _)| Arc::ptr_eq(&known.0, newly) && Arc::ptr_eq(&known.1, uncleared);
-        if self.added.as_ref().is_some_and(is_known) {
-            return;
-        }
-        self.newcomers |= &newly.people;
-        self.uncleared |= uncleared.as_ref();
-        self.added = Some((newly.clone(), uncleared.clone()));
-    }
 }
 
 impl Exposure {
     /// Keeps the worst [`WORST_MAX`] of all items, the worst first.
     fn keep_worst(&mut self, unit: &Unit<'_>, directory: &Directory) {
         let Unit { items, sensitivity, owner, newly, uncleared, .. } = unit;
-        let weight = (sensitivity.classification, uncleared.len(), newly.people.len());
+        let weight = (sensitivity.classification, uncleared.count(), newly.people());
         let at = self.worst.partition_point(|worst| worst.weight() >= weight);
         if at >= WORST_MAX {
             return;
@@ -299,8 +322,8 @@ impl Exposure {
             classification: sensitivity.classification,
             categories: sensitivity.categories.clone(),
             owner: owner.cloned(),
-            newcomers: newly.people.len(),
-            uncleared: uncleared.len(),
+            newcomers: newly.people(),
+            uncleared: uncleared.count(),
             sample: sample.clone(),
         });
         self.worst.splice(at..at, worst);

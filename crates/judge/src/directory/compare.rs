@@ -29,10 +29,64 @@ pub(crate) struct Unit<'a> {
     pub(crate) sensitivity: Sensitivity<'a>,
     /// Who decides about them, by number.
     pub(crate) owner: Option<u32>,
-    /// Who would newly see them; one and the same for many units.
-    pub(crate) newly: Arc<Beyond>,
-    /// Known people among those who are not cleared; one and the same for many units.
-    pub(crate) uncleared: Arc<RoaringBitmap>,
+    /// Who would newly see them.
+    pub(crate) newly: Newly,
+    /// Known people among those who are not cleared.
+    pub(crate) uncleared: Uncleared,
+}
+
+/// Who would newly see something: a set that is one and the same for many units, but for those in it who are not new here.
+#[derive(Clone)]
+pub(crate) struct Newly {
+    pub(crate) all: Arc<Beyond>,
+    /// Some of `all`.
+    pub(crate) known: RoaringBitmap,
+}
+
+impl Newly {
+    pub(crate) fn of(all: Arc<Beyond>) -> Self {
+        Self { all, known: RoaringBitmap::new() }
+    }
+
+    /// How many known people.
+    pub(crate) fn people(&self) -> u64 {
+        self.all.people.len() - self.known.len()
+    }
+
+    fn is_nobody(&self) -> bool {
+        self.people() == 0 && !self.all.public && self.all.external.is_empty()
+    }
+
+    /// Those who are new here, by themselves.
+    fn alone(&self) -> Arc<Beyond> {
+        if self.known.is_empty() {
+            return self.all.clone();
+        }
+        Arc::new(Beyond { people: &self.all.people - &self.known, ..self.all.as_ref().clone() })
+    }
+}
+
+/// People who would newly see something and are not cleared for it: likewise.
+#[derive(Clone)]
+pub(crate) struct Uncleared {
+    pub(crate) all: Arc<RoaringBitmap>,
+    /// Some of `all`.
+    pub(crate) known: RoaringBitmap,
+}
+
+impl Uncleared {
+    pub(crate) fn of(all: RoaringBitmap) -> Self {
+        Self { all: Arc::new(all), known: RoaringBitmap::new() }
+    }
+
+    /// How many.
+    pub(crate) fn count(&self) -> u64 {
+        self.all.len() - self.known.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        self.all.iter().filter(|person| !self.known.contains(*person))
+    }
 }
 
 /// The items of a unit, named only when somebody asks.
@@ -202,15 +256,16 @@ impl<'a> Comparison<'a> {
             let before = || self.before.audience_of(post.place.as_str()).cloned().unwrap_or_else(Reach::nobody);
             let place = self.after.destinations.best(post.place.as_str());
             let after = place.map_or_else(Reach::nobody, |place| self.proposed.reach(place.list));
-            let newly = self.counted(Arc::new(after.beyond(&before())), before);
+            let newly = self.counted(Newly::of(Arc::new(after.beyond(&before()))), before);
             let count = post.ids.len() as u64;
             let label = post.label;
             if let Some(mut unit) = self.unit(Things::Named(post.ids.clone()), count, Sensitivity::of(label), None, newly) {
                 // Whoever may read what it was made from may read it.
                 if unit.sensitivity.for_all {
-                    unit.uncleared = Arc::default();
+                    unit.uncleared = Uncleared::of(RoaringBitmap::new());
                 } else if !label.unknown {
-                    unit.uncleared = Arc::new(unit.uncleared.as_ref() - label.readers.people.bits());
+                    unit.uncleared =
+                        Uncleared::of(unit.uncleared.iter().collect::<RoaringBitmap>() - label.readers.people.bits());
                 }
                 found(unit);
             }
@@ -250,6 +305,7 @@ impl<'a> Comparison<'a> {
             for list in lists.into_iter().flatten() {
                 newly = both(newly, self.grown(list));
             }
+            let mut newly = Newly::of(newly);
             for list in lists.into_iter().flatten() {
                 // Of a few newcomers it is known already who was in the only list that there is.
                 if is.is_some() || self.few.is_none() || after.nesting_lists.contains(list) {
@@ -258,7 +314,7 @@ impl<'a> Comparison<'a> {
             }
             newly
         } else {
-            Arc::new(self.visible(shelf).beyond(&self.before.visible(shelf)))
+            Newly::of(Arc::new(self.visible(shelf).beyond(&self.before.visible(shelf))))
         };
         if newly.is_nobody() {
             return None;
@@ -281,18 +337,18 @@ impl<'a> Comparison<'a> {
     /// An item that the change itself filed elsewhere.
     fn moved(&mut self, id: &'a ResourceId, before: ShelfNo, now: ShelfNo) -> Option<Unit<'a>> {
         let newly = self.visible(now).beyond(&self.before.visible(before));
-        let newly = self.counted(Arc::new(newly), || self.before.visible(before));
+        let newly = self.counted(Newly::of(Arc::new(newly)), || self.before.visible(before));
         let owner = self.before.shelves.get(before).spec.owner;
         self.unit(Things::Named(vec![id]), 1, self.before.sensitivity(before), owner, newly)
     }
 
     /// Where everyone newly sees something, those who are known are counted.
-    fn counted(&self, newly: Arc<Beyond>, before: impl FnOnce() -> Reach) -> Arc<Beyond> {
-        if !newly.public {
+    fn counted(&self, newly: Newly, before: impl FnOnce() -> Reach) -> Newly {
+        if !newly.all.public {
             return newly;
         }
         let people = self.after.active.as_ref() - before().people.bits();
-        Arc::new(Beyond { people, ..newly.as_ref().clone() })
+        Newly::of(Arc::new(Beyond { people, ..newly.all.as_ref().clone() }))
     }
 
     fn unit(
@@ -301,12 +357,14 @@ impl<'a> Comparison<'a> {
         count: u64,
         sensitivity: Sensitivity<'a>,
         owner: Option<u32>,
-        newly: Arc<Beyond>,
+        newly: Newly,
     ) -> Option<Unit<'a>> {
         if newly.is_nobody() {
             return None;
         }
-        let uncleared = self.uncleared(&newly, sensitivity);
+        let all = self.uncleared(&newly.all, sensitivity);
+        let known = &newly.known & all.as_ref();
+        let uncleared = Uncleared { all, known };
         Some(Unit { items, count, sensitivity, owner, newly, uncleared })
     }
 
@@ -351,54 +409,41 @@ impl<'a> Comparison<'a> {
         if came.is_empty() { newly } else { both(newly, Arc::new(Beyond { people: came, ..Beyond::default() })) }
     }
 
-    /// Takes those out who were in a list before. Nothing is put together for it where nobody was.
-    fn take_out(&mut self, from: &mut Arc<Beyond>, list: ListNo) {
+    /// Notes who was in a list before. Nothing is put together for it where nobody was.
+    fn take_out(&mut self, from: &mut Newly, list: ListNo) {
         if from.is_nobody() {
             return;
         }
         let before = self.before;
-        if from.people.len() <= FEW && !from.public && from.external.is_empty() {
+        let Beyond { people, public, external } = from.all.as_ref();
+        if people.len() <= FEW && !public && external.is_empty() {
             let mut is_held = |person: u32| self.held.entry(person).or_insert_with(|| before.lists_with(person)).contains(list);
-            let held: RoaringBitmap = from.people.iter().filter(|person| is_held(*person)).collect();
-            if !held.is_empty() {
-                Arc::make_mut(from).people -= held;
-            }
+            from.known.extend(people.iter().filter(|person| is_held(*person)));
             return;
         }
         if before.nesting_lists.contains(list) {
-            let left = Reach::from(from.as_ref().clone()).beyond(before.reach(list));
-            if left != **from {
-                *from = Arc::new(left);
-            }
+            let newly = from.alone();
+            let left = Reach::from(newly.as_ref().clone()).beyond(before.reach(list));
+            *from = Newly::of(if left == *newly { newly } else { Arc::new(left) });
             return;
         }
         let spec = before.lists.get(list).spec.as_ref();
         if spec.public {
-            *from = self.nobody.clone();
+            *from = Newly::of(self.nobody.clone());
             return;
         }
-        if from.external.iter().any(|name| spec.external.contains(name)) {
-            Arc::make_mut(from).external.retain(|name| !spec.external.contains(name));
-        }
-        for all in spec.groups.iter().map(|group| before.groups.get(*group).all.as_ref()) {
-            if from.people.is_disjoint(all) {
+        for group in &spec.groups {
+            // Who is new in a group was not in it.
+            if self.joined.get(group).is_some_and(|joined| Arc::ptr_eq(joined, &from.all)) {
                 continue;
             }
-            if self.came.is_empty() {
-                Arc::make_mut(from).people -= all;
-            } else {
-                let inside = &(&from.people & all) & before.active.as_ref();
-                Arc::make_mut(from).people -= inside;
-            }
+            let inside = people & before.groups.get(*group).all.as_ref();
+            from.known |= if self.came.is_empty() { inside } else { inside & before.active.as_ref() };
         }
-        let named = |person: &u32| from.people.contains(*person) && before.active.contains(*person);
-        let named: RoaringBitmap = if from.people.len() < spec.people.len() as u64 {
-            from.people.iter().filter(|person| spec.people.binary_search(person).is_ok() && named(person)).collect()
-        } else {
-            spec.people.iter().copied().filter(named).collect()
-        };
-        if !named.is_empty() {
-            Arc::make_mut(from).people -= named;
+        let named = spec.people.iter().filter(|person| people.contains(**person) && before.active.contains(**person));
+        from.known.extend(named);
+        if external.iter().any(|name| spec.external.contains(name)) {
+            Arc::make_mut(&mut from.all).external.retain(|name| !spec.external.contains(name));
         }
     }
 

@@ -21,7 +21,7 @@ mod tests;
 
 pub(crate) use change::Proposed;
 pub use change::Touched;
-pub(crate) use compare::{Comparison, Post, Sensitivity, Things, Unit};
+pub(crate) use compare::{Comparison, Newly, Post, Sensitivity, Things, Uncleared, Unit};
 pub use document::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, ClearanceRule, DestinationRecord,
     DirectoryChange, DirectoryDocument, DirectoryError, FreezeRecord, GrantRecord, ItemRecord, NESTING_DEPTH_MAX,

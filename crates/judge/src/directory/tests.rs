@@ -119,6 +119,17 @@ impl Naive {
         by_level || readers.is_none_or(|readers| readers.contains(person))
     }
 
+    /// Pairs of a person and an item that the person is newly cleared for by level, and was not among the readers of.
+    fn clears(&self, after: &Naive) -> u64 {
+        let alone = |item: &ItemRecord| ItemRecord { readers: None, container: None, ..item.clone() };
+        let is_new = |person: &str, item: &ItemRecord| {
+            let by_level = |naive: &Naive| naive.people.contains_key(person) && naive.is_cleared(person, &alone(item));
+            by_level(after) && !by_level(self) && !self.is_cleared(person, item)
+        };
+        let items = self.items.values();
+        items.map(|item| after.people.keys().filter(|person| is_new(person, item)).count() as u64).sum()
+    }
+
     /// Pairs that become visible, those of them that are not cleared, and everyone who is new somewhere.
     fn exposes(&self, after: &Naive) -> (u64, u64, BTreeSet<String>) {
         let (mut pairs, mut uncleared, mut newcomers) = (0, 0, BTreeSet::new());
@@ -322,6 +333,7 @@ proptest! {
         let found = preview(&state, &proposed).expect("it is right");
         let (pairs, uncleared, newcomers) = twin.exposes(&after);
         prop_assert_eq!((found.pairs, found.uncleared_pairs, found.newcomers), (pairs, uncleared, newcomers.len() as u64));
+        prop_assert_eq!(found.newly_cleared, twin.clears(&after));
     }
 }
 
