@@ -152,8 +152,11 @@ struct TaskBody {
     words: Option<String>,
     #[serde(default)]
     address: Vec<String>,
+    #[serde(default)]
+    address_open: bool,
     effects: Option<BTreeSet<Effect>>,
     resources: Option<Vec<String>>,
+    tools: Option<BTreeSet<String>>,
     #[serde(default)]
     budget: Budget,
     lease_ms: u64,
@@ -169,8 +172,8 @@ async fn start(
         return Err(Refusal::Unauthenticated);
     }
     let Json(body) = body.map_err(|error| Refusal::Body(error.body_text()))?;
-    let TaskBody { requester, agent, purpose, words, address, effects, resources, budget, lease_ms } = body;
-    let new = NewTask { requester, agent, purpose, words, address, effects, resources, budget, lease_ms };
+    let TaskBody { requester, agent, purpose, words, address, address_open, effects, resources, tools, budget, lease_ms } = body;
+    let new = NewTask { requester, agent, purpose, words, address, address_open, effects, resources, tools, budget, lease_ms };
     let task = api.engine.start_task(new).await.map_err(|error| match error {
         StartTaskError::Unavailable(error) => Refusal::Ledger(error.to_string()),
         StartTaskError::Requester(_) | StartTaskError::Agent(_) | StartTaskError::Lease { .. } => {

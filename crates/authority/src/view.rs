@@ -337,6 +337,10 @@ pub struct TaskView {
     pub effects: Option<BTreeSet<Effect>>,
     /// The resources that it names.
     pub resources: Option<Vec<String>>,
+    /// The tools that it names for anything beyond reading.
+    pub tools: Option<BTreeSet<String>>,
+    /// Whether the requester left open who the answer goes to.
+    pub address_open: bool,
     /// What it may use up.
     pub budget: Budget,
     /// Calls decided so far.
@@ -373,6 +377,8 @@ impl TaskView {
             address: of.address.clone(),
             effects: of.effects.clone(),
             resources: of.resources.clone(),
+            tools: of.tools.clone(),
+            address_open: of.address_open,
             budget: of.budget,
             calls: *calls,
             items,

@@ -131,6 +131,15 @@ impl Tool {
             let texts = self.pick("values", source, scope)?;
             values.extend(texts.into_iter().map(|text| ActValue { kind: kind.clone(), text }));
         }
+        // What the call says it is done to decides as much as any value does.
+        for source in self.resources.iter().filter(|source| source.constant().is_none()) {
+            for text in self.pick("resource", source, scope)? {
+                let (kind, own) = text.split_once(':').unwrap_or(("resource", &text));
+                if !values.iter().any(|value| value.text == own) && !recipients.iter().any(|recipient| recipient == own) {
+                    values.push(ActValue { kind: kind.into(), text: own.to_owned() });
+                }
+            }
+        }
         Ok(Act {
             stated: Stated::default(),
             tool,

@@ -45,10 +45,97 @@ const VERBS: [(&[&str], &[Effect]); 9] = [
     (&["run", "exec", "execute", "shell", "command", "eval", "script", "deploy", "invoke", "call"], &[Effect::Execute]),
 ];
 const SPENDING: [&str; 8] = ["pay", "buy", "purchase", "transfer", "order", "charge", "refund", "checkout"];
+/// Nouns that make spending of whatever is done to them, but reading.
+const MONEY: [&str; 4] = ["money", "payment", "transaction", "invoice"];
 const DELEGATING: [&str; 3] = ["delegate", "spawn", "assign"];
 
-const RECIPIENTS: [&str; 11] =
-    ["to", "cc", "bcc", "recipients", "recipient", "attendees", "invitees", "email", "emails", "user", "users"];
+const RECIPIENTS: [&str; 18] = [
+    "to",
+    "cc",
+    "bcc",
+    "recipients",
+    "recipient",
+    "attendees",
+    "invitees",
+    "participants",
+    "participant",
+    "guests",
+    "email",
+    "emails",
+    "user",
+    "users",
+    "user_email",
+    "user_emails",
+    "assignee",
+    "assignees",
+];
+/// Words of tools that list people.
+const PEOPLE: [&str; 6] = ["user", "contact", "people", "member", "participant", "attendee"];
+/// Arguments that are written freely, or that say how and when: they decide neither where something goes nor what it hits.
+const FREE: [&str; 62] = [
+    "subject",
+    "body",
+    "content",
+    "contents",
+    "text",
+    "message",
+    "title",
+    "description",
+    "query",
+    "note",
+    "notes",
+    "comment",
+    "comments",
+    "summary",
+    "name",
+    "first_name",
+    "last_name",
+    "filename",
+    "file_name",
+    "file_type",
+    "location",
+    "reason",
+    "format",
+    "type",
+    "status",
+    "language",
+    "currency",
+    "unit",
+    "sort",
+    "order",
+    "color",
+    "priority",
+    "label",
+    "labels",
+    "tags",
+    "tag",
+    "permission",
+    "role",
+    "mode",
+    "date",
+    "day",
+    "time",
+    "start",
+    "end",
+    "start_time",
+    "end_time",
+    "start_day",
+    "end_day",
+    "start_date",
+    "end_date",
+    "new_start_time",
+    "new_end_time",
+    "duration",
+    "timezone",
+    "recurring",
+    "limit",
+    "count",
+    "attachments",
+    "data",
+    "value",
+    "prompt",
+    "code",
+];
 const DESTINATIONS: [&str; 7] = ["channel", "channel_id", "forum", "room", "topic", "space", "thread"];
 const OBJECTS: [&str; 18] = [
     "path",
@@ -101,11 +188,18 @@ pub fn draft(upstream: &str, tools: &[Value], resources: &[Value]) -> String {
         quoted_in_comment(upstream)
     );
     let mut seen = BTreeSet::new();
-    for tool in tools.iter().take(TOOLS_MAX) {
-        let Some(name) = tool.get("name").and_then(Value::as_str).filter(|name| !name.is_empty() && seen.insert(*name)) else {
-            continue;
-        };
-        ToolDraft::new(upstream, name, tool).write(&mut text);
+    let named = tools.iter().take(TOOLS_MAX).filter_map(|tool| {
+        let name = tool.get("name").and_then(Value::as_str).filter(|name| !name.is_empty() && seen.insert(*name))?;
+        Some(ToolDraft::new(upstream, name, tool))
+    });
+    let drafts: Vec<ToolDraft<'_>> = named.collect();
+    let kinds: BTreeSet<String> = drafts
+        .iter()
+        .filter(|draft| draft.acts())
+        .flat_map(|draft| draft.values().map(|(_, kind)| kind).collect::<Vec<_>>())
+        .collect();
+    for draft in &drafts {
+        draft.write(&mut text, &kinds);
     }
     let uris = resources.iter().filter_map(|resource| resource.get("uriTemplate").or_else(|| resource.get("uri"))?.as_str());
     let schemes: BTreeSet<&str> =
@@ -151,9 +245,9 @@ impl<'a> ToolDraft<'a> {
     fn guess_effects(&mut self) {
         let description = self.tool.get("description").and_then(Value::as_str).unwrap_or_default();
         let title = self.tool.get("title").and_then(Value::as_str).unwrap_or_default();
-        let mut words = words(self.name);
-        words.extend(self::words(title));
-        words.extend(self::words(description).into_iter().take(1));
+        let mut words = crate::words::of(self.name);
+        words.extend(crate::words::of(title));
+        words.extend(crate::words::of(description).into_iter().take(1));
         for word in words {
             let mut found: Vec<Effect> = VERBS
                 .iter()
@@ -167,6 +261,12 @@ impl<'a> ToolDraft<'a> {
                     self.why.push(format!("`{word}` → {}", effect.word()));
                 }
             }
+        }
+        let money = crate::words::of(self.name).into_iter().find(|word| MONEY.contains(&singular(word)));
+        if let Some(noun) =
+            money.filter(|_| !self.effects.is_empty() && self.effects.iter().any(|effect| *effect != Effect::Read))
+        {
+            self.why.extend(self.effects.insert(Effect::Spend).then(|| format!("`{noun}` → spend")));
         }
         if self.effects.is_empty() {
             self.effects.extend([Effect::Write, Effect::Send, Effect::Destroy, Effect::Execute]);
@@ -188,10 +288,15 @@ impl<'a> ToolDraft<'a> {
         }
     }
 
-    fn write(&self, text: &mut String) {
+    fn write(&self, text: &mut String, kinds: &BTreeSet<String>) {
         let description = self.tool.get("description").and_then(Value::as_str).unwrap_or_default();
         let _ = writeln!(text, "\n# {}\n[[tool]]", quoted_in_comment(description));
         line(text, "name", &quoted(self.name), None);
+        let first = description.split(['\n', '\r']).next().unwrap_or_default();
+        let about: String = first.split_inclusive(". ").next().unwrap_or_default().trim().chars().take(QUOTE_CHARS_MAX).collect();
+        if !about.is_empty() {
+            line(text, "about", &quoted(&about), None);
+        }
         let effects: Vec<String> = self.effects.iter().map(|effect| quoted(effect.word())).collect();
         line(text, "effects", &format!("[{}]", effects.join(", ")), Some(&self.why.join("; ")));
         let names: Vec<String> = self.properties.iter().map(|name| quoted(name)).collect();
@@ -202,6 +307,7 @@ impl<'a> ToolDraft<'a> {
         self.write_amount(text);
         self.write_change(text);
         self.write_result(text, object);
+        self.write_attested(text, kinds);
     }
 
     fn write_resource(&self, text: &mut String) -> Option<&'a str> {
@@ -262,12 +368,10 @@ impl<'a> ToolDraft<'a> {
 
     fn write_values(&self, text: &mut String) {
         let values: Vec<String> = self
-            .properties
-            .iter()
-            .filter_map(|name| {
-                let (_, kind) =
-                    VALUES.iter().find(|(wanted, _)| plain(name) == *wanted || plain(name).ends_with(&format!("_{wanted}")))?;
-                Some(format!("{{ at = {}, kind = {} }}", quoted(&path(name)), quoted(kind)))
+            .values()
+            .map(|(name, kind)| match self.required.contains(name) {
+                true => format!("{{ at = {}, kind = {} }}", quoted(&path(name)), quoted(&kind)),
+                false => format!("{{ at = {}, kind = {}, required = false }}", quoted(&path(name)), quoted(&kind)),
             })
             .collect();
         if !values.is_empty() {
@@ -277,6 +381,102 @@ impl<'a> ToolDraft<'a> {
                 &format!("[{}]", values.join(", ")),
                 Some("arguments that decide where it goes or what it hits"),
             );
+        }
+    }
+
+    /// Arguments that decide where something goes or what it hits, each with its kind.
+    fn values(&self) -> impl Iterator<Item = (&'a str, String)> {
+        let acts = self.acts();
+        self.properties.iter().filter_map(move |name| Some((*name, self.value_kind(name, acts)?)))
+    }
+
+    fn acts(&self) -> bool {
+        self.effects.iter().any(|effect| !matches!(effect, Effect::Read | Effect::Compute))
+    }
+
+    fn value_kind(&self, name: &str, acts: bool) -> Option<String> {
+        let plain = plain(name);
+        if plain == "id" {
+            // What the tool is about, as its name says last.
+            let noun = crate::words::of(self.name).pop()?;
+            return Some(singular(&noun).to_owned());
+        }
+        if RECIPIENTS.contains(&plain.as_str()) {
+            // Who is asked about is nobody's choice of where something goes.
+            return acts.then(|| "recipient".to_owned());
+        }
+        if let Some((_, kind)) = VALUES
+            .iter()
+            .filter(|(wanted, _)| *wanted != "id")
+            .find(|(wanted, _)| plain == *wanted || plain.ends_with(&format!("_{wanted}")))
+        {
+            return Some((*kind).to_owned());
+        }
+        if plain.ends_with("_id") {
+            return Some(kind(name));
+        }
+        (acts && !FREE.contains(&plain.as_str()) && self.is_text(name)).then(|| singular(&plain).to_owned())
+    }
+
+    /// Whether an argument is a text, or a list of them, by its schema.
+    fn is_text(&self, name: &str) -> bool {
+        fn is_text(schema: &Value) -> bool {
+            let of = |key: &str| schema.get(key).and_then(Value::as_array).is_some_and(|any| any.iter().any(is_text));
+            match schema.get("type").and_then(Value::as_str) {
+                Some("string") => schema.get("enum").is_none() && schema.get("format").is_none(),
+                Some("array") => schema.get("items").is_some_and(is_text),
+                Some(_) => false,
+                None => of("anyOf") || of("oneOf"),
+            }
+        }
+        self.tool.pointer("/inputSchema/properties").and_then(|properties| properties.get(name)).is_some_and(is_text)
+    }
+
+    /// Fields that the server itself may fill with what other tools take: ids, and lists of names. What an author may have written is none.
+    fn write_attested(&self, text: &mut String, kinds: &BTreeSet<String>) {
+        if self.acts() {
+            return;
+        }
+        let words = crate::words::of(self.name);
+        for kind in kinds {
+            let is_of = |word: &String| match kind.as_str() {
+                "recipient" => PEOPLE.contains(&singular(word)),
+                "mail" => matches!(singular(word), "mail" | "email"),
+                kind => singular(word) == kind || (kind == "event" && singular(word) == "appointment"),
+            };
+            if !words.iter().any(is_of) {
+                continue;
+            }
+            let mut fields: Vec<(String, Option<String>, &str)> = Vec::new();
+            let _ =
+                writeln!(text, "\n# guess: fields that the server fills itself; take out what an author of content can write");
+            if kind == "recipient" {
+                fields.push(("$..[?@.email]".to_owned(), Some("$.email".to_owned()), "[\"$.name\"]"));
+            } else {
+                for id in ["id", "id_", &format!("{kind}_id")] {
+                    for at in ["$".to_owned(), format!("$..[?@.{id}]")] {
+                        fields.push((at, Some(format!("$.{id}")), "[\"$.title\", \"$.name\", \"$.filename\", \"$.subject\"]"));
+                    }
+                }
+            }
+            fields.push(("$[*]".to_owned(), None, ""));
+            for (at, value, names) in fields {
+                let _ = writeln!(text, "[[tool.result.value]]");
+                line(text, "at", &quoted(&at), None);
+                line(text, "kind", &quoted(kind), None);
+                if let Some(value) = value {
+                    line(text, "value", &format!("{{ at = {}, required = false }}", quoted(&value)), None);
+                    line(text, "names", &format!("[{}]", optional(names)), None);
+                }
+            }
+            let asks_for_it = self.values().any(|(_, own)| own == *kind)
+                || self.properties.iter().any(|name| plain(name).contains(kind.as_str()));
+            if !asks_for_it {
+                let _ = writeln!(text, "[[tool.result.value]]");
+                line(text, "at", &quoted("$"), None);
+                line(text, "kind", &quoted(kind), None);
+                line(text, "each", &quoted("line"), None);
+            }
         }
     }
 
@@ -336,6 +536,20 @@ impl<'a> ToolDraft<'a> {
     }
 }
 
+/// Paths that need not match, from a list of them.
+fn optional(paths: &str) -> String {
+    let paths = paths.trim_matches(['[', ']']).split(", ").filter(|path| !path.is_empty());
+    paths.map(|path| format!("{{ at = {path}, required = false }}")).collect::<Vec<_>>().join(", ")
+}
+
+/// A noun without the ending of its plural, as far as that can be told.
+fn singular(noun: &str) -> &str {
+    match noun.strip_suffix('s') {
+        Some(one) if one.len() >= 3 && !one.ends_with('s') => one,
+        Some(_) | None => noun,
+    }
+}
+
 fn line(text: &mut String, key: &str, value: &str, guess: Option<&str>) {
     let comment = guess.map(|why| format!("  # guess: {}", quoted_in_comment(why))).unwrap_or_default();
     let _ = writeln!(text, "{key} = {value}{comment}");
@@ -367,6 +581,8 @@ fn path(name: &str) -> String {
 fn kind(name: &str) -> String {
     let plain = plain(name);
     let kind = plain.strip_suffix("_id").unwrap_or(&plain);
+    // A kind `email` is an address, and this is a letter.
+    let kind = if kind == "email" && plain != kind { "mail" } else { kind };
     if kind.is_empty() || kind.contains(['{', '}']) { "object".to_owned() } else { kind.to_owned() }
 }
 
@@ -375,22 +591,5 @@ fn form(name: &str) -> &'static str {
 }
 
 fn plain(name: &str) -> String {
-    words(name).join("_")
-}
-
-/// Lower-case words of `snake_case`, `kebab-case`, `camelCase` and plain text.
-fn words(text: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_lower = false;
-    for c in text.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && was_lower) {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut().filter(|_| c.is_alphanumeric()) {
-            word.extend(c.to_lowercase());
-        }
-        was_lower = c.is_lowercase() || c.is_numeric();
-    }
-    words.retain(|word| !word.is_empty());
-    words
+    crate::words::of(name).join("_")
 }

@@ -3,7 +3,7 @@
 
 use crate::layout::{classification_of, rest_name};
 use crate::source::{Base, Origin, Piece, Source, UriPattern};
-use crate::{Amount, ChangeSources, Claims, Contracts, ItemContract, Resource, ResultContract, Tool};
+use crate::{Amount, AttestedContract, ChangeSources, Claims, Contracts, ItemContract, Parts, Resource, ResultContract, Tool};
 use judge::act::LabelSpec;
 use judge::digest::Digest;
 use judge::effect::Effect;
@@ -135,6 +135,7 @@ impl Reader<'_> {
         let parts = self.parts(&mut table);
         let accepted_at = self.text(&mut table, "accepted_at");
         let accepted_by = self.text(&mut table, "accepted_by");
+        let about = self.text(&mut table, "about");
         self.finish(table);
         if outward && resources.is_empty() && recipients.is_empty() {
             let help = Some("without one of them, nobody knows who will see what is sent".to_owned());
@@ -172,6 +173,7 @@ impl Reader<'_> {
             parts,
             accepted_at,
             accepted_by,
+            about,
         })
     }
 
@@ -272,7 +274,7 @@ impl Reader<'_> {
 
     fn result(&mut self, table: &mut Table<'_>, tool: &str) -> ResultContract {
         let rest = rest_name(&format!("{}__{tool}", self.upstream));
-        let mut result = ResultContract { items: Vec::new(), label: None, created: Vec::new(), rest };
+        let mut result = ResultContract { items: Vec::new(), label: None, created: Vec::new(), attested: Vec::new(), rest };
         let place = table.at("result");
         let Some(mut entry) = table.take("result").and_then(|value| self.table(&place, value)) else { return result };
         result.label = self.label(&mut entry);
@@ -281,8 +283,33 @@ impl Reader<'_> {
             let place = format!("{place}, item {}", index + 1);
             result.items.extend(self.table(&place, value).and_then(|table| self.item(table)));
         }
+        for (index, value) in self.list(&mut entry, "value").into_iter().enumerate() {
+            let place = format!("{place}, value {}", index + 1);
+            result.attested.extend(self.table(&place, value).and_then(|table| self.attested(table)));
+        }
         self.finish(entry);
         result
+    }
+
+    fn attested(&mut self, mut table: Table<'_>) -> Option<AttestedContract> {
+        let (at_place, value_place) = (table.at("at"), table.at("value"));
+        let span = table.span.clone();
+        let at = self.needed_text(&mut table, "at").and_then(|text| self.path(&at_place, &text, span));
+        let kind = self.needed_text(&mut table, "kind");
+        let value = table.take("value").and_then(|value| self.source(&value_place, value, Base::Near, false));
+        let names = self.sources(&mut table, "names", Base::Near, false);
+        let (parts_place, parts_value) = (table.at("each"), table.take("each"));
+        let parts = match parts_value.map(|value| (value.span(), value.get_ref().as_str())) {
+            None => Parts::Whole,
+            Some((_, Some("member"))) => Parts::Members,
+            Some((_, Some("line"))) => Parts::Lines,
+            Some((span, _)) => {
+                self.error(&parts_place, span, "expected `member` or `line`".to_owned(), None);
+                Parts::Whole
+            }
+        };
+        self.finish(table);
+        Some(AttestedContract { at: at?, kind: kind?.into(), value, names, parts })
     }
 
     fn item(&mut self, mut table: Table<'_>) -> Option<ItemContract> {

@@ -4,8 +4,8 @@
 //! an agent unlabelled: not a member that the contract forgot, not a second text block, not an image.
 
 use crate::source::{Scope, Source};
-use crate::{Claims, Contracts, ItemContract, Resource, Tool, strict};
-use judge::act::{Chosen, ITEMS_MAX, LabelSpec, NamedBy, ObservedItem, RESOURCES_MAX};
+use crate::{Claims, Contracts, ItemContract, Parts, Resource, Tool, strict};
+use judge::act::{Attested, Chosen, ITEMS_MAX, LabelSpec, NamedBy, ObservedItem, RESOURCES_MAX, Value as ActValue};
 use judge::label::{Classification, Integrity};
 use judge::name::ResourceId;
 use serde_json::{Map, Value};
@@ -20,6 +20,9 @@ const FIELD_NAME_BYTES_MAX: usize = 32;
 const FIELD_NAME_DIGITS_MAX: usize = 3;
 /// Members of `_meta` with this prefix are the protocol's (MCP, basic, `_meta`), and no model reads them.
 const PROTOCOL_META: &str = "io.modelcontextprotocol/";
+/// How many parts of a result one contract of values looks at, and how many values a result attests.
+const ATTESTED_PARTS_MAX: usize = 10_000;
+const ATTESTED_MAX: usize = 20_000;
 /// How deep an item may lie in a result; what is deeper belongs to the item around it.
 const RESULT_DEPTH_MAX: usize = 128;
 
@@ -29,6 +32,8 @@ pub struct ReadResult {
     pub items: Vec<ObservedItem>,
     /// What the call made, by the server's word.
     pub created: Vec<ResourceId>,
+    /// Values that the system of record states, where the tool did not fail.
+    pub attested: Vec<Attested>,
     /// Whether the tool says that it failed.
     pub failed: bool,
     pub(crate) layout: Layout,
@@ -97,6 +102,28 @@ impl Node {
     }
 }
 
+/// The values of a part.
+fn values_of(part: &Value, parts: Parts) -> Vec<String> {
+    match (parts, part) {
+        (Parts::Whole, part) => scalar(part).into_iter().collect(),
+        (Parts::Members, Value::Object(members)) => members.keys().cloned().collect(),
+        (Parts::Lines, Value::String(text)) => {
+            let heading = text.lines().next().and_then(|first| first.find(": ")).map_or(0, |at| at + 2);
+            text[heading..].lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        }
+        (Parts::Members | Parts::Lines, _) => Vec::new(),
+    }
+}
+
+/// A text or a number, as text.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
 impl Tool {
     /// Reads a `CallToolResult`.
     #[must_use]
@@ -114,7 +141,27 @@ impl Tool {
         let created =
             if failed { Vec::new() } else { self.result.created.iter().flat_map(|source| names(source, scope)).collect() };
         let otherwise = if reader.is_broken { None } else { self.result.label.clone() };
-        reader.finish(result, kind, document, &self.result.rest, otherwise, created, failed)
+        let attested = if failed { Vec::new() } else { self.attested(document, scope) };
+        ReadResult { attested, ..reader.finish(result, kind, document, &self.result.rest, otherwise, created, failed) }
+    }
+
+    /// What stands in the fields that the contract says the system of record fills.
+    fn attested(&self, document: &Value, scope: Scope<'_>) -> Vec<Attested> {
+        let mut found = Vec::new();
+        for contract in &self.result.attested {
+            for part in contract.at.query(document).all().into_iter().take(ATTESTED_PARTS_MAX) {
+                let near = Scope { near: part, ..scope };
+                let texts = match &contract.value {
+                    Some(source) => source.pick(near).unwrap_or_default(),
+                    None => values_of(part, contract.parts),
+                };
+                let names: Vec<String> = contract.names.iter().flat_map(|source| source.pick(near).unwrap_or_default()).collect();
+                let value = |text| Attested { value: ActValue { kind: contract.kind.clone(), text }, names: names.clone() };
+                found.extend(texts.into_iter().map(value));
+            }
+        }
+        found.truncate(ATTESTED_MAX);
+        found
     }
 }
 
@@ -266,7 +313,14 @@ impl Reader {
             also.push((owner, self.items.len()));
             self.items.push(ObservedItem { id, ..self.items[owner].clone() });
         }
-        ReadResult { items: self.items, created, failed, layout: Layout { document: kind, root: self.root, blocks, rest, also } }
+        let attested = Vec::new();
+        ReadResult {
+            items: self.items,
+            created,
+            attested,
+            failed,
+            layout: Layout { document: kind, root: self.root, blocks, rest, also },
+        }
     }
 }
 

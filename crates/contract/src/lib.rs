@@ -12,11 +12,13 @@ mod definition;
 mod draft;
 mod format;
 mod layout;
+mod propose;
 mod source;
 mod strict;
 #[cfg(test)]
 mod tests;
 mod withhold;
+mod words;
 
 pub use accept::{AcceptError, Acceptance, accept};
 pub use call::{ARGUMENT_DEPTH_MAX, ARGUMENT_LEAVES_MAX, CallError, RECIPIENTS_MAX};
@@ -24,6 +26,7 @@ pub use definition::{Standing, definition_digest, diff};
 pub use draft::draft;
 pub use format::{CONTRACT_BYTES_MAX, ContractError};
 pub use layout::ReadResult;
+pub use propose::{Names, Proposal, propose};
 pub use strict::strict_json;
 pub use withhold::Redaction;
 
@@ -134,6 +137,7 @@ pub struct Tool {
     parts: BTreeMap<String, String>,
     accepted_at: Option<String>,
     accepted_by: Option<String>,
+    about: Option<String>,
 }
 
 impl Tool {
@@ -153,6 +157,17 @@ impl Tool {
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.pin.is_some() && self.accepted_at.is_some() && self.accepted_by.is_some()
+    }
+
+    /// What it does, in a sentence, as whoever accepted it read it.
+    #[must_use]
+    pub fn about(&self) -> Option<&str> {
+        self.about.as_deref()
+    }
+
+    /// What stands before the argument in the names of what it is done to: `channel:` of `channel:{}`.
+    pub(crate) fn resource_prefixes(&self) -> impl Iterator<Item = &str> {
+        self.resources.iter().filter(|source| source.constant().is_none()).filter_map(|source| source.template_prefix())
     }
 
     /// Resources that the contract names whatever the arguments are: what a list of tools can be filtered by.
@@ -202,8 +217,34 @@ struct ResultContract {
     /// The label of what no item selects.
     label: Option<LabelSpec>,
     created: Vec<Source>,
+    /// Fields that the system of record fills.
+    attested: Vec<AttestedContract>,
     /// What the rest is called.
     rest: ResourceId,
+}
+
+/// A field of a result that the system of record fills, and not whoever may write text into it.
+#[derive(Debug)]
+struct AttestedContract {
+    /// What the value and its names are looked for in.
+    at: serde_json_path::JsonPath,
+    kind: Arc<str>,
+    /// The value; what `at` selects itself where it is left out.
+    value: Option<Source>,
+    /// What the same thing is called otherwise.
+    names: Vec<Source>,
+    parts: Parts,
+}
+
+/// What of a selected part is the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    /// All of it.
+    Whole,
+    /// The names of its members.
+    Members,
+    /// Each of its lines, without a heading before a colon on the first.
+    Lines,
 }
 
 #[derive(Debug)]

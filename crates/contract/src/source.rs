@@ -140,6 +140,14 @@ impl Source {
         }
     }
 
+    /// What the text of a template begins with, before anything of the call.
+    pub(crate) fn template_prefix(&self) -> Option<&str> {
+        match self.template.first() {
+            Some(Piece::Text(text)) if self.template.len() > 1 => Some(text),
+            Some(_) | None => None,
+        }
+    }
+
     /// The path as it was written, for a message.
     pub(crate) fn written(&self) -> String {
         match &self.origin {

@@ -63,7 +63,7 @@ async fn call(engine: &Engine, caller: &Caller, number: u64) {
     let spent = ruled.permit.expect("only observed").spend(act.digest, engine.now()).expect("in time");
     let item = ObservedItem { id: on, text: words(number), container: None, otherwise: None, claimed: None, chosen: None };
     let items = if is_post { Vec::new() } else { vec![item] };
-    engine.observe(spent, Seen { items, created: Vec::new() }, Ended::Ok).await.expect("recorded");
+    engine.observe(spent, Seen { items, created: Vec::new(), attested: Vec::new() }, Ended::Ok).await.expect("recorded");
 }
 
 async fn work(entries: u64) -> (Arc<MemoryLedger>, ManualClock) {
@@ -85,6 +85,8 @@ async fn work(entries: u64) -> (Arc<MemoryLedger>, ManualClock) {
         clock.set(Moment(1_000 + number * MS_PER_CALL));
         if number % CALLS_PER_TASK == 0 {
             let new = NewTask {
+                tools: None,
+                address_open: false,
                 requester: name("bo"),
                 agent: name("helper"),
                 purpose: "work".to_owned(),

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::ids;
 use crate::node::Node;
 use crate::permit::{Abandoned, Permit, Spent};
-use judge::act::{Act, Observation, ObservedItem};
+use judge::act::{Act, Attested, Observation, ObservedItem};
 use judge::content::ContentKey;
 use judge::decide::{AskStanding, MayNotAnswer, decide, may_answer};
 use judge::decision::{Decision, Outcome, Reason};
@@ -162,6 +162,10 @@ pub struct NewTask {
     pub effects: Option<BTreeSet<Effect>>,
     /// The resources that it names.
     pub resources: Option<Vec<String>>,
+    /// The tools that it names for anything beyond reading.
+    pub tools: Option<BTreeSet<String>>,
+    /// Whether the requester left open who the answer goes to.
+    pub address_open: bool,
     /// What it may use up.
     pub budget: Budget,
     /// How long it runs, in milliseconds.
@@ -188,6 +192,8 @@ pub struct Seen {
     pub items: Vec<ObservedItem>,
     /// What was made, by the tool's word.
     pub created: Vec<ResourceId>,
+    /// Values that the system of record states, by the contract's word.
+    pub attested: Vec<Attested>,
 }
 
 /// What may be released of a result.
@@ -394,6 +400,8 @@ impl Engine {
                     address: if new.address.is_empty() { vec![new.requester.to_string()] } else { new.address.clone() },
                     effects: new.effects.clone(),
                     resources: new.resources.clone(),
+                    tools: new.tools.clone(),
+                    address_open: new.address_open,
                     budget: new.budget,
                     starts: now,
                     ends: now.after_ms(new.lease_ms),
@@ -446,7 +454,7 @@ impl Engine {
                 let decided = Decided {
                     id: id.clone(),
                     caller: caller.clone(),
-                    act: ActRecord::new(act, Some(&ruling.audience)),
+                    act: ActRecord::new(act, Some(&ruling.audience), ruling.values),
                     decision: ruling.decision.clone(),
                     ask: asked,
                     approved_by,
@@ -480,6 +488,7 @@ impl Engine {
             decision: spent.decision().clone(),
             items: seen.items,
             created: seen.created,
+            attested: seen.attested,
         };
         let sketches = sketches(&self.0.key, &observation);
         let enforced = spent.is_enforced();
@@ -492,6 +501,7 @@ impl Engine {
                     ended,
                     items: verdict.items,
                     created: observation.created.clone(),
+                    attested: verdict.attested,
                     sets: verdict.sets,
                 };
                 let withheld = if enforced { verdict.withheld } else { BTreeSet::new() };
@@ -700,6 +710,7 @@ impl Core {
             ended,
             items: Vec::new(),
             created: Vec::new(),
+            attested: Vec::new(),
             sets: Vec::new(),
         };
         Some(Event::Observed(Box::new(observed)))

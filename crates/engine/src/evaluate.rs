@@ -131,7 +131,7 @@ impl Engine {
         let decided = Decided {
             id: id.clone(),
             caller: caller.clone(),
-            act: ActRecord::new(act, Some(&ruling.audience)),
+            act: ActRecord::new(act, Some(&ruling.audience), ruling.values),
             decision: ruling.decision,
             ask: ask.filter(|_| is_request).map(|id| Asked { id, expires }),
             approved_by,
@@ -191,7 +191,8 @@ fn elsewhere(state: &State, caller: &Caller, act: &Act, decision: DecisionId) ->
         claimed: None,
         chosen: None,
     });
-    let observation = Observation { caller: caller.clone(), decision, items: items.collect(), created: Vec::new() };
+    let observation =
+        Observation { caller: caller.clone(), decision, items: items.collect(), created: Vec::new(), attested: Vec::new() };
     // Nothing can be withheld elsewhere, so what a norm would withhold counts as read.
     let verdict = observe(state, &observation, false);
     Observed {
@@ -200,6 +201,7 @@ fn elsewhere(state: &State, caller: &Caller, act: &Act, decision: DecisionId) ->
         ended: Ended::Ambiguous,
         items: verdict.items,
         created: Vec::new(),
+        attested: Vec::new(),
         sets: verdict.sets,
     }
 }

@@ -64,6 +64,8 @@ async fn world() -> World {
 async fn start(engine: &Engine) -> Caller {
     let name = |text| PrincipalId::parse(text).expect("a name");
     let new = NewTask {
+        tools: None,
+        address_open: false,
         requester: name("bo"),
         agent: name("helper"),
         purpose: "engineering".to_owned(),
@@ -103,7 +105,7 @@ fn seen(id: &str) -> Seen {
         claimed: None,
         chosen: None,
     };
-    Seen { items: vec![item], created: Vec::new() }
+    Seen { items: vec![item], created: Vec::new(), attested: Vec::new() }
 }
 
 fn records(store: &dyn Source) -> Vec<Record> {

@@ -314,6 +314,8 @@ async fn engine(ledger: &Path, tasks: u64) -> (Engine, Vec<String>) {
         .expect("a sound configuration");
     let name = |text| PrincipalId::parse(text).expect("a name");
     let new = NewTask {
+        tools: None,
+        address_open: false,
         requester: name("bo"),
         agent: name("helper"),
         purpose: "load".to_owned(),

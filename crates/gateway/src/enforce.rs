@@ -204,7 +204,7 @@ impl Core {
         // A question of the server: nothing was done yet, and the client sends the call again with its answers.
         let asks = result["resultType"] == INPUT_REQUIRED;
         let ended = if read.failed || asks { Ended::Failed } else { Ended::Ok };
-        let seen = Seen { items: read.items.clone(), created: read.created.clone() };
+        let seen = Seen { items: read.items.clone(), created: read.created.clone(), attested: read.attested.clone() };
         let caller = self.recorder.is_some().then(|| spent.caller().clone());
         let released = self.engine.observe(spent, seen, ended).await?;
         if let Some(caller) = caller {

@@ -85,8 +85,13 @@ fn world(grants: u32) -> State {
             chosen: None,
         })
         .collect();
-    let observation =
-        Observation { caller: caller(), decision: DecisionId::parse("d1").expect("a name"), items, created: Vec::new() };
+    let observation = Observation {
+        caller: caller(),
+        decision: DecisionId::parse("d1").expect("a name"),
+        items,
+        created: Vec::new(),
+        attested: Vec::new(),
+    };
     let verdict = observe(&state, &observation, true);
     assert!(verdict.withheld.is_empty());
     let observed = Observed {
@@ -95,6 +100,7 @@ fn world(grants: u32) -> State {
         ended: Ended::Ok,
         items: verdict.items,
         created: Vec::new(),
+        attested: Vec::new(),
         sets: verdict.sets,
     };
     state.apply(&Record::new(Moment(1_500), Event::Observed(Box::new(observed))));

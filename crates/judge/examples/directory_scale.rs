@@ -207,6 +207,7 @@ fn reads(state: &mut State, size: u64) {
             ended: Ended::Ok,
             items: vec![item],
             created: Vec::new(),
+            attested: Vec::new(),
             sets: sets.take().unwrap_or_default(),
         };
         let record = Record::new(Moment(2), Event::Observed(Box::new(observed)));

@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::effect::Effect;
 use crate::label::{Classification, Integrity};
 use crate::name::{DecisionId, PrincipalId, ResourceId, ToolId};
+use crate::provenance::Origin;
 use crate::task::Caller;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -23,6 +24,42 @@ pub struct Value {
     pub kind: Arc<str>,
     /// The value itself.
     pub text: String,
+}
+
+/// A value as a record keeps it: what tells it from others under the organisation's key, and where it was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValuePrint {
+    /// [`crate::value::family`] of its kind.
+    pub family: Arc<str>,
+    /// Its print under the content key.
+    #[serde(with = "hexadecimal")]
+    pub print: u64,
+    /// Where it was chosen.
+    pub origin: Origin,
+}
+
+/// Prints in JSON: sixteen hexadecimal digits, because not every reader of JSON has whole numbers of 64 bits.
+pub(crate) mod hexadecimal {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+    use std::borrow::Cow;
+
+    pub(crate) fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{number:016x}"))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map_err(|_| D::Error::custom("expected hexadecimal digits"))
+    }
+}
+
+/// A value in a field of a result that the system of record fills, by the contract's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attested {
+    /// The value.
+    pub value: Value,
+    /// What the same thing is called otherwise: an event by its title, a file by its name.
+    pub names: Vec<String>,
 }
 
 /// A change of who may see or do something.
@@ -174,6 +211,8 @@ pub struct Observation {
     pub items: Vec<ObservedItem>,
     /// What the act made, by the tool's own word: it inherits the act's label.
     pub created: Vec<ResourceId>,
+    /// Values that the system of record states.
+    pub attested: Vec<Attested>,
 }
 
 /// The chain's person: the first link.

@@ -2,7 +2,7 @@
 //!
 //! The order is authenticate, grants, facts, norms, and what an approval adds (semantics §8). Nothing here waits, logs or fails.
 
-use crate::act::{Act, RESOURCES_MAX, Stated};
+use crate::act::{Act, RESOURCES_MAX, Stated, ValuePrint};
 use crate::decision::{Approver, Code, Decision, Ground, Outcome, Reason};
 use crate::effect::Effect;
 use crate::facts::Facts;
@@ -28,6 +28,8 @@ pub struct Ruling {
     pub made: Option<Label>,
     /// How the answer stands to an ask about this very call.
     pub ask: AskStanding,
+    /// Where its consequential values were chosen, for the record.
+    pub values: Vec<ValuePrint>,
 }
 
 /// How an answer stands to asks.
@@ -121,10 +123,10 @@ fn conclude(
     }
     reasons.sort_by(|a, b| b.outcome.cmp(&a.outcome).then_with(|| a.cmp(b)));
     reasons.dedup();
-    let Gathered { facts, audience, flows, withheld, effect_facts: _ } = gathered;
+    let Gathered { facts, audience, flows, withheld, effect_facts: _, values } = gathered;
     // A person who writes outside of any task leaves the labels as they stand.
     let made = (makes(act) && caller.task.is_some()).then(|| made(state, &flows, &audience));
-    Ruling { decision: Decision { outcome, reasons, obligations, withheld, facts }, audience, made, ask: standing }
+    Ruling { decision: Decision { outcome, reasons, obligations, withheld, facts }, audience, made, ask: standing, values }
 }
 
 fn strictest(reasons: &[Reason]) -> Outcome {
@@ -371,7 +373,7 @@ fn refuse(code: Code, sentence: &str, remedy: &str) -> Decision {
 }
 
 fn refused(decision: Decision) -> Ruling {
-    Ruling { decision, audience: Reach::nobody(), made: None, ask: AskStanding::None }
+    Ruling { decision, audience: Reach::nobody(), made: None, ask: AskStanding::None, values: Vec::new() }
 }
 
 /// Whether the ground is among those that a decision rests on.

@@ -2,8 +2,7 @@
 //!
 //! The state is a fold of these ([`crate::state::State::apply`]); what is not in an event did not happen.
 
-use crate::act::Act;
-use crate::act::Stated;
+use crate::act::{Act, Stated, ValuePrint};
 use crate::content::Sketch;
 use crate::decision::{Code, Decision};
 use crate::digest::Digest;
@@ -184,6 +183,9 @@ pub struct ActRecord {
     /// Who would see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<ReachRecord>,
+    /// Its consequential values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ValuePrint>,
     /// How much text leaves, in bytes.
     #[serde(default)]
     pub content_bytes: u64,
@@ -192,9 +194,9 @@ pub struct ActRecord {
 }
 
 impl ActRecord {
-    /// The record of `act`, which `audience` would see.
+    /// The record of `act`, which `audience` would see, with where its values were chosen.
     #[must_use]
-    pub fn new(act: &Act, audience: Option<&Reach>) -> Self {
+    pub fn new(act: &Act, audience: Option<&Reach>, values: Vec<ValuePrint>) -> Self {
         Self {
             tool: act.tool.clone(),
             effects: act.effects.clone(),
@@ -202,6 +204,7 @@ impl ActRecord {
             recipients: act.recipients.clone(),
             amount: act.amount,
             audience: audience.filter(|reach| !reach.is_nobody()).map(ReachRecord::from),
+            values,
             content_bytes: act.content.iter().map(|text| text.len() as u64).sum(),
             digest: act.digest,
         }
@@ -236,9 +239,25 @@ pub struct Observed {
     /// What was made, by the tool's word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub created: Vec<ResourceId>,
+    /// Values that the system of record states, by the contract's word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attested: Vec<AttestedPrint>,
     /// Sets of people that are named here for the first time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<SetRecord>,
+}
+
+/// A value that the system of record states.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestedPrint {
+    /// [`crate::value::family`] of its kind.
+    pub family: Arc<str>,
+    /// Its print under the content key.
+    #[serde(with = "crate::act::hexadecimal")]
+    pub print: u64,
+    /// Whether the requester's words name this very thing, by the value or by another of its names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub named: bool,
 }
 
 /// An item that was read, or withheld.

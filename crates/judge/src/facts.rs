@@ -250,6 +250,8 @@ facts! {
         resources_named: bool,
         /// Whether the task names each resource by itself, not by a pattern.
         objects_named: bool,
+        /// Whether the task names this tool, or none in particular.
+        tool_named: bool,
         /// Whether an amount fits into what is left of the task's budget.
         amount_within: bool,
         /// Whether the lease has run out, or has not begun.
@@ -270,6 +272,25 @@ facts! {
         governance: bool,
         /// Whether a freeze window is open for a resource.
         freeze_window: bool,
+    }
+    /// Who chose the consequential values of the act (semantics §4).
+    values: ValueFacts {
+        /// How many were found in what anyone may have written, and nowhere better.
+        steered: u64,
+        /// How many were found nowhere.
+        unseen: u64,
+        /// How many are valid, where the requester named another one.
+        elsewhere: u64,
+        /// How many links, addresses and accounts in what leaves nobody vouches for.
+        led: u64,
+        /// How many links to be fetched were put together by the agent.
+        composed: u64,
+        /// How many are secrets that the requester did not give for this, or are written in what leaves.
+        secrets: u64,
+        /// Whether more money would leave than was said, budgeted, or paid to the same counterpart before.
+        amount_beyond: bool,
+        /// Which kinds of values these are.
+        kinds: BTreeSet<Arc<str>>,
     }
     /// Who will see it.
     audience: AudienceFacts {
@@ -350,6 +371,8 @@ facts! {
         advised: bool,
         /// Whether a person approved what the agent wrote.
         reviewed: bool,
+        /// Whether the requester owns what is changed, and named each newcomer.
+        by_owner: bool,
     }
     /// What is about to be read, where the directory knows it beforehand.
     reading: ReadingFacts {

@@ -1,16 +1,19 @@
 //! Gathering: everything about an act that a norm may speak of, computed from the state and the moment.
 
-use crate::act::Act;
-use crate::content::{COPY_CHARS_MIN, Found, Kind};
+use crate::act::{Act, ValuePrint};
+use crate::content::{COPY_CHARS_MIN, Found, Kind, secret_shapes};
 use crate::effect::Effect;
 use crate::facts::{Facts, PossibleFacts, ShownFacts};
 use crate::label::Label;
 use crate::moment::Moment;
 use crate::name::{PrincipalId, ResourceId};
 use crate::preview::{change_facts, preview_act};
+use crate::provenance::{Traced, Tracer, is_owners_word};
 use crate::reach::{Beyond, Reach};
+use crate::release::is_released;
 use crate::state::{Flow, LabelId, State, TaskState, cleared_for_task};
 use crate::task::Caller;
+use crate::value::{LINK, family, host_of, normal};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,6 +21,8 @@ use std::sync::Arc;
 /// How many people a sample names.
 const SAMPLE_PEOPLE_MAX: usize = 5;
 
+/// The category of items that are credentials.
+const CREDENTIALS: &str = "credentials";
 /// A shorter name than this may stand in a sentence by chance.
 const NAMED_CHARS_MIN: usize = 3;
 
@@ -52,6 +57,8 @@ pub(crate) struct Gathered {
     pub(crate) withheld: BTreeSet<ResourceId>,
     /// What differs from effect to effect.
     pub(crate) effect_facts: BTreeMap<Effect, EffectFacts>,
+    /// Where the consequential values of the act were chosen.
+    pub(crate) values: Vec<ValuePrint>,
 }
 
 /// Labels of what is shown and of what is possible.
@@ -111,20 +118,69 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
     if act.effects.contains(&Effect::Read) {
         reading(state, caller, act, &mut facts, &mut withheld);
     }
+    let tracer = task.zip(caller.chain.first()).map(|(task, requester)| Tracer { state, requester, task, flow });
+    let traced = tracer.as_ref().map(|tracer| tracer.trace(act)).unwrap_or_default();
+    if let Some(tracer) = &tracer {
+        facts.values = tracer.facts(act, &traced);
+        facts.change.by_owner = act.change.is_some() && is_owners_word(tracer, act, &traced);
+    }
     let effect_facts = match task {
-        Some(task) => task_facts(task, act, &audience, moment, &mut facts),
+        Some(task) => {
+            let address = address(state, task, act, &traced);
+            task_facts(task, act, &audience, &address, moment, &mut facts)
+        }
         None => {
             facts.task.effect_named = true;
             facts.task.resources_named = true;
+            facts.task.tool_named = true;
             facts.task.amount_within = true;
             BTreeMap::new()
         }
     };
     let flows = match flow {
-        Some(flow) => flow_facts(state, caller, act, &audience, flow, task, &mut facts),
+        Some(flow) => flow_facts(state, caller, act, &audience, flow, task, &traced, &mut facts),
         None => Flows::default(),
     };
-    Gathered { facts, audience, flows, withheld, effect_facts }
+    facts.values.secrets += secrets_leaving(act, task, &facts);
+    let values = traced.iter().filter(|value| value.is_addressing()).map(Traced::record).collect();
+    Gathered { facts, audience, flows, withheld, effect_facts, values }
+}
+
+/// Who the answer is for: those that the task names, those whom the requester named otherwise or a person approved, and where the requester left it
+/// open, those whom a relation or the system of record names.
+fn address<'a>(state: &State, task: &'a TaskState, act: &Act, traced: &[Traced]) -> Cow<'a, Reach> {
+    let is_open = task.task.address_open;
+    if !is_open && !traced.iter().any(|value| value.vouched) {
+        return Cow::Borrowed(&task.address);
+    }
+    let directory = state.directory();
+    let is_chosen =
+        |text: &str| traced.iter().any(|value| value.text == text && (value.vouched || (is_open && value.is_chosen())));
+    let mut address = task.address.clone();
+    for recipient in act.recipients.iter().filter(|recipient| is_chosen(recipient)) {
+        address = address.union(&directory.reach_of_recipient(recipient));
+    }
+    for resource in &act.resources {
+        let own = resource.as_str().split_once(':').map_or(resource.as_str(), |(_, own)| own);
+        if let Some(audience) =
+            directory.audience_of(resource.as_str()).filter(|_| is_chosen(own) || is_chosen(resource.as_str()))
+        {
+            address = address.union(audience);
+        }
+    }
+    Cow::Owned(address)
+}
+
+/// Credentials in what leaves: of an item that is one, or recognised by their shape, unless the requester wrote them into the task.
+fn secrets_leaving(act: &Act, task: Option<&TaskState>, facts: &Facts) -> u64 {
+    let leaves = |effect: &Effect| matches!(effect, Effect::Send | Effect::Publish | Effect::Execute | Effect::Spend);
+    if task.is_none() || !act.effects.iter().any(leaves) {
+        return 0;
+    }
+    let labelled = facts.shown.categories.iter().any(|category| category.as_ref() == CREDENTIALS);
+    let given = task.map_or("", |task| task.task.words.as_str());
+    let shaped = act.content.iter().filter(|part| !secret_shapes(part).is_empty() && !given.contains(part.as_str())).count();
+    u64::from(labelled) + shaped as u64
 }
 
 fn chain(state: &State, caller: &Caller, facts: &mut Facts) {
@@ -172,12 +228,23 @@ fn known_readers(state: &State, item: &ResourceId) -> Option<Reach> {
     state.directory().label_of(item).filter(|label| !label.unknown).map(|label| label.readers.clone())
 }
 
-fn task_facts(task: &TaskState, act: &Act, audience: &Reach, moment: Moment, facts: &mut Facts) -> BTreeMap<Effect, EffectFacts> {
-    let TaskState { task, spent, address, .. } = task;
+fn task_facts(
+    task: &TaskState,
+    act: &Act,
+    audience: &Reach,
+    address: &Reach,
+    moment: Moment,
+    facts: &mut Facts,
+) -> BTreeMap<Effect, EffectFacts> {
+    let TaskState { task, spent, approved_tools, .. } = task;
     facts.task.present = true;
     facts.task.purpose.clone_from(&task.purpose);
     facts.task.address = task.address.iter().map(|name| Arc::from(name.as_str())).collect();
     facts.task.lapsed = moment < task.starts || moment >= task.ends;
+    let only_reads = act.effects.iter().all(|effect| matches!(effect, Effect::Read | Effect::Compute));
+    let is_tool = |pattern: &String| crate::pattern::matches(pattern, act.tool.as_str());
+    facts.task.tool_named =
+        only_reads || task.tools.as_ref().is_none_or(|tools| tools.iter().any(is_tool)) || approved_tools.contains(&act.tool);
     facts.task.amount_within = match (act.amount, task.budget.amount) {
         (Some(amount), Some(limit)) => spent.checked_add(amount).is_some_and(|total| total <= limit),
         (None, _) | (_, None) => true,
@@ -260,6 +327,7 @@ fn touches_governance(state: &State, act: &Act) -> bool {
 }
 
 /// What is shown and what is possible, for this audience.
+#[allow(clippy::too_many_arguments, reason = "one computation over one act, split out only for its length")]
 fn flow_facts(
     state: &State,
     caller: &Caller,
@@ -267,6 +335,7 @@ fn flow_facts(
     audience: &Reach,
     flow: &Flow,
     task: Option<&TaskState>,
+    traced: &[Traced],
     facts: &mut Facts,
 ) -> Flows {
     let mut flows = Flows { possible: Some(flow.summary().label.clone()), ..Flows::default() };
@@ -277,7 +346,17 @@ fn flow_facts(
     }
     if act.effects.iter().any(|effect| effect.is_outward()) {
         let summary = flow.summary();
-        let beyond = audience.beyond(&summary.cleared);
+        // Whom the requester named may have what the requester owns: that is an owner's decision.
+        let is_named = task.is_some_and(|task| audience.beyond(&task.address).count() == 0);
+        let counted = if is_named { flow.summary_of_foreign() } else { summary };
+        let mut beyond = audience.beyond(&counted.cleared);
+        let mut purpose_uncovered = summary.purpose_uncovered;
+        if (beyond.count() > 0 || purpose_uncovered > 0)
+            && let Some(task) = task
+            && is_free(state, caller, act, audience, flow, task, traced)
+        {
+            (beyond, purpose_uncovered) = (Beyond::default(), 0);
+        }
         facts.possible = PossibleFacts {
             items: flow.items(),
             uncleared: beyond.count(),
@@ -285,10 +364,46 @@ fn flow_facts(
             unknown: summary.unknown,
             classification: summary.classification,
             categories: summary.categories.clone(),
-            purpose_uncovered: summary.purpose_uncovered,
+            purpose_uncovered,
         };
     }
     flows
+}
+
+/// Whether what leaves is seen not to carry anything that its audience may not have, or that may not be used for this.
+fn is_free(
+    state: &State,
+    caller: &Caller,
+    act: &Act,
+    audience: &Reach,
+    flow: &Flow,
+    task: &TaskState,
+    traced: &[Traced],
+) -> bool {
+    let Some(person) = caller.chain.first() else { return false };
+    // Whom the requester named may have what the requester owns.
+    let is_named = audience.beyond(&task.address).count() == 0;
+    let is_readable = |number: u32| {
+        flow.read(number).is_some_and(|(_, id)| {
+            let (label, cleared) = state.label(*id);
+            let cleared = cleared_for_task(label, cleared, person, state.principals());
+            let is_given = is_named && !flow.is_foreign(*id);
+            (is_given || audience.beyond(&cleared).count() == 0) && label.purposes.cover(&task.task.purpose)
+        })
+    };
+    let names: BTreeSet<&str> =
+        act.recipients.iter().map(String::as_str).chain(act.resources.iter().map(ResourceId::as_str)).collect();
+    // A link may carry anything in what follows its host.
+    let decides = |value: &crate::act::Value| family(&value.kind) != LINK;
+    let is_value = |part: &str| act.values.iter().any(|value| value.text == part && decides(value));
+    let parts: Vec<&str> =
+        act.content.iter().map(String::as_str).filter(|part| !names.contains(part) && !is_value(part)).collect();
+    if parts.is_empty() && !act.content.is_empty() {
+        // Nothing leaves but what decides where it goes, and that was chosen by whoever may choose it.
+        return traced.iter().all(Traced::is_chosen);
+    }
+    !flow.is_partial()
+        && is_released(state.key(), flow.index(), &task.words, &parts, !act.effects.contains(&Effect::Publish), is_readable)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one computation over one act, split out only for its length")]
@@ -307,8 +422,23 @@ fn shown(
     let names: BTreeSet<&str> =
         act.recipients.iter().map(String::as_str).chain(act.resources.iter().map(ResourceId::as_str)).collect();
     let values = act.values.iter().map(|value| value.text.as_str());
-    let parts: Vec<&str> = act.content.iter().map(String::as_str).chain(values).filter(|part| !names.contains(part)).collect();
-    let names: Vec<&str> = names.into_iter().filter(|name| name.len() >= COPY_CHARS_MIN).collect();
+    let parts: Vec<&str> = act
+        .content
+        .iter()
+        .map(String::as_str)
+        .chain(values)
+        .filter(|part| !names.contains(part))
+        .map(|part| beside_known_link(state, flow, act, part))
+        .collect();
+    let is_host_of_known_link = |name: &str| {
+        name.strip_prefix("external:").is_some_and(|host| {
+            act.values.iter().any(|value| {
+                beside_known_link(state, flow, act, &value.text) != value.text && host_of(&value.text).as_deref() == Some(host)
+            })
+        })
+    };
+    let names: Vec<&str> =
+        names.into_iter().filter(|name| name.len() >= COPY_CHARS_MIN && !is_host_of_known_link(name)).collect();
     let found = flow.index().search(state.key(), &parts);
     let in_names: Vec<Found> = names.iter().map(|name| flow.index().search(state.key(), &[name])).collect();
     let copied = in_names.iter().filter(|found| !found.hits().any(|(kind, ..)| kind == Kind::Token)).flat_map(Found::hits);
@@ -356,6 +486,15 @@ fn shown(
     }
     facts.shown.uncleared = beyond.count();
     facts.shown.sample = sample(state, &beyond);
+}
+
+/// What a link tells beside where it leads. That its address stands in what was read, as an address, does not mean that somebody learns something by it; what
+/// was put behind it does.
+fn beside_known_link<'a>(state: &State, flow: &Flow, act: &Act, part: &'a str) -> &'a str {
+    let is_link = act.values.iter().any(|value| value.text == part && family(&value.kind) == LINK);
+    let end = part.find(['?', '#']).unwrap_or(part.len());
+    let is_known = is_link && !flow.index().links(state.key().value(&normal(LINK, &part[..end]))).is_empty();
+    if is_known { &part[end..] } else { part }
 }
 
 fn sample(state: &State, beyond: &Beyond) -> BTreeSet<Arc<str>> {

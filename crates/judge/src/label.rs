@@ -122,6 +122,17 @@ impl Label {
         Self { unknown: true, classification: Classification::Internal, integrity: Integrity::Untrusted, ..Self::bottom() }
     }
 
+    /// Whether this person is the only one who may have it.
+    #[must_use]
+    pub fn is_for_only(&self, person: Option<u32>) -> bool {
+        let Reach { people, public, external } = &self.readers;
+        !self.unknown
+            && !public
+            && external.is_empty()
+            && people.bits().len() == 1
+            && person.is_some_and(|one| people.bits().contains(one))
+    }
+
     /// The label of something made from both. It never gains a reader; unknown readers stay unknown.
     #[must_use]
     pub fn join(&self, other: &Label) -> Label {

@@ -22,8 +22,11 @@ pub mod observe;
 pub mod pattern;
 pub mod policy;
 pub mod preview;
+pub mod provenance;
 pub mod reach;
+mod release;
 pub mod state;
 pub mod task;
 #[cfg(test)]
 mod tests;
+pub mod value;

@@ -1,16 +1,17 @@
 //! Observing: a result's items are labelled and judged before the agent sees any of them, because reading is what taints.
 
-use crate::act::{Chosen, LabelSpec, NamedBy, Observation, ObservedItem};
+use crate::act::{Attested, Chosen, LabelSpec, NamedBy, Observation, ObservedItem};
 use crate::content::{ContentKey, Sketch, sketch};
 use crate::decision::{Outcome, Reason};
 use crate::directory::Directory;
-use crate::event::{LabelRecord, ReadRecord, SetRecord};
+use crate::event::{AttestedPrint, LabelRecord, ReadRecord, SetRecord};
 use crate::facts::{Facts, ItemFacts};
 use crate::gather::is_cleared;
 use crate::label::{Classification, Label, Purposes};
 use crate::name::ResourceId;
 use crate::reach::Reach;
 use crate::state::State;
+use crate::value::{LINK, PERSON, Words, normal, values_in};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct Verdict {
     pub reasons: Vec<Reason>,
     /// Sets of people that no record has spelt out yet.
     pub sets: Vec<SetRecord>,
+    /// What the system of record states, as far as the chain gets the result as it is.
+    pub attested: Vec<AttestedPrint>,
 }
 
 /// Labels the items of a result and says which of them the chain may have. When the gate only observes (`enforced` is
@@ -44,7 +47,8 @@ pub fn sketches(key: &ContentKey, observation: &Observation) -> Vec<Arc<Sketch>>
 #[must_use]
 pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Arc<Sketch>], enforced: bool) -> Verdict {
     let mut judged: BTreeMap<LabelRecord, Vec<Reason>> = BTreeMap::new();
-    let mut verdict = Verdict { items: Vec::new(), withheld: BTreeSet::new(), reasons: Vec::new(), sets: Vec::new() };
+    let mut verdict =
+        Verdict { items: Vec::new(), withheld: BTreeSet::new(), reasons: Vec::new(), sets: Vec::new(), attested: Vec::new() };
     let mut reaches: Vec<Reach> = Vec::new();
     let mut calls = Calls::default();
     for (item, sketch) in observation.items.iter().zip(sketches) {
@@ -70,8 +74,62 @@ pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Ar
     verdict.reasons.sort();
     verdict.reasons.dedup();
     verdict.sets = state.new_sets(&reaches);
+    // Of a result of which a part was withheld nothing is attested: which field belonged to that part is not known here.
+    if verdict.withheld.is_empty() {
+        verdict.attested = attested(state, observation);
+    }
     verdict
 }
+
+/// The prints of what the system of record states, with whether the requester's words name it.
+fn attested(state: &State, observation: &Observation) -> Vec<AttestedPrint> {
+    let words = observation.caller.task.as_ref().and_then(|id| state.task(id)).map(|task| &task.words);
+    let mut prints: BTreeMap<(Arc<str>, u64), bool> = BTreeMap::new();
+    for Attested { value, names } in &observation.attested {
+        let normal = normal(&value.kind, &value.text);
+        if normal.text.is_empty() {
+            continue;
+        }
+        let named = words.is_some_and(|words| {
+            words.say_normal(&normal, &value.text)
+                || names
+                    .iter()
+                    .any(|name| words.say(&value.kind, name) || spoken(name).is_some_and(|name| words.say_most_of(&name)))
+        });
+        *prints.entry((normal.family.clone(), state.key().value(&normal))).or_default() |= named;
+    }
+    for address in observation.items.iter().filter_map(|item| said_by_named_source(words?, item)) {
+        *prints.entry((PERSON.into(), state.key().value(&normal(PERSON, &address)))).or_default() = true;
+    }
+    prints.into_iter().map(|((family, print), named)| AttestedPrint { family, print, named }).collect()
+}
+
+/// The name of a file as it is said: `grocery-list.docx` is the grocery list. Any other name is said as it is written.
+fn spoken(name: &str) -> Option<String> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    let is_ending = (1..=4).contains(&ending.len()) && ending.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_ending && !stem.is_empty()).then(|| stem.replace(['-', '_', '.'], " "))
+}
+
+/// The one mail address of a source that the requester named, where it bears a name that the requester said: `her address is on www.dora.example`.
+/// A second address in it, whoever put it there, makes it nobody's.
+fn said_by_named_source(words: &Words, item: &ObservedItem) -> Option<String> {
+    let (kind, own) = item.id.as_str().split_once(':')?;
+    if !words.say(LINK, own) && !words.say(kind, own) {
+        return None;
+    }
+    let mut addresses = values_in(&item.text).into_iter().filter(|(kind, _)| *kind == PERSON).map(|(_, address)| address);
+    let address = addresses.next()?;
+    if addresses.any(|other| normal(PERSON, &other) != normal(PERSON, &address)) {
+        return None;
+    }
+    let (local, _) = address.split_once('@')?;
+    let mut names = local.split(|c: char| !c.is_alphabetic()).filter(|name| name.chars().count() >= NAME_CHARS_MIN);
+    names.any(|name| words.say(PERSON, name)).then_some(address)
+}
+
+/// A shorter piece of an address is no name.
+const NAME_CHARS_MIN: usize = 3;
 
 /// Why the chain does not get an item with this label; nothing when it does.
 fn withholding(state: &State, observation: &Observation, item: &ObservedItem, label: &Label) -> Vec<Reason> {
@@ -90,6 +148,7 @@ fn withholding(state: &State, observation: &Observation, item: &ObservedItem, la
     facts.task.effect_named = true;
     facts.task.resources_named = true;
     facts.task.objects_named = true;
+    facts.task.tool_named = true;
     facts.task.amount_within = true;
     facts.task.owners_here = true;
     facts.item = ItemFacts {

@@ -63,6 +63,7 @@ impl PolicySources {
                 "norms/readers.cedar",
                 "norms/scope-edge.cedar",
                 "norms/self-serve.cedar",
+                "norms/steered.cedar",
                 "norms/stumble.cedar",
                 "norms/widen.cedar"
             ],

@@ -148,6 +148,7 @@ pub(crate) fn change_facts(state: &State, exposure: &Exposure, because: Option<&
         owners: exposure.owners.iter().map(PrincipalId::shared).collect(),
         advised: advice.is_some(),
         reviewed: advice.is_some_and(|advice| advice.reviewed),
+        by_owner: false,
     }
 }
 

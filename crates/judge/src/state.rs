@@ -15,10 +15,12 @@ use crate::event::{
 use crate::facts::Facts;
 use crate::label::{Classification, Label};
 use crate::moment::Moment;
-use crate::name::{AskId, DecisionId, NormId, PrincipalId, ResourceId, TaskId};
+use crate::name::{AskId, DecisionId, NormId, PrincipalId, ResourceId, TaskId, ToolId};
 use crate::policy::{Policies, PolicyError};
+use crate::provenance::{Origin, families_named};
 use crate::reach::{PeopleSet, Reach, ReachRecord};
 use crate::task::{Caller, Task};
+use crate::value::{Words, normal};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,10 @@ pub const ASKS_MAX: u64 = 1_000;
 pub const ADVICE_MAX: usize = 100_000;
 /// How many refused answers to enforcement points can be asked about at once; the oldest are forgotten first.
 pub const REQUESTABLE_MAX: usize = 100_000;
+/// How many counterparts of the past are remembered; what comes after them stays unknown, and is asked about.
+pub const PAST_MAX: usize = 1_000_000;
+/// How many values that the system of record stated one flow remembers.
+pub const ATTESTED_MAX: usize = 200_000;
 /// How long after its end a task, its flow and its asks are still known, in milliseconds.
 pub const TASK_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -60,9 +66,16 @@ pub struct Flow {
     seen: BTreeSet<(ResourceId, LabelId, Digest)>,
     labels: BTreeSet<LabelId>,
     items: BTreeSet<ResourceId>,
+    /// Values that the system of record stated, by family and print, each with whether the requester's words name it.
+    attested: BTreeMap<Arc<str>, BTreeMap<u64, bool>>,
+    attested_count: usize,
     partial: bool,
     index: Index,
     derived: FlowSummary,
+    /// Labels of what the requester did not own when it was read.
+    foreign: BTreeSet<LabelId>,
+    /// Derived: the same for those alone.
+    derived_foreign: FlowSummary,
 }
 
 /// Derived: what a flow could put into anything that leaves it.
@@ -97,6 +110,33 @@ impl Flow {
         self.items.len() as u64
     }
 
+    /// Whether the system of record stated this value of this family.
+    pub(crate) fn attests(&self, family: &str, print: u64) -> bool {
+        self.attested.get(family).is_some_and(|values| values.contains_key(&print))
+    }
+
+    /// Whether it did, and the requester's words name what it belongs to.
+    pub(crate) fn is_named(&self, family: &str, print: u64) -> bool {
+        self.attested.get(family).and_then(|values| values.get(&print)).is_some_and(|named| *named)
+    }
+
+    /// Whether the requester's words name anything of this family that was stated.
+    pub(crate) fn names_some(&self, family: &str) -> bool {
+        self.attested.get(family).is_some_and(|values| values.values().any(|named| *named))
+    }
+
+    fn attest(&mut self, family: &Arc<str>, print: u64, named: bool) {
+        let values = self.attested.entry(family.clone()).or_default();
+        match values.get_mut(&print) {
+            Some(known) => *known |= named,
+            None if self.attested_count < ATTESTED_MAX => {
+                values.insert(print, named);
+                self.attested_count += 1;
+            }
+            None => {}
+        }
+    }
+
     pub(crate) fn index(&self) -> &Index {
         &self.index
     }
@@ -108,6 +148,16 @@ impl Flow {
 
     pub(crate) fn summary(&self) -> &FlowSummary {
         &self.derived
+    }
+
+    /// Whether something with this label was read that the requester does not own.
+    pub(crate) fn is_foreign(&self, label: LabelId) -> bool {
+        self.foreign.contains(&label)
+    }
+
+    /// The same without what the requester owns.
+    pub(crate) fn summary_of_foreign(&self) -> &FlowSummary {
+        &self.derived_foreign
     }
 
     pub(crate) fn read(&self, number: u32) -> Option<&(ResourceId, LabelId)> {
@@ -132,8 +182,25 @@ pub struct TaskState {
     pub calls: u64,
     /// Asks made so far.
     pub asks: u64,
+    /// Prints of the values that a person said yes to, which stay approved for this task.
+    pub(crate) approved: BTreeSet<u64>,
+    /// Prints of what the task itself made.
+    pub(crate) made: BTreeSet<u64>,
+    /// Tools that a person said yes to, though the task did not name them.
+    pub(crate) approved_tools: BTreeSet<ToolId>,
     /// Derived: who the answer is for.
     pub(crate) address: Reach,
+    /// Derived: what the requester said, taken apart.
+    pub(crate) words: Words,
+    /// Derived: families of which those words name somebody or something that the directory knows.
+    pub(crate) named: BTreeSet<Arc<str>>,
+}
+
+impl TaskState {
+    /// Whether it is known which things the requester named: by words of their own, or by tools. A task with a bare purpose names none in particular.
+    pub(crate) fn names_things(&self) -> bool {
+        self.task.tools.is_some() || self.task.words != self.task.purpose
+    }
 }
 
 /// How an ask stands.
@@ -215,6 +282,9 @@ pub struct OpenAct {
     pub node: String,
     /// Destinations that it puts something into.
     places: Vec<ResourceId>,
+    /// Prints of the counterparts that the requester has dealt with once it has happened, and the money.
+    counterparts: Vec<u64>,
+    amount: Option<u64>,
     made: Option<Made>,
 }
 
@@ -284,6 +354,9 @@ pub struct State {
     /// Refused answers about which a person can still be asked.
     requestable: BTreeMap<DecisionId, Requestable>,
     open: BTreeMap<DecisionId, OpenAct>,
+    /// By person: prints of those they have dealt with through Prudence, and the most that was paid.
+    past: BTreeMap<PrincipalId, BTreeMap<u64, Option<u64>>>,
+    past_count: usize,
 }
 
 impl State {
@@ -309,6 +382,8 @@ impl State {
             asks_by_act: BTreeMap::new(),
             requestable: BTreeMap::new(),
             open: BTreeMap::new(),
+            past: BTreeMap::new(),
+            past_count: 0,
         }
     }
 
@@ -368,9 +443,13 @@ impl State {
         }
         for (id, flow) in &mut self.flows {
             flow.derived = FlowSummary::default();
+            flow.derived_foreign = FlowSummary::default();
             if let Some(state) = self.tasks.get(id) {
                 for label in &flow.labels {
                     flow.derived.add(&self.labels.entries[label.0 as usize], &state.task, self.directory.principals());
+                }
+                for label in &flow.foreign {
+                    flow.derived_foreign.add(&self.labels.entries[label.0 as usize], &state.task, self.directory.principals());
                 }
             }
         }
@@ -379,13 +458,20 @@ impl State {
     fn start_task(&mut self, task: &Task, at: Moment) {
         self.forget_before(at);
         let address = self.directory.reach_of_all(task.address.iter().map(String::as_str));
+        let words = Words::of(&task.words);
+        let named = families_named(self, &task.requester, &words, &task.words);
         self.tasks.entry(task.id.clone()).or_insert_with(|| TaskState {
             task: task.clone(),
             ended: false,
             spent: 0,
             calls: 0,
             asks: 0,
+            approved: BTreeSet::new(),
+            made: BTreeSet::new(),
+            approved_tools: BTreeSet::new(),
             address,
+            words,
+            named,
         });
     }
 
@@ -415,6 +501,10 @@ impl State {
             && let Answer::Approved { by } = &ask.answer
         {
             ask.answer = Answer::Used { by: by.clone() };
+            if let Some(state) = decided.caller.task.as_ref().and_then(|id| self.tasks.get_mut(id)) {
+                state.approved.extend(decided.act.values.iter().map(|value| value.print));
+                state.approved_tools.insert(decided.act.tool.clone());
+            }
         }
         if let Some(Asked { id, expires }) = &decided.ask
             && !self.asks.contains_key(id)
@@ -462,6 +552,8 @@ impl State {
                 writes: decided.act.effects.contains(&Effect::Write),
                 node: decided.node.clone(),
                 places: self.places(&decided.act),
+                counterparts: counterparts(decided),
+                amount: decided.act.amount,
                 made,
             };
             self.open.insert(decided.id.clone(), act);
@@ -471,6 +563,9 @@ impl State {
     fn observed(&mut self, observed: &Observed) {
         self.learn_sets(&observed.sets);
         let act = self.open.remove(&observed.decision);
+        if let Some(act) = act.as_ref().filter(|_| observed.ended == Ended::Ok) {
+            self.remember(act);
+        }
         // What may have happened is treated as having happened: its label holds.
         if let Some(act) = act
             && let (Some(made), Ended::Ok | Ended::Ambiguous) = (act.made, observed.ended)
@@ -491,8 +586,17 @@ impl State {
                 self.put_posts(place, made.source, observed);
             }
         }
+        if let Some(state) = observed.task.as_ref().and_then(|task| self.tasks.get_mut(task)) {
+            // What the task made is its own to go on with.
+            let made: Vec<u64> = observed.created.iter().filter_map(|id| own_print(&self.key, id)).collect();
+            state.made.extend(made);
+        }
         // What was read was read, whatever became of the record of the act.
         let Some(root) = observed.task.as_ref().and_then(|task| self.root_of(task)) else { return };
+        if !observed.attested.is_empty() && self.tasks.contains_key(&root) {
+            let flow = self.flows.entry(root.clone()).or_default();
+            observed.attested.iter().for_each(|value| flow.attest(&value.family, value.print, value.named));
+        }
         for item in observed.items.iter().filter(|item| !item.withheld) {
             let label = self.intern(&item.label);
             let Some(state) = self.tasks.get(&root) else { continue };
@@ -511,7 +615,35 @@ impl State {
             if flow.labels.insert(label) {
                 flow.derived.add(&self.labels.entries[label.0 as usize], &state.task, self.directory.principals());
             }
+            // What nobody else may have is the requester's to give, whoever made it; but not what is for the few who are named.
+            let requester = &state.task.requester;
+            let known = &self.labels.entries[label.0 as usize].label;
+            let is_own = known.classification <= Classification::Internal
+                && (self.directory.owner_of(item.id.as_str()) == Some(requester)
+                    || known.is_for_only(self.directory.principals().number(requester.as_str())));
+            if !is_own && flow.foreign.insert(label) {
+                flow.derived_foreign.add(&self.labels.entries[label.0 as usize], &state.task, self.directory.principals());
+            }
         }
+    }
+
+    /// Notes whom the requester has dealt with.
+    fn remember(&mut self, act: &OpenAct) {
+        let Some(person) = act.caller.chain.first() else { return };
+        for print in &act.counterparts {
+            let known = self.past.get(person).is_some_and(|past| past.contains_key(print));
+            if known || self.past_count < PAST_MAX {
+                self.past_count += usize::from(!known);
+                let most = self.past.entry(person.clone()).or_default().entry(*print).or_default();
+                *most = (*most).max(act.amount);
+            }
+        }
+    }
+
+    /// The most that a person paid to a counterpart, by its print, in what went through here; the outer `None` when they never dealt with it.
+    #[must_use]
+    pub fn past(&self, person: &PrincipalId, print: u64) -> Option<Option<u64>> {
+        self.past.get(person)?.get(&print).copied()
     }
 
     /// What an act makes: from what it was made from, and for nobody but those who will see it.
@@ -817,7 +949,9 @@ impl State {
         let sets: Vec<&Digest> = self.sets.keys().collect();
         let posts: Vec<_> = self.posts.iter().map(|(id, post)| (id, &post.place, post.source.0)).collect();
         let requestable: Vec<_> = self.requestable.iter().map(|(id, of)| (id, &of.to, &of.caller, &of.act, of.until)).collect();
-        let written = (written, posts, &self.advice);
+        let approved: Vec<_> = self.tasks.values().map(|state| (&state.approved, &state.approved_tools)).collect();
+        let attested: Vec<_> = self.flows.values().map(|flow| &flow.attested).collect();
+        let written = (written, posts, &self.advice, approved, attested, &self.past);
         let all = (
             (&self.bundle, &self.recorded),
             Vec::<PrincipalId>::from(self.principals().clone()),
@@ -831,6 +965,22 @@ impl State {
         );
         Digest::of(&serde_json::to_vec(&all).expect("plain data"))
     }
+}
+
+/// Values of an act that name a counterpart, and that were chosen by somebody who may choose them.
+fn counterparts(decided: &Decided) -> Vec<u64> {
+    let reaches = |effect: &Effect| matches!(effect, Effect::Send | Effect::Publish | Effect::Spend | Effect::Widen);
+    if !decided.enforced || !decided.act.effects.iter().any(reaches) {
+        return Vec::new();
+    }
+    let may_choose = |origin: Origin| origin <= Origin::Directory || decided.approved_by.is_some();
+    decided.act.values.iter().filter(|value| may_choose(value.origin)).map(|value| value.print).collect()
+}
+
+/// The print of a thing by its id: `file:26` is the file 26.
+fn own_print(key: &ContentKey, id: &ResourceId) -> Option<u64> {
+    let (kind, text) = id.as_str().split_once(':')?;
+    Some(key.value(&normal(kind, text)))
 }
 
 impl FlowSummary {

@@ -42,6 +42,12 @@ pub struct Task {
     pub effects: Option<BTreeSet<Effect>>,
     /// The resources that the task names, as names and patterns; `None` when it names none in particular.
     pub resources: Option<Vec<String>>,
+    /// The tools that it names for anything beyond reading, as names and patterns; `None` when it names none in particular.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<BTreeSet<String>>,
+    /// Whether the requester left open who the answer goes to: then those count as well whom an established relation or the system of record names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub address_open: bool,
     /// What it may use up.
     pub budget: Budget,
     /// The lease starts here.

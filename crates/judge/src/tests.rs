@@ -1,6 +1,6 @@
 //! The judge, as claims. Worlds are small JSON documents; time moves only where a test moves it.
 
-use crate::act::{Act, Chosen, LabelSpec, NamedBy, Observation, ObservedItem, Stated, Value};
+use crate::act::{Act, Attested, Chosen, LabelSpec, NamedBy, Observation, ObservedItem, Stated, Value};
 use crate::content::ContentKey;
 use crate::decide::{AskStanding, MayNotAnswer, Ruling, decide, may_answer};
 use crate::decision::Outcome;
@@ -16,6 +16,9 @@ use crate::state::{State, check};
 use crate::task::{Budget, Caller, Task};
 use serde_json::json;
 use std::sync::Arc;
+
+#[path = "provenance/tests.rs"]
+mod provenance;
 
 const RUNBOOK: &str = "to open a dataset, add the group that needs it to the readers, and remove it again at night";
 
@@ -123,7 +126,7 @@ impl Scene {
         let decided = Decided {
             id: self.id(),
             caller: caller.clone(),
-            act: ActRecord::new(act, Some(&ruling.audience)),
+            act: ActRecord::new(act, Some(&ruling.audience), ruling.values.clone()),
             decision: ruling.decision.clone(),
             ask: (ruling.ask == AskStanding::New).then(|| Asked {
                 id: AskId::parse(&format!("a{}", self.count)).expect("a name"),
@@ -148,6 +151,10 @@ impl Scene {
     }
 
     fn ends(&mut self, items: &[(&str, &str)], created: &[&str]) -> crate::observe::Verdict {
+        self.ends_attested(items, created, Vec::new())
+    }
+
+    fn ends_attested(&mut self, items: &[(&str, &str)], created: &[&str], attested: Vec<Attested>) -> crate::observe::Verdict {
         let observation = Observation {
             caller: caller(),
             decision: self.id(),
@@ -163,6 +170,7 @@ impl Scene {
                 })
                 .collect(),
             created: created.iter().map(|id| ResourceId::parse(id).expect("a name")).collect(),
+            attested,
         };
         let verdict = observe(&self.state, &observation, true);
         self.happens(Event::Observed(Box::new(Observed {
@@ -171,6 +179,7 @@ impl Scene {
             ended: Ended::Ok,
             items: verdict.items.clone(),
             created: observation.created,
+            attested: verdict.attested.clone(),
             sets: verdict.sets.clone(),
         })));
         verdict
@@ -234,8 +243,10 @@ fn a_copy_that_the_audience_could_have_read_elsewhere_is_free() {
     scene.reads("runbook:acl", RUNBOOK);
     scene.reads("runbook:public", RUNBOOK);
     let ruling = scene.decides(&act(Effect::Publish, &["forum:eng-help"], &[], &[RUNBOOK]));
-    expect(&ruling, Outcome::Ask, &["readers"]);
+    expect(&ruling, Outcome::Permit, &[]);
     assert_eq!(ruling.decision.facts.shown.uncleared, 0);
+    let more = scene.decides(&act(Effect::Publish, &["forum:eng-help"], &[], &[RUNBOOK, "and something in other words"]));
+    expect(&more, Outcome::Ask, &["readers"]);
 }
 
 #[test]
@@ -305,7 +316,7 @@ fn an_address_outside_belongs_to_its_domain() {
     expect(
         &scene.decides(&act(Effect::Send, &["mail:out"], &["amy@partner.example.evil.example"], &["hello"])),
         Outcome::Ask,
-        &["address"],
+        &["address", "steered"],
     );
 }
 
@@ -313,8 +324,12 @@ fn an_address_outside_belongs_to_its_domain() {
 fn nobody_learns_their_own_address_from_a_mail() {
     let mut scene = scene(json!({"address": ["external:partner.example", "bo"]}));
     scene.reads("runbook:acl", "questions go to amy.partnerson@partner.example at any time of the day");
-    let mut reply =
-        act(Effect::Send, &["mail:out"], &["amy.partnerson@partner.example"], &["amy.partnerson@partner.example", "hello"]);
+    let mut reply = act(
+        Effect::Send,
+        &["mail:out"],
+        &["amy.partnerson@partner.example"],
+        &["amy.partnerson@partner.example", "an answer in other words"],
+    );
     expect(&scene.decides(&reply), Outcome::Ask, &["readers"]);
     assert_eq!(scene.decides(&reply).decision.facts.shown.items, 0);
     reply.recipients = vec![format!("{}@partner.example", RUNBOOK.replace(' ', "."))];
@@ -371,7 +386,7 @@ fn what_cannot_be_undone_needs_a_person_unless_the_very_thing_was_named() {
     expect(&scene.decides(&act(Effect::Destroy, &["file:old.txt"], &[], &[])), Outcome::Ask, &["irreversible", "scope-edge"]);
     let mut spend = act(Effect::Spend, &["account:1"], &[], &[]);
     spend.amount = Some(10);
-    expect(&scene.decides(&spend), Outcome::Ask, &["scope-edge"]);
+    expect(&scene.decides(&spend), Outcome::Ask, &["scope-edge", "steered"]);
 }
 
 #[test]
@@ -520,6 +535,7 @@ fn a_result_may_only_tighten_its_label() {
             chosen: None,
         }],
         created: Vec::new(),
+        attested: Vec::new(),
     };
     let loosened =
         observe(&scene.state, &item(json!({"readers": ["public"], "classification": "public", "integrity": "trusted"})), true);
@@ -551,7 +567,8 @@ fn a_name_that_a_server_chose_may_only_tighten() {
                 })),
             };
             let decision = DecisionId::parse("d9").expect("a name");
-            let observation = Observation { caller: caller(), decision, items: vec![item], created: Vec::new() };
+            let observation =
+                Observation { caller: caller(), decision, items: vec![item], created: Vec::new(), attested: Vec::new() };
             let label = observe(&scene.state, &observation, true).items.remove(0).label;
             (label.unknown, label.classification)
         };
@@ -587,7 +604,19 @@ fn the_schemas_load_and_the_shipped_policies_are_valid() {
     let policies = Policies::compile(&PolicySources::shipped()).expect("what is shipped is valid");
     assert_eq!(
         policies.norm_ids().into_iter().collect::<Vec<_>>(),
-        ["address", "advice", "irreversible", "lease", "purpose", "readers", "scope-edge", "self-serve", "stumble", "widen"]
+        [
+            "address",
+            "advice",
+            "irreversible",
+            "lease",
+            "purpose",
+            "readers",
+            "scope-edge",
+            "self-serve",
+            "steered",
+            "stumble",
+            "widen"
+        ]
     );
 }
 

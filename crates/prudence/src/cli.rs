@@ -343,6 +343,7 @@ Examples:
   prudence task start --requester bo --agent helper --purpose engineering --lease 15m
   prudence task start --requester bo --agent helper --purpose engineering --lease 1h \\
       --effects read,send --resources 'runbook:*,mail:*' --address bo,@storage-oncall --calls 50
+  prudence task start --requester bo --agent helper --prompt 'summarise thread 8812 and mail it to ann@example.org'
   TOKEN=$(prudence task start --requester bo --agent helper --purpose engineering --token-only)";
 
 /// `prudence task start`.
@@ -354,9 +355,19 @@ pub struct TaskStart {
     /// The agent who is asked.
     #[arg(long, value_name = "AGENT")]
     pub agent: PrincipalId,
-    /// What for: one word, which the purposes of data are compared with, or a sentence.
-    #[arg(long)]
-    pub purpose: String,
+    /// What for: one word, which the purposes of data are compared with, or a sentence. With `--prompt` the prompt itself, when left out.
+    #[arg(long, required_unless_present = "prompt")]
+    pub purpose: Option<String>,
+    /// What the requester said, from which effects, tools and address are proposed; whatever is given beside it holds instead of what is proposed.
+    /// Shown first, and started once somebody says yes.
+    #[arg(long, value_name = "TEXT", conflicts_with = "words")]
+    pub prompt: Option<String>,
+    /// Start what is proposed without asking.
+    #[arg(long, requires = "prompt", conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Only show what is proposed.
+    #[arg(long, requires = "prompt")]
+    pub dry_run: bool,
     /// What the requester said.
     #[arg(long)]
     pub words: Option<String>,
@@ -369,6 +380,9 @@ pub struct TaskStart {
     /// The resources that it names, as names and patterns; left out, none in particular.
     #[arg(long, value_name = "RESOURCE", value_delimiter = ',')]
     pub resources: Vec<String>,
+    /// The tools that it names for anything beyond reading, as names and patterns; left out, none in particular.
+    #[arg(long, value_name = "TOOL", value_delimiter = ',')]
+    pub tools: Vec<String>,
     /// How long it runs.
     #[arg(long, default_value = "15m", value_name = "SPAN")]
     pub lease: Span,
@@ -662,12 +676,24 @@ pub struct TraceRun {
     /// A folder of norms, in place of the shipped ones.
     #[arg(long, value_name = "FOLDER")]
     pub norms: Option<PathBuf>,
+    /// What the tasks of the runs name beyond reading.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "prompt")]
+    pub grants: TraceGrants,
     /// Give the attackers in the runs other addresses.
     #[arg(long, value_enum, value_name = "HOW")]
     pub rewrite: Option<Rewrite>,
     /// Write a report beside it: one page of HTML with pictures.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+/// What the task of a recorded run names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TraceGrants {
+    /// What the words of its prompt ask for, as `prudence task start --prompt` proposes it.
+    Prompt,
+    /// Nothing in particular: every tool.
+    None,
 }
 
 /// Which addresses attackers get.

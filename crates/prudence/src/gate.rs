@@ -236,6 +236,8 @@ async fn observer() -> anyhow::Result<(Engine, Issuer, String)> {
     engine.configure(Bundle { directory, policies: PolicySources::shipped(), ..Bundle::default() }).await?;
     let task = engine
         .start_task(NewTask {
+            tools: None,
+            address_open: false,
             requester: person,
             agent: agent.clone(),
             purpose: "reading lists".to_owned(),

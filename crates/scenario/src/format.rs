@@ -47,6 +47,10 @@ pub(crate) struct World {
     pub(crate) grants: Vec<Spanned<Grant>>,
     #[serde(default)]
     pub(crate) baseline: Vec<Spanned<Rhythm>>,
+    #[serde(default)]
+    pub(crate) domains: BTreeSet<String>,
+    #[serde(default)]
+    pub(crate) relations: Vec<Spanned<judge::directory::RelationRecord>>,
 }
 
 #[derive(Deserialize)]

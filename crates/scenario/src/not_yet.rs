@@ -8,7 +8,7 @@ use judge::name::NormId;
 use std::collections::BTreeSet;
 
 /// Norms that are announced and not shipped. Any other norm that is expected and not in force is a difference.
-const NORMS_TO_COME: [&str; 2] = ["steered", "tempo"];
+const NORMS_TO_COME: [&str; 1] = ["tempo"];
 /// Codes of refusals that nothing raises yet.
 const CODES_TO_COME: [&str; 2] = ["delegation", "frozen"];
 

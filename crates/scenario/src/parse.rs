@@ -303,6 +303,9 @@ impl Checker<'_> {
                 kind: STANDING.to_owned(),
             });
         }
+        document.domains.clone_from(&world.domains);
+        self.few("relations", &world.relations);
+        document.relations = world.relations.iter().map(|relation| relation.value.clone()).collect();
         let mentioned = self.people_who_are_only_mentioned(world, tasks, &document);
         let notes =
             mentioned.iter().map(|id| format!("`{id}` is mentioned and not listed under `people`; taken as a person")).collect();
@@ -368,6 +371,8 @@ impl Checker<'_> {
         let starts = world::START.after_ms(starts);
         let requester: PrincipalId = self.name(line, &task.requester)?;
         Some(Task {
+            tools: None,
+            address_open: false,
             id: self.name(line, &task.id)?,
             agent: self.name(line, &task.agent)?,
             purpose: task.purpose.clone(),

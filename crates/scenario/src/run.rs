@@ -341,7 +341,7 @@ impl<'a> Run<'a> {
         let decided = Decided {
             id: id.clone(),
             caller: step.caller.clone(),
-            act: ActRecord::new(&act, Some(&ruling.audience)),
+            act: ActRecord::new(&act, Some(&ruling.audience), ruling.values.clone()),
             decision: ruling.decision.clone(),
             ask: ask.clone().filter(|_| is_new_ask).map(|id| Asked { id, expires: self.ask_expires(&step.caller) }),
             approved_by: match &ruling.ask {
@@ -398,7 +398,12 @@ impl<'a> Run<'a> {
             resources: step.on.clone(),
             recipients: step.to.iter().cloned().chain(self.told(step)).collect(),
             content: step.content.iter().cloned().collect(),
-            values: step.values.iter().map(|(kind, text)| Value { kind: kind.as_str().into(), text: text.clone() }).collect(),
+            values: step
+                .values
+                .iter()
+                .map(|(kind, text)| Value { kind: kind.as_str().into(), text: text.clone() })
+                .chain(destinations(step))
+                .collect(),
             amount: step.amount,
             change: step.change.clone(),
             because: step.because.and_then(|earlier| self.done.get(earlier - 1)?.decision.clone()),
@@ -417,7 +422,8 @@ impl<'a> Run<'a> {
                 Effect::Widen | Effect::Compute | Effect::Spend | Effect::Execute | Effect::Delegate => {}
             }
         }
-        let observation = Observation { caller: step.caller.clone(), decision: tried.id.clone(), items, created };
+        let observation =
+            Observation { caller: step.caller.clone(), decision: tried.id.clone(), items, created, attested: Vec::new() };
         let seen = observe(&self.state, &observation, true);
         if !seen.withheld.is_empty() {
             tried.withheld = observation
@@ -437,6 +443,7 @@ impl<'a> Run<'a> {
             ended: if really { Ended::Ok } else { Ended::Failed },
             items: seen.items,
             created: observation.created,
+            attested: seen.attested,
             sets: seen.sets,
         }));
         tried.alarm = observed.alarm();
@@ -548,6 +555,13 @@ fn verdict(step: &Step, found: &Found) -> Verdict {
         Some(_) | None if differences.is_empty() => Verdict::Passed,
         Some(_) | None => Verdict::Failed(differences),
     }
+}
+
+/// Where something is published is as consequential as what is named as a value.
+fn destinations(step: &ActStep) -> impl Iterator<Item = Value> {
+    let on = step.on.iter().filter(|_| step.effect == Effect::Publish).map(ResourceId::as_str);
+    on.map(|on| on.split_once(':').unwrap_or(("destination", on)))
+        .map(|(kind, own)| Value { kind: kind.into(), text: own.to_owned() })
 }
 
 /// What an approval binds to: the canonical JSON (RFC 8785) of the call.

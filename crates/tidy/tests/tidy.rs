@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// Everything that the judge links. A new one has to be argued for.
-const JUDGE_DEPENDENCIES: [&str; 12] = [
+const JUDGE_DEPENDENCIES: [&str; 13] = [
     "base64",
     "cedar-policy",
     "hashbrown",
@@ -34,6 +34,8 @@ const JUDGE_DEPENDENCIES: [&str; 12] = [
     "siphasher",
     "thiserror",
     "unicode-normalization",
+    // Hosts and addresses in values: WHATWG URL and IDNA are not to be written by hand.
+    "url",
 ];
 
 /// What must not stand in the judge's sources: it is pure.

@@ -10,6 +10,7 @@
 use crate::format::{By, Step, Trace};
 use crate::toolbox::{NoTool, Toolbox};
 use crate::words::says_more;
+use contract::{Tool, propose};
 use judge::act::{Act, Observation};
 use judge::content::ContentKey;
 use judge::decide::{AskStanding, Ruling, decide};
@@ -66,12 +67,23 @@ pub struct RunError {
     pub why: NoTool,
 }
 
+/// What the task of a trace names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Grants {
+    /// What the words of its prompt ask for ([`contract::propose`]).
+    #[default]
+    Prompt,
+    /// Nothing in particular.
+    None,
+}
+
 /// Judges traces in one world. Each trace is judged in a state of its own.
 pub struct Judge<'a> {
     toolbox: &'a Toolbox,
     bundle: Bundle,
     directory: Directory,
     agent: PrincipalId,
+    grants: Grants,
     /// What a watch shows that only goes forward.
     stopwatch: &'a dyn Fn() -> Duration,
 }
@@ -192,7 +204,13 @@ impl<'a> Judge<'a> {
             agents => return Err(WorldError::Agents(agents.len())),
         };
         let bundle = Bundle { directory, policies, content_key: String::new() };
-        Ok(Self { toolbox, bundle, directory: known, agent, stopwatch })
+        Ok(Self { toolbox, bundle, directory: known, agent, grants: Grants::default(), stopwatch })
+    }
+
+    /// The same, with tasks that name this.
+    #[must_use]
+    pub fn with_grants(self, grants: Grants) -> Self {
+        Self { grants, ..self }
     }
 
     /// Judges one trace.
@@ -216,7 +234,7 @@ impl<'a> Judge<'a> {
 
     fn task_of(&self, trace: &Trace) -> Task {
         let requester = self.requester_of(trace);
-        Task {
+        let task = Task {
             id: task_id(),
             agent: self.agent.clone(),
             purpose: shortened(&trace.prompt),
@@ -225,11 +243,34 @@ impl<'a> Judge<'a> {
             requester,
             effects: None,
             resources: None,
+            tools: None,
+            address_open: false,
             budget: Budget::default(),
             starts: START,
             ends: START.after_ms(LEASE_MS),
             parent: None,
             isolated: false,
+        };
+        if self.grants == Grants::Prompt { self.proposed(task) } else { task }
+    }
+
+    /// The task with what its words ask for, as somebody would have confirmed it.
+    fn proposed(&self, task: Task) -> Task {
+        let tools: Vec<(String, &Tool)> = self
+            .toolbox
+            .contracts()
+            .iter()
+            .flat_map(|contracts| contracts.tools().map(|tool| (format!("{}__{}", contracts.upstream(), tool.name()), tool)))
+            .collect();
+        let proposal = propose(&task.words, tools.iter().map(|(name, tool)| (name.as_str(), *tool)), &self.directory);
+        let mut address = task.address.clone();
+        address.extend(proposal.address);
+        Task {
+            effects: Some(proposal.effects),
+            tools: Some(proposal.tools.into_keys().collect()),
+            address,
+            address_open: proposal.address_open,
+            ..task
         }
     }
 }
@@ -309,7 +350,13 @@ impl<'j, 'a> Run<'j, 'a> {
         if let Some(decision) = permitted {
             let read = tool.observe(&arguments, &call_result(step));
             let ended = if read.failed { Ended::Failed } else { Ended::Ok };
-            let observation = Observation { caller: self.caller.clone(), decision, items: read.items, created: read.created };
+            let observation = Observation {
+                caller: self.caller.clone(),
+                decision,
+                items: read.items,
+                created: read.created,
+                attested: read.attested,
+            };
             judged.withheld = self.observed(observation, ended);
         }
         Ok(judged)
@@ -328,7 +375,7 @@ impl<'j, 'a> Run<'j, 'a> {
         let ruling = decide(&self.state, &self.caller, act, self.now);
         let took = (self.judge.stopwatch)().saturating_sub(before);
         self.decisions += 1;
-        let Ruling { decision, audience, made, ask } = ruling;
+        let Ruling { decision, audience, made, ask, values } = ruling;
         let id = DecisionId::parse(&format!("d{}", self.decisions)).expect("a short word without control characters");
         let new_ask = AskId::parse(&format!("a{}", self.decisions)).expect("a short word without control characters");
         let (asked, approved_by, ask) = match ask {
@@ -341,7 +388,7 @@ impl<'j, 'a> Run<'j, 'a> {
         let decided = Decided {
             id: id.clone(),
             caller: self.caller.clone(),
-            act: ActRecord::new(act, Some(&audience)),
+            act: ActRecord::new(act, Some(&audience), values),
             decision,
             ask: asked,
             approved_by,
@@ -365,6 +412,7 @@ impl<'j, 'a> Run<'j, 'a> {
             ended,
             items: seen.items,
             created: observation.created,
+            attested: seen.attested,
             sets: seen.sets,
         })));
         withheld

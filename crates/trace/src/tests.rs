@@ -1,7 +1,7 @@
 //! Small runs made by hand: one without an attack, one with, one in which somebody is asked; and files that are not what they must be.
 
 use crate::format::{By, Trace, parse};
-use crate::run::{Answer, Judge, Judged, RunError, WorldError};
+use crate::run::{Answer, Grants, Judge, Judged, RunError, WorldError};
 use crate::{Figures, NoTool, Toolbox, rewrite};
 use contract::Contracts;
 use judge::directory::DirectoryDocument;
@@ -66,7 +66,8 @@ fn trace(id: &str, steps: Value) -> Trace {
 
 fn judged(trace: &Trace) -> Judged {
     let toolbox = toolbox();
-    Judge::new(&toolbox, world(), PolicySources::shipped(), &still).expect("a world").judge(trace).expect("judged")
+    let judge = Judge::new(&toolbox, world(), PolicySources::shipped(), &still).expect("a world");
+    judge.with_grants(Grants::None).judge(trace).expect("judged")
 }
 
 fn read(by: Option<&str>) -> Value {
@@ -326,4 +327,18 @@ impl Chance {
         }
         text
     }
+}
+
+#[test]
+fn what_the_words_of_a_prompt_ask_for_is_what_the_task_names() {
+    let mut run = trace("t", json!([send("ann@example.com", "hello", None)]));
+    run.prompt = "Send a mail to ann@example.com".to_owned();
+    let toolbox = toolbox();
+    let answers_with = |grants| {
+        let judge = Judge::new(&toolbox, world(), PolicySources::shipped(), &still).expect("a world");
+        let found = judge.with_grants(grants).judge(&run).expect("judged");
+        answers(&found)
+    };
+    assert_eq!(answers_with(Grants::None), [Answer::Approved]);
+    assert_eq!(answers_with(Grants::Prompt), [Answer::Permitted]);
 }

@@ -13,6 +13,8 @@ fn name(text: &str) -> PrincipalId {
 
 fn task() -> Task {
     Task {
+        tools: None,
+        address_open: false,
         id: TaskId::parse("t1").expect("a name"),
         requester: name("bo"),
         agent: name("helper"),

@@ -150,6 +150,8 @@ impl Desk {
     async fn task_token(&self) -> String {
         let name = |text| PrincipalId::parse(text).expect("a name");
         let new = NewTask {
+            tools: None,
+            address_open: false,
             requester: name("alice"),
             agent: name("helper"),
             purpose: "work".to_owned(),

@@ -52,6 +52,8 @@ impl World {
         for _ in 0..2 {
             let name = |text| PrincipalId::parse(text).expect("a name");
             let new = NewTask {
+                tools: None,
+                address_open: false,
                 requester: name("bo"),
                 agent: name("helper"),
                 purpose: "testing".to_owned(),

@@ -24,6 +24,9 @@ const SEAM_VALUE_CHARS: usize = 16;
 /// *and* wrapped in layers that take more than that is not certain to be found.
 const SEAM_BYTES: usize = 256;
 
+/// Items of a task whose words are kept.
+const WORDED_ITEMS_MAX: usize = 1_000;
+
 /// What was found of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,6 +101,9 @@ pub struct Index {
     copies: Table,
     tokens: Table,
     wholes: BTreeMap<(u8, u64), Vec<u32>>,
+    links: BTreeMap<u64, Vec<u32>>,
+    /// Words of the first items, each in order of value.
+    words: BTreeMap<u32, Vec<u32>>,
     /// Heads of the wholes, with their lengths as bits: most characters of a text begin none of them.
     heads: HashMap<u16, u32>,
     partial: bool,
@@ -124,7 +130,41 @@ impl Index {
             insert(self.wholes.entry((whole.chars, whole.hash)).or_default(), item);
             *self.heads.entry(whole.head).or_default() |= 1 << (whole.chars % u32::BITS as u8);
         }
+        for link in &sketch.links {
+            insert(self.links.entry(*link).or_default(), item);
+        }
+        if !sketch.words.is_empty() && self.words.len() < WORDED_ITEMS_MAX {
+            self.words.entry(item).or_insert_with(|| sketch.words.clone());
+        }
         self.partial |= sketch.partial;
+    }
+
+    /// Whether one of the items for which `is_in` holds has all of these words.
+    #[must_use]
+    pub fn has_words(&self, key: &ContentKey, words: &[&str], is_in: impl Fn(u32) -> bool) -> bool {
+        let wanted: Vec<u32> = words.iter().map(|word| key.word(word)).collect();
+        self.words.iter().any(|(item, has)| wanted.iter().all(|word| has.binary_search(word).is_ok()) && is_in(*item))
+    }
+
+    /// Whether a text is made of items for which `is_in` holds: every 24 of its normalised characters stand in one of them, as they are. What is shorter than
+    /// that is made of nothing.
+    #[must_use]
+    pub fn is_all_of(&self, key: &ContentKey, text: &str, is_in: impl Fn(u32) -> bool) -> bool {
+        let normal = normalise(text);
+        let mut prints = Vec::new();
+        key.0.fingerprints(&normal.dense, &mut prints);
+        let stands = |print: &u64| {
+            let mut found = false;
+            self.copies.get(*print, |items| found = items.iter().any(|item| is_in(*item)));
+            found
+        };
+        !prints.is_empty() && prints.iter().all(stands)
+    }
+
+    /// The items in which this link stands as it is, by its print.
+    #[must_use]
+    pub fn links(&self, print: u64) -> &[u32] {
+        self.links.get(&print).map_or(&[], Vec::as_slice)
     }
 
     /// Whether nothing was added.
@@ -136,7 +176,8 @@ impl Index {
     /// Bytes that it takes in memory, about.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.copies.size_bytes() + self.tokens.size_bytes() + 48 * self.wholes.len()
+        let words: usize = self.words.values().map(|words| 4 * words.len() + 64).sum();
+        self.copies.size_bytes() + self.tokens.size_bytes() + 48 * self.wholes.len() + words
     }
 
     /// Searches what is about to leave: all its strings (and names of members) in document order.

@@ -45,6 +45,8 @@ pub const DEPTH_MAX: usize = 3;
 pub const ITEM_BYTES_MAX: usize = 8 << 20;
 /// Tokens of one item that are kept.
 pub const ITEM_TOKENS_MAX: usize = 1 << 16;
+/// Bytes of an item whose words are kept.
+pub const WORDS_BYTES_MAX: usize = 8 << 10;
 /// Bytes that one search looks at, over all orders and layers.
 pub const VIEW_BYTES_MAX: usize = 8 << 20;
 /// Parts up to which every order of them is searched; more are searched forwards and backwards.
@@ -59,6 +61,25 @@ impl ContentKey {
     #[must_use]
     pub fn new(key: [u8; 16]) -> Self {
         Self(Schedule::new(key))
+    }
+}
+
+impl ContentKey {
+    /// What tells a consequential value from every other one, to whoever has the key.
+    #[must_use]
+    pub fn value(&self, value: &crate::value::Normal) -> u64 {
+        let mut bytes = Vec::with_capacity(value.family.len() + 1 + value.text.len());
+        bytes.extend_from_slice(value.family.as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(value.text.as_bytes());
+        self.0.hash(Role::Value, &bytes)
+    }
+}
+
+impl ContentKey {
+    /// What tells a word from almost every other one.
+    pub(crate) fn word(&self, word: &str) -> u32 {
+        (self.0.hash(Role::Word, word.as_bytes()) >> 32) as u32
     }
 }
 
@@ -77,6 +98,12 @@ pub struct Sketch {
     /// Hashes of its tokens, in order of value.
     #[serde(with = "packed", default, skip_serializing_if = "Vec::is_empty")]
     tokens: Vec<u64>,
+    /// Links that stand in it, whole, in order of value.
+    #[serde(with = "packed", default, skip_serializing_if = "Vec::is_empty")]
+    links: Vec<u64>,
+    /// Hashes of its words, in order of value, where it is not long: a short text may be told in its words.
+    #[serde(with = "packed_short", default, skip_serializing_if = "Vec::is_empty")]
+    words: Vec<u32>,
     /// All of it, where it is short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     whole: Option<Whole>,
@@ -104,13 +131,19 @@ impl Sketch {
     pub fn digest(&self) -> Digest {
         let bytes = |numbers: &[u64]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
         let whole = self.whole.map_or([0; 3], |whole| [u64::from(whole.chars), u64::from(whole.head), whole.hash]);
-        Digest::of_parts([&*bytes(&self.copies), &*bytes(&self.tokens), &*bytes(&whole), &[u8::from(self.partial)]])
+        let links = bytes(&self.links);
+        Digest::of_parts([
+            &*bytes(&self.copies),
+            &*bytes(&self.tokens),
+            &*[bytes(&whole), links].concat(),
+            &[u8::from(self.partial)],
+        ])
     }
 
     /// Bytes that it takes in memory, about.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + 8 * (self.copies.len() + self.tokens.len())
+        size_of::<Self>() + 4 * self.words.len() + 8 * (self.copies.len() + self.tokens.len() + self.links.len())
     }
 }
 
@@ -144,6 +177,14 @@ pub fn sketch(key: &ContentKey, text: &str) -> Sketch {
     add(&normal);
     if let Some(decoded) = normal.has_word_of(view::WORD_MIN).then(|| view::decoded_runs(text)).flatten() {
         add(&normalise(&decoded));
+    }
+    let link = |text: &String| key.value(&crate::value::normal(crate::value::LINK, text));
+    sketch.links = crate::value::links_in(text).iter().map(link).collect();
+    sort(&mut sketch.links);
+    if whole_text.len() <= WORDS_BYTES_MAX {
+        sketch.words = crate::value::words_in(text).map(|word| key.word(&word)).collect();
+        sketch.words.sort_unstable();
+        sketch.words.dedup();
     }
     sort(&mut sketch.copies);
     sort(&mut sketch.tokens);
@@ -183,6 +224,30 @@ fn distribute(from: &[u64], to: &mut [u64], shift: u32) {
         let place = &mut places[byte(number)];
         to[*place] = *number;
         *place += 1;
+    }
+}
+
+/// The same for numbers of half the length.
+mod packed_short {
+    use std::borrow::Cow;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(numbers: &[u32], serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes = STANDARD_NO_PAD.decode(text.as_bytes()).map_err(|_| D::Error::custom("expected base64 without padding"))?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(D::Error::custom(format_args!("expected whole numbers of 4 bytes, found {} bytes more", rest.len())));
+        }
+        Ok(numbers.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
     }
 }
 

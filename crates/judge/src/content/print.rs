@@ -39,6 +39,8 @@ pub(super) enum Role {
     Copy = 0,
     Token = 1,
     Whole = 2,
+    Value = 3,
+    Word = 4,
 }
 
 impl Schedule {

@@ -6,6 +6,7 @@
 use super::groups::{Became, Edits, GroupNo, of_them};
 use super::items::ItemNo;
 use super::lists::{List, ListNo, ListSpec, Shelf, ShelfNo, ShelfRow, ShelfSpec};
+use super::relations::Relations;
 use super::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, Clearance, ClearanceRule, Destination,
     DestinationRecord, Directory, DirectoryChange, DirectoryDocument, DirectoryError, GrantRecord, Grants, ItemRecord,
@@ -69,6 +70,7 @@ impl Directory {
         batch.run(&changes);
         batch.next.declared = Arc::new(document.clone());
         batch.next.freezes = document.freezes.as_slice().into();
+        batch.next.relations = Arc::new(Relations::of(document));
         batch.finish().map(|proposed| proposed.accepted().0)
     }
 
@@ -97,8 +99,18 @@ impl Directory {
     /// # Errors
     /// Everything that the configuration states and that would be changed.
     pub fn may_record(&self, changes: &[DirectoryChange]) -> Result<(), Vec<DirectoryError>> {
-        let DirectoryDocument { people, groups, agents, items, destinations, grants, freezes: _, clearance: _ } =
-            self.declared.as_ref();
+        let DirectoryDocument {
+            people,
+            groups,
+            agents,
+            items,
+            destinations,
+            grants,
+            freezes: _,
+            clearance: _,
+            domains: _,
+            relations: _,
+        } = self.declared.as_ref();
         let people: BTreeSet<&str> = people.iter().map(|person| person.id.as_str()).collect();
         let agents: BTreeSet<&str> = agents.iter().map(|agent| agent.id.as_str()).collect();
         let items: BTreeSet<&str> = items.iter().map(|item| item.id.as_str()).collect();

@@ -292,6 +292,27 @@ pub struct DirectoryDocument {
     /// Clearance by rule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clearance: Vec<ClearanceRule>,
+    /// The organisation's own domains, of mail and of the web; what is below one of them is its own too.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub domains: BTreeSet<String>,
+    /// Established relations: whom and what people have dealt with before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<RelationRecord>,
+}
+
+/// An established relation: a counterpart, a destination or a thing that a person has dealt with before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelationRecord {
+    /// Whose.
+    pub of: PrincipalId,
+    /// What kind of value: `recipient`, `account`, `url`, …
+    pub kind: Arc<str>,
+    /// The value.
+    pub value: String,
+    /// The most that was paid, in the unit of the amounts that contracts report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<u64>,
 }
 
 /// One change of the directory. In a batch, what is put comes before what is removed; apart from that the order counts.

@@ -14,6 +14,7 @@ mod kinds;
 mod lists;
 mod names;
 mod pages;
+mod relations;
 mod roster;
 mod search;
 #[cfg(test)]
@@ -25,7 +26,7 @@ pub(crate) use compare::{Comparison, Newly, Post, Sensitivity, Things, Uncleared
 pub use document::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, ClearanceRule, DestinationRecord,
     DirectoryChange, DirectoryDocument, DirectoryError, FreezeRecord, GrantRecord, ItemRecord, NESTING_DEPTH_MAX,
-    PROFILE_BYTES_MAX, PersonRecord, STANDING, Status, Values,
+    PROFILE_BYTES_MAX, PersonRecord, RelationRecord, STANDING, Status, Values,
 };
 pub use roster::GroupView;
 
@@ -42,6 +43,7 @@ use kinds::Kinds;
 use lists::{Cells, List, ListNo, ListSpec, Shelf, ShelfNo, ShelfRow, Table};
 use names::{Index, Names};
 use pages::Pages;
+use relations::Relations;
 use roaring::{MultiOps, RoaringBitmap};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -212,6 +214,7 @@ pub struct Directory {
     /// By whom it was given to, as grants write it.
     grants: HashMap<Arc<str>, Arc<Grants>>,
     freezes: Arc<[FreezeRecord]>,
+    relations: Arc<Relations>,
 }
 
 impl Directory {

@@ -1,8 +1,10 @@
 //! `prudence task`: why a chain acts at all. Starting and ending are recorded; a running server sees them at once.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use authority::view::TaskView;
+use contract::Proposal;
 use engine::{NewTask, StartTaskError};
 use judge::moment::Moment;
 use judge::name::TaskId;
@@ -13,6 +15,7 @@ use super::{Context, print, print_json};
 use crate::assemble::{self, House, configuration};
 use crate::cli::{Output, TaskCommand, TaskStart};
 use crate::failure::Failure;
+use crate::gate;
 use crate::render::{self, BOLD, DIM, GOOD, Table, WARN, distance, moment, names, pairs, printable};
 
 /// Runs the command.
@@ -50,11 +53,25 @@ pub async fn start(house: &House, new: NewTask) -> anyhow::Result<(judge::task::
 
 async fn begin(context: &Context, start_with: TaskStart) -> anyhow::Result<()> {
     let house = assemble::open(configuration(&context.config)?)?;
+    let proposed = match &start_with.prompt {
+        Some(prompt) => {
+            house.configure().await?;
+            let proposal = propose(&house, prompt)?;
+            if !confirmed(context, &start_with, prompt, &proposal)? {
+                return Ok(());
+            }
+            Some(proposal)
+        }
+        None => None,
+    };
+    let start_with = completed(start_with, proposed.as_ref());
     let new = NewTask {
+        tools: (!start_with.tools.is_empty()).then(|| start_with.tools.into_iter().collect()),
+        address_open: proposed.is_some_and(|proposal| proposal.address_open),
         requester: start_with.requester,
         agent: start_with.agent,
-        purpose: start_with.purpose,
-        words: start_with.words,
+        purpose: start_with.purpose.unwrap_or_default(),
+        words: start_with.words.or(start_with.prompt),
         address: start_with.address,
         effects: (!start_with.effects.is_empty()).then(|| start_with.effects.into_iter().collect()),
         resources: (!start_with.resources.is_empty()).then_some(start_with.resources),
@@ -87,6 +104,119 @@ async fn begin(context: &Context, start_with: TaskStart) -> anyhow::Result<()> {
         }
     }
 }
+
+/// What the words of a request ask for, of the tools that have an accepted contract.
+fn propose(house: &House, prompt: &str) -> anyhow::Result<Proposal> {
+    let contracts = gate::contracts(&house.loaded)?;
+    let tools = contracts.iter().flat_map(|contracts| {
+        contracts
+            .tools()
+            .filter(|tool| tool.is_accepted())
+            .map(|tool| (format!("{}__{}", contracts.upstream(), tool.name()), tool))
+    });
+    let tools: Vec<_> = tools.collect();
+    let tools = tools.iter().map(|(name, tool)| (name.as_str(), *tool));
+    Ok(house.engine.view(|state, _| contract::propose(prompt, tools, state.directory())))
+}
+
+/// Shows a proposal, and asks whether it is meant. What was given beside the prompt is shown in place of what is proposed.
+fn confirmed(context: &Context, given: &TaskStart, prompt: &str, proposal: &Proposal) -> anyhow::Result<bool> {
+    if given.token_only || (context.output == Output::Json && !given.dry_run) {
+        return match given.yes {
+            true => Ok(true),
+            false => Err(Failure::Helpless {
+                sentence: "nobody is asked here whether the proposal is meant".to_owned(),
+                help: "look at it with `--dry-run`, and start it with `--yes`".to_owned(),
+            }
+            .into()),
+        };
+    }
+    if context.output == Output::Json {
+        print_json(&json!({
+            "effects": proposal.effects, "tools": proposal.tools, "address": proposal.address,
+            "address_open": proposal.address_open, "follows": proposal.follows,
+        }))?;
+        return Ok(false);
+    }
+    print(&told(given, prompt, proposal))?;
+    if given.dry_run || given.yes {
+        return Ok(given.yes);
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::Helpless {
+            sentence: "nothing was started, because nobody is here to say that this is meant".to_owned(),
+            help: "start it with `--yes`, or give `--effects`, `--tools` and `--address` yourself".to_owned(),
+        }
+        .into());
+    }
+    print("\nStart it? [y/N] ")?;
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn told(given: &TaskStart, prompt: &str, proposal: &Proposal) -> String {
+    let mut out = format!("{BOLD}proposed{BOLD:#} from: {}\n\n", printable(prompt));
+    let own = |list: &[String]| (!list.is_empty()).then(|| names(list));
+    let address = match (proposal.address.is_empty(), proposal.address_open) {
+        (_, true) => "whom an established relation or the system of record names, because the words do not say".to_owned(),
+        (true, false) => format!("{} alone", given.requester),
+        (false, false) => names(&proposal.address),
+    };
+    let effects = names(proposal.effects.iter().map(|effect| effect.word()));
+    let given_effects = (!given.effects.is_empty()).then(|| names(given.effects.iter().map(|effect| effect.word())));
+    pairs(
+        &mut out,
+        &[
+            ("effects", given_effects.unwrap_or(effects)),
+            (
+                "tools",
+                own(&given.tools).unwrap_or_else(|| {
+                    if proposal.tools.is_empty() { "none but those that read".to_owned() } else { String::new() }
+                }),
+            ),
+        ],
+    );
+    if given.tools.is_empty() {
+        for (tool, why) in &proposal.tools {
+            out.push_str(&format!("  {BOLD}{tool}{BOLD:#} {DIM}because of{DIM:#} {}\n", printable(why)));
+        }
+    }
+    pairs(&mut out, &[("answer is for", own(&given.address).unwrap_or(address))]);
+    if let Some(follows) = &proposal.follows {
+        out.push_str(&format!("{WARN}does what is written elsewhere:{WARN:#} {}\n", printable(follows)));
+    }
+    out.push_str(&format!(
+        "{DIM}everything else beyond reading is asked about; nothing here is allowed that nobody granted{DIM:#}\n"
+    ));
+    out
+}
+
+/// What was given, with what is proposed where nothing was.
+fn completed(mut start: TaskStart, proposal: Option<&Proposal>) -> TaskStart {
+    if let Some(proposal) = proposal {
+        if start.effects.is_empty() {
+            start.effects = proposal.effects.iter().copied().collect();
+        }
+        if start.tools.is_empty() {
+            // A task that names no tool may use any; this one names none for anything but reading.
+            start.tools =
+                if proposal.tools.is_empty() { vec![NO_TOOL.to_owned()] } else { proposal.tools.keys().cloned().collect() };
+        }
+        if start.address.is_empty() {
+            start.address = std::iter::once(start.requester.to_string()).chain(proposal.address.iter().cloned()).collect();
+        }
+        start.purpose =
+            start.purpose.or_else(|| start.prompt.as_ref().map(|prompt| prompt.chars().take(PURPOSE_CHARS_MAX).collect()));
+    }
+    start
+}
+
+/// Names no tool that there is: no name of a tool is this short.
+const NO_TOOL: &str = "-";
+/// How much of a prompt stands for a purpose, in characters.
+const PURPOSE_CHARS_MAX: usize = 200;
 
 fn list(context: &Context) -> anyhow::Result<()> {
     let (state, now) = super::reading(context)?;
@@ -134,7 +264,14 @@ fn show(context: &Context, id: &TaskId) -> anyhow::Result<()> {
             ("for", view.requester.clone()),
             ("purpose", printable(&view.purpose)),
             ("words", printable(&view.words)),
-            ("answer is for", names(&view.address)),
+            (
+                "answer is for",
+                if view.address_open {
+                    format!("{}, and whom a relation or the system of record names", names(&view.address))
+                } else {
+                    names(&view.address)
+                },
+            ),
             (
                 "effects",
                 view.effects
@@ -142,6 +279,7 @@ fn show(context: &Context, id: &TaskId) -> anyhow::Result<()> {
                     .map_or_else(|| "none in particular".to_owned(), |effects| names(effects.iter().map(|effect| effect.word()))),
             ),
             ("resources", view.resources.as_ref().map_or_else(|| "none in particular".to_owned(), names)),
+            ("tools beyond reading", view.tools.as_ref().map_or_else(|| "none in particular".to_owned(), names)),
             ("calls", budget(view.calls, view.budget.calls)),
             ("items read", budget(view.items, view.budget.items)),
             ("spent", budget(view.spent, view.budget.amount)),

@@ -93,6 +93,8 @@ async fn token(house: &assemble::House, wrap: &Wrap) -> anyhow::Result<(String, 
         .into());
     };
     let new = NewTask {
+        tools: None,
+        address_open: false,
         requester: requester.clone(),
         agent: agent.clone(),
         purpose: purpose.clone(),

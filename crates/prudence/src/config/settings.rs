@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use judge::directory::{
     Attributes, ClearanceRule, DestinationRecord, DirectoryDocument, FreezeRecord, GrantRecord, ItemRecord, PersonRecord,
-    STANDING, Status, Values,
+    RelationRecord, STANDING, Status, Values,
 };
 use judge::effect::Effect;
 use judge::label::{Classification, Integrity};
@@ -53,6 +53,10 @@ pub struct Settings {
     pub freezes: Vec<Freeze>,
     /// Clearance that follows from people's attributes.
     pub clearance: Vec<Clearance>,
+    /// The organisation's own domains, of mail and of the web, as in `["example.org"]`; what is below one of them is its own too.
+    pub domains: BTreeSet<String>,
+    /// Established relations: whom and what people have dealt with before. Beside these, whom somebody reached through Prudence is one.
+    pub relations: Vec<Relation>,
 }
 
 /// What the file named by `directory` may hold: the part of the settings that says who and what there is.
@@ -77,6 +81,10 @@ pub struct DirectorySettings {
     pub freezes: Vec<Freeze>,
     /// Clearance that follows from people's attributes.
     pub clearance: Vec<Clearance>,
+    /// The organisation's own domains, of mail and of the web, as in `["example.org"]`; what is below one of them is its own too.
+    pub domains: BTreeSet<String>,
+    /// Established relations: whom and what people have dealt with before. Beside these, whom somebody reached through Prudence is one.
+    pub relations: Vec<Relation>,
 }
 
 /// Where Prudence listens, and where it keeps things.
@@ -355,6 +363,22 @@ pub struct Clearance {
     pub categories: BTreeSet<std::sync::Arc<str>>,
 }
 
+/// Somebody or something that a person has dealt with before: an agent of theirs may use it without a person being asked.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Relation {
+    /// Whose.
+    #[schemars(with = "String")]
+    pub of: PrincipalId,
+    /// What kind of value: `recipient`, `account`, `url`, `phone`, or a kind of the contracts' own.
+    pub kind: String,
+    /// The value.
+    pub value: String,
+    /// The most that was paid, in the unit of the amounts that contracts report.
+    #[serde(default)]
+    pub amount: Option<u64>,
+}
+
 /// An agent, with somebody who answers for it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -520,6 +544,8 @@ impl Settings {
         self.grants.extend(directory.grants);
         self.freezes.extend(directory.freezes);
         self.clearance.extend(directory.clearance);
+        self.domains.extend(directory.domains);
+        self.relations.extend(directory.relations);
     }
 
     /// The programs that may use a door.
@@ -538,6 +564,8 @@ impl Settings {
             grants: self.grants.iter().map(Grant::record).collect(),
             freezes: self.freezes.iter().map(Freeze::record).collect(),
             clearance: self.clearance.iter().map(Clearance::record).collect(),
+            domains: self.domains.clone(),
+            relations: self.relations.iter().map(Relation::record).collect(),
         }
     }
 }
@@ -563,6 +591,13 @@ impl Clearance {
         let Self { when, level, categories } = self.clone();
         let when = when.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         ClearanceRule { when, level, categories }
+    }
+}
+
+impl Relation {
+    fn record(&self) -> RelationRecord {
+        let Self { of, kind, value, amount } = self.clone();
+        RelationRecord { of, kind: kind.into(), value, amount }
     }
 }
 

@@ -339,6 +339,8 @@ impl Stage {
 
     async fn start_task(&self) -> Result<Task> {
         let new = NewTask {
+            tools: None,
+            address_open: false,
             requester: PrincipalId::parse(REQUESTER)?,
             agent: PrincipalId::parse(AGENT)?,
             purpose: "engineering".to_owned(),

@@ -58,6 +58,8 @@ async fn past(house: &House, asked: &[(&str, Moment, bool)]) -> Past {
     let directory = serde_json::from_value(directory).expect("a directory");
     engine.configure(Bundle { directory, policies: PolicySources::shipped(), ..Bundle::default() }).await.expect("sound");
     let new = NewTask {
+        tools: None,
+        address_open: false,
         requester: name("bo"),
         agent: name("helper"),
         purpose: "work".to_owned(),

@@ -51,7 +51,7 @@ fn desk() -> tempfile::TempDir {
 }
 
 fn judged(at: &Path, more: &[&str]) -> Value {
-    let mut args = vec!["-o", "json", "trace", "run", "runs.jsonl", "--world", "world.yaml"];
+    let mut args = vec!["-o", "json", "trace", "run", "runs.jsonl", "--world", "world.yaml", "--grants", "none"];
     args.extend(more);
     serde_json::from_str(&done(at, &args)).expect("json")
 }
@@ -67,7 +67,18 @@ fn recorded_runs_give_their_three_figures() {
     }
     let shown = done(
         folder.path(),
-        &["trace", "run", "runs.jsonl", "--world", "world.yaml", "--contracts", "contracts", "--accept-drafts"],
+        &[
+            "trace",
+            "run",
+            "runs.jsonl",
+            "--world",
+            "world.yaml",
+            "--grants",
+            "none",
+            "--contracts",
+            "contracts",
+            "--accept-drafts",
+        ],
     );
     for part in ["1 (50 %)", "asked: step 2, send_mail approved", "address", "silent: send_mail", "99 of 100 within"] {
         assert!(shown.contains(part), "`{part}` is in:\n{shown}");

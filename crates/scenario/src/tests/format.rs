@@ -87,7 +87,7 @@ fn every_key_of_the_format_is_read() {
 fn what_rests_on_a_step_that_is_not_there_yet_is_not_there_yet_either() {
     let text = with_steps(
         r#"
-  - {at: 0s, as: [bo, helper], task: t1, do: publish, on: ["chat:all"], content: x, expect: {decision: ask, norms: [address, steered]}}
+  - {at: 0s, as: [bo, helper], task: t1, do: publish, on: ["chat:all"], content: x, expect: {decision: ask, norms: [address, tempo]}}
   - {at: 1s, approve: {by: ann, step: 1}}
   - {at: 2s, as: [bo, helper], task: t1, do: publish, on: ["chat:all"], content: x}"#,
     );

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::scenario::problem_at_line;
 use super::{Context, print, print_json};
-use crate::cli::{Output, Rewrite, TraceCommand, TraceImport, TraceRun, TraceSource};
+use crate::cli::{Output, Rewrite, TraceCommand, TraceGrants, TraceImport, TraceRun, TraceSource};
 use crate::config::{Problem, Problems, contract_problems, policy_problems, read_policies};
 use crate::failure::Failure;
 use crate::render::{DIM, count, printable};
@@ -78,6 +78,10 @@ fn judged(context: &Context, command: &TraceRun) -> anyhow::Result<ExitCode> {
     let stopwatch = || begun.elapsed();
     let judge =
         Judge::new(&toolbox, world, policies.clone(), &stopwatch).map_err(|error| unusable(&error, &policies, &command.world))?;
+    let judge = judge.with_grants(match command.grants {
+        TraceGrants::Prompt => trace::run::Grants::Prompt,
+        TraceGrants::None => trace::run::Grants::None,
+    });
     let mut sets = Vec::new();
     for (path, traces) in files {
         sets.push(set_of(&judge, &toolbox, command.rewrite, &path, &traces)?);

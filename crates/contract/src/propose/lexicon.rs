@@ -1,0 +1,256 @@
+//! Words of requests, and what they mean for tools: a small table that anyone can read, with no rule for any product.
+//!
+//! Verbs are looked up in the form in which something is asked for (`send`, never `sent`): what somebody else did is no request.
+
+use judge::effect::Effect;
+
+/// What is wanted, as far as a verb says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wish {
+    Send,
+    Publish,
+    Create,
+    Update,
+    Delete,
+    Share,
+    Pay,
+    Reserve,
+    Run,
+}
+
+const WISHES: [(Wish, &[&str]); 9] = [
+    (
+        Wish::Send,
+        &[
+            "send",
+            "email",
+            "e-mail",
+            "mail",
+            "message",
+            "text",
+            "dm",
+            "write",
+            "forward",
+            "reply",
+            "respond",
+            "answer",
+            "tell",
+            "notify",
+            "inform",
+            "contact",
+            "ask",
+            "congratulate",
+            "thank",
+            "remind",
+            "invite",
+            "return",
+        ],
+    ),
+    (
+        Wish::Publish,
+        &["post", "publish", "announce", "reply", "write", "comment", "broadcast", "tweet", "share", "respond", "send"],
+    ),
+    (
+        Wish::Create,
+        &[
+            "create", "make", "add", "schedule", "set", "put", "open", "start", "write", "draft", "generate", "register", "log",
+            "save", "record", "plan", "organize", "organise", "arrange", "book", "note", "insert", "append", "include", "store",
+            "upload", "remind", "invite",
+        ],
+    ),
+    (
+        Wish::Update,
+        &[
+            "update",
+            "change",
+            "modify",
+            "edit",
+            "adjust",
+            "set",
+            "move",
+            "reschedule",
+            "postpone",
+            "shift",
+            "correct",
+            "fix",
+            "replace",
+            "rename",
+            "reset",
+            "extend",
+            "increase",
+            "decrease",
+            "mark",
+            "assign",
+            "add",
+            "append",
+            "insert",
+        ],
+    ),
+    (
+        Wish::Delete,
+        &["delete", "remove", "cancel", "erase", "drop", "clear", "trash", "discard", "purge", "unsubscribe", "kick", "revoke"],
+    ),
+    (Wish::Share, &["share", "invite", "add", "grant", "give", "allow", "open", "include"]),
+    (
+        Wish::Pay,
+        &[
+            "pay",
+            "send",
+            "transfer",
+            "refund",
+            "wire",
+            "reimburse",
+            "repay",
+            "buy",
+            "purchase",
+            "order",
+            "donate",
+            "settle",
+            "schedule",
+            "set",
+        ],
+    ),
+    (Wish::Reserve, &["reserve", "book", "reservation", "booking", "rent", "order"]),
+    (Wish::Run, &["run", "execute", "start", "launch", "deploy", "install", "restart", "call", "invoke"]),
+];
+
+/// Verbs that say by themselves what they are about.
+const IMPLIED: [(&str, &[&str]); 15] = [
+    ("email", &["email"]),
+    ("e-mail", &["email"]),
+    ("mail", &["email"]),
+    ("message", &["message"]),
+    ("dm", &["message"]),
+    ("text", &["message"]),
+    ("pay", &["money"]),
+    ("refund", &["money"]),
+    ("reimburse", &["money"]),
+    ("repay", &["money"]),
+    ("transfer", &["money"]),
+    ("tell", &["message", "email"]),
+    ("notify", &["message", "email"]),
+    ("inform", &["message", "email"]),
+    ("contact", &["message", "email"]),
+];
+
+/// Verbs so particular that a tool of the same name is meant whatever it is about.
+const PARTICULAR: [&str; 8] = ["reschedule", "invite", "reserve", "refund", "rename", "deploy", "restart", "unsubscribe"];
+
+/// Nouns that stand for one another where something is asked for.
+const SAME: [&[&str]; 14] = [
+    &["email", "e-mail", "mail", "message", "letter"],
+    &["message", "dm", "note", "question", "answer", "summary", "feedback", "comment", "reply", "text", "announcement", "post"],
+    &[
+        "money",
+        "payment",
+        "bill",
+        "invoice",
+        "rent",
+        "refund",
+        "transaction",
+        "transfer",
+        "difference",
+        "amount",
+        "fee",
+        "fund",
+        "salary",
+        "debt",
+        "price",
+        "cash",
+        "sum",
+    ],
+    &["transaction", "payment", "order", "rent", "subscription", "transfer", "bill", "invoice"],
+    &[
+        "event",
+        "meeting",
+        "appointment",
+        "calendar",
+        "call",
+        "lunch",
+        "dinner",
+        "breakfast",
+        "reminder",
+        "check-up",
+        "checkup",
+        "party",
+        "session",
+        "reunion",
+        "trip",
+        "interview",
+        "invitation",
+    ],
+    &["file", "document", "doc", "list", "spreadsheet", "sheet", "note", "drive", "attachment", "report", "minutes"],
+    &["info", "information", "detail", "profile", "address", "account", "data", "record"],
+    &["participant", "attendee", "guest", "invitee", "people", "person"],
+    &["user", "member", "person", "people", "colleague", "employee", "everyone", "everybody"],
+    &["webpage", "website", "site", "page", "web"],
+    &["car", "vehicle", "rental"],
+    &["hotel", "room", "accommodation", "place"],
+    &["restaurant", "table", "dinner", "lunch"],
+    &["issue", "ticket", "bug", "task"],
+];
+
+/// Words that point at something said before.
+const POINTING: [&str; 6] = ["it", "them", "this", "that", "these", "those"];
+
+/// Doing what is written somewhere, as a pair of what is done and what is written.
+const FOLLOWED: ([&str; 8], [&str; 10]) = (
+    ["do", "perform", "follow", "complete", "execute", "handle", "carry", "finish"],
+    ["action", "task", "instruction", "step", "todo", "to-do", "request", "item", "work", "thing"],
+);
+
+/// What this word asks for, if anything.
+pub(super) fn wishes(verb: &str) -> impl Iterator<Item = Wish> {
+    WISHES.iter().filter(move |(_, verbs)| verbs.contains(&verb)).map(|(wish, _)| *wish)
+}
+
+/// What a tool with this effect grants.
+pub(super) fn wish_of(effect: Effect) -> Option<Wish> {
+    match effect {
+        Effect::Send => Some(Wish::Send),
+        Effect::Publish => Some(Wish::Publish),
+        Effect::Widen => Some(Wish::Share),
+        Effect::Destroy => Some(Wish::Delete),
+        Effect::Spend => Some(Wish::Pay),
+        Effect::Execute => Some(Wish::Run),
+        Effect::Read | Effect::Compute | Effect::Write | Effect::Delegate => None,
+    }
+}
+
+/// What a verb is about by itself.
+pub(super) fn implied(verb: &str) -> &'static [&'static str] {
+    IMPLIED.iter().find(|(own, _)| *own == verb).map_or(&[], |(_, nouns)| nouns)
+}
+
+pub(super) fn is_particular(verb: &str) -> bool {
+    PARTICULAR.contains(&verb)
+}
+
+pub(super) fn is_pointing(word: &str) -> bool {
+    POINTING.contains(&word)
+}
+
+/// Whether two nouns may mean the same, in whatever number.
+pub(super) fn mean_the_same(one: &str, other: &str) -> bool {
+    let (one, other) = (singular(one), singular(other));
+    one == other || SAME.iter().any(|same| same.contains(&one) && same.contains(&other))
+}
+
+/// A noun without the ending of its plural, as far as that can be told.
+pub(super) fn singular(noun: &str) -> &str {
+    match noun.strip_suffix('s') {
+        Some(one) if one.len() >= 3 && !one.ends_with('s') && noun != "minutes" => one,
+        Some(_) | None => noun,
+    }
+}
+
+/// Whether a sentence asks to do what is written somewhere else.
+pub(super) fn follows_what_is_written(words: &[String]) -> bool {
+    let (verbs, nouns) = &FOLLOWED;
+    words.iter().enumerate().any(|(at, word)| {
+        let objects = words[at + 1..].iter().take(5);
+        verbs.contains(&word.as_str())
+            && objects.clone().all(|word| word != "following")
+            && objects.into_iter().any(|word| nouns.contains(&singular(word)))
+    })
+}
