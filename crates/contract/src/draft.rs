@@ -2,6 +2,7 @@
 //! a hint of the server may add an effect, and never takes one away.
 
 use crate::layout::is_field_name;
+use crate::words::singular;
 use judge::effect::Effect;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -391,7 +392,7 @@ impl<'a> ToolDraft<'a> {
     }
 
     fn acts(&self) -> bool {
-        self.effects.iter().any(|effect| !matches!(effect, Effect::Read | Effect::Compute))
+        self.effects.iter().any(|effect| effect.acts())
     }
 
     fn value_kind(&self, name: &str, acts: bool) -> Option<String> {
@@ -540,14 +541,6 @@ impl<'a> ToolDraft<'a> {
 fn optional(paths: &str) -> String {
     let paths = paths.trim_matches(['[', ']']).split(", ").filter(|path| !path.is_empty());
     paths.map(|path| format!("{{ at = {path}, required = false }}")).collect::<Vec<_>>().join(", ")
-}
-
-/// A noun without the ending of its plural, as far as that can be told.
-fn singular(noun: &str) -> &str {
-    match noun.strip_suffix('s') {
-        Some(one) if one.len() >= 3 && !one.ends_with('s') => one,
-        Some(_) | None => noun,
-    }
 }
 
 fn line(text: &mut String, key: &str, value: &str, guess: Option<&str>) {

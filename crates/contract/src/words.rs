@@ -16,3 +16,11 @@ pub(crate) fn of(text: &str) -> Vec<String> {
     words.retain(|word| !word.is_empty());
     words
 }
+
+/// A noun without the ending of its plural, as far as that can be told.
+pub(crate) fn singular(noun: &str) -> &str {
+    match noun.strip_suffix('s') {
+        Some(one) if one.len() >= 3 && !one.ends_with('s') => one,
+        Some(_) | None => noun,
+    }
+}

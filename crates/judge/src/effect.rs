@@ -60,6 +60,12 @@ impl Effect {
         }
     }
 
+    /// Whether something may be different afterwards, or be somewhere else: every effect but reading and computing.
+    #[must_use]
+    pub fn acts(self) -> bool {
+        !matches!(self, Effect::Read | Effect::Compute)
+    }
+
     /// Whether content leaves for somebody by this effect.
     #[must_use]
     pub fn is_outward(self) -> bool {

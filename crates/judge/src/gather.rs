@@ -146,7 +146,7 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
     Gathered { facts, audience, flows, withheld, effect_facts, values }
 }
 
-/// Who the answer is for: those that the task names, those whom the requester named otherwise or a person approved, and where the requester left it
+/// Who the answer is for: those that the task names, those whom the requester named otherwise or the task itself made, and where the requester left it
 /// open, those whom a relation or the system of record names.
 fn address<'a>(state: &State, task: &'a TaskState, act: &Act, traced: &[Traced]) -> Cow<'a, Reach> {
     let is_open = task.task.address_open;
@@ -241,7 +241,7 @@ fn task_facts(
     facts.task.purpose.clone_from(&task.purpose);
     facts.task.address = task.address.iter().map(|name| Arc::from(name.as_str())).collect();
     facts.task.lapsed = moment < task.starts || moment >= task.ends;
-    let only_reads = act.effects.iter().all(|effect| matches!(effect, Effect::Read | Effect::Compute));
+    let only_reads = !act.effects.iter().any(|effect| effect.acts());
     let is_tool = |pattern: &String| crate::pattern::matches(pattern, act.tool.as_str());
     facts.task.tool_named =
         only_reads || task.tools.as_ref().is_none_or(|tools| tools.iter().any(is_tool)) || approved_tools.contains(&act.tool);
@@ -339,7 +339,7 @@ fn flow_facts(
     facts: &mut Facts,
 ) -> Flows {
     let mut flows = Flows { possible: Some(flow.summary().label.clone()), ..Flows::default() };
-    let leaves = act.effects.iter().any(|effect| !matches!(effect, Effect::Read | Effect::Compute));
+    let leaves = act.effects.iter().any(|effect| effect.acts());
     if leaves || !audience.is_nobody() {
         let purpose = task.map_or("", |task| task.task.purpose.as_str());
         shown(state, caller, act, audience, flow, purpose, facts, &mut flows);
@@ -353,7 +353,7 @@ fn flow_facts(
         let mut purpose_uncovered = summary.purpose_uncovered;
         if (beyond.count() > 0 || purpose_uncovered > 0)
             && let Some(task) = task
-            && is_free(state, caller, act, audience, flow, task, traced)
+            && is_free(state, caller, act, audience, flow, task, traced, is_named)
         {
             (beyond, purpose_uncovered) = (Beyond::default(), 0);
         }
@@ -370,7 +370,9 @@ fn flow_facts(
     flows
 }
 
-/// Whether what leaves is seen not to carry anything that its audience may not have, or that may not be used for this.
+/// Whether what leaves is seen not to carry anything that its audience may not have, or that may not be used for this. Where the requester named
+/// all of the audience (`is_named`), they may have what the requester owns.
+#[allow(clippy::too_many_arguments, reason = "one computation over one act, split out only for its length")]
 fn is_free(
     state: &State,
     caller: &Caller,
@@ -379,10 +381,9 @@ fn is_free(
     flow: &Flow,
     task: &TaskState,
     traced: &[Traced],
+    is_named: bool,
 ) -> bool {
     let Some(person) = caller.chain.first() else { return false };
-    // Whom the requester named may have what the requester owns.
-    let is_named = audience.beyond(&task.address).count() == 0;
     let is_readable = |number: u32| {
         flow.read(number).is_some_and(|(_, id)| {
             let (label, cleared) = state.label(*id);

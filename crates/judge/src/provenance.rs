@@ -7,8 +7,6 @@
 //! It refuses to know: tools, norms, and what an agent says about its reasons.
 
 use crate::act::{Act, Change, ValuePrint};
-use crate::content::Kind;
-use crate::effect::Effect;
 use crate::facts::ValueFacts;
 use crate::label::Integrity;
 use crate::name::PrincipalId;
@@ -84,7 +82,7 @@ pub(crate) struct Tracer<'a> {
 impl Tracer<'_> {
     /// The consequential values of an act, each once. Of an act that only reads, the links: what is fetched is told who asks for it, and with what.
     pub(crate) fn trace(&self, act: &Act) -> Vec<Traced> {
-        let acts = act.effects.iter().any(|effect| !matches!(effect, Effect::Read | Effect::Compute));
+        let acts = act.effects.iter().any(|effect| effect.acts());
         let mut traced: Vec<Traced> = Vec::new();
         let mut seen = BTreeSet::new();
         let names_things = self.task.names_things();
@@ -206,18 +204,13 @@ impl Tracer<'_> {
             return flow.index().links(print).iter().filter_map(|&number| integrity(number)).max();
         }
         let found = flow.index().search(self.state.key(), &[text]);
-        found
-            .hits()
-            .filter(|(kind, ..)| *kind != Kind::Whole || !text.is_empty())
-            .flat_map(|(_, _, reads)| reads.iter())
-            .filter_map(|&number| integrity(number))
-            .max()
+        found.hits().flat_map(|(_, _, reads)| reads.iter()).filter_map(|&number| integrity(number)).max()
     }
 
-    /// What a norm may speak of. `leaves` says whether what is in the act reaches somebody.
+    /// What a norm may speak of.
     pub(crate) fn facts(&self, act: &Act, traced: &[Traced]) -> ValueFacts {
         let mut facts = ValueFacts::default();
-        let acts = act.effects.iter().any(|effect| !matches!(effect, Effect::Read | Effect::Compute));
+        let acts = act.effects.iter().any(|effect| effect.acts());
         for value in traced {
             let origin = value.origin;
             let counted = match (acts, value.in_text) {

@@ -155,7 +155,7 @@ impl JudgedStep {
     /// Whether it does more than read and compute, as far as is known: what is not known may do anything.
     #[must_use]
     pub fn is_consequential(&self) -> bool {
-        self.effects.is_empty() || self.effects.iter().any(|effect| !matches!(effect, Effect::Read | Effect::Compute))
+        self.effects.is_empty() || self.effects.iter().any(|effect| effect.acts())
     }
 
     /// Whether somebody would have had to be asked or told.

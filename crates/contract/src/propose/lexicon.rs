@@ -236,12 +236,9 @@ pub(super) fn mean_the_same(one: &str, other: &str) -> bool {
     one == other || SAME.iter().any(|same| same.contains(&one) && same.contains(&other))
 }
 
-/// A noun without the ending of its plural, as far as that can be told.
+/// A noun in the singular; the minutes of a meeting are one thing.
 pub(super) fn singular(noun: &str) -> &str {
-    match noun.strip_suffix('s') {
-        Some(one) if one.len() >= 3 && !one.ends_with('s') && noun != "minutes" => one,
-        Some(_) | None => noun,
-    }
+    if noun == "minutes" { noun } else { crate::words::singular(noun) }
 }
 
 /// Whether a sentence asks to do what is written somewhere else.

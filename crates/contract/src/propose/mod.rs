@@ -66,7 +66,7 @@ pub fn propose<'t>(request: &str, tools: impl IntoIterator<Item = (&'t str, &'t 
     let following = sentences.iter().position(|sentence| lexicon::follows_what_is_written(&sentence.words));
     proposal.follows = following.map(|at| sentences[at].quoted());
     let all: Vec<&str> = sentences.iter().flat_map(|sentence| sentence.words.iter().map(String::as_str)).collect();
-    let acting = tools.into_iter().filter(|(_, tool)| !tool.effects().iter().all(|effect| is_harmless(*effect)));
+    let acting = tools.into_iter().filter(|(_, tool)| tool.effects().iter().any(|effect| effect.acts()));
     for (name, tool) in acting {
         let trade = Trade::of(tool);
         let mut asking: Vec<usize> = (0..sentences.len()).filter(|at| trade.is_asked_for_in(&sentences[*at], &all)).collect();
@@ -86,10 +86,6 @@ pub fn propose<'t>(request: &str, tools: impl IntoIterator<Item = (&'t str, &'t 
     }
     proposal.address_open |= proposal.follows.is_some() && proposal.effects.iter().any(|effect| effect.is_outward());
     proposal
-}
-
-fn is_harmless(effect: Effect) -> bool {
-    matches!(effect, Effect::Read | Effect::Compute)
 }
 
 fn can_be_undone(effect: Effect) -> bool {

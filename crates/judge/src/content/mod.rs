@@ -74,9 +74,7 @@ impl ContentKey {
         bytes.extend_from_slice(value.text.as_bytes());
         self.0.hash(Role::Value, &bytes)
     }
-}
 
-impl ContentKey {
     /// What tells a word from almost every other one.
     pub(crate) fn word(&self, word: &str) -> u32 {
         (self.0.hash(Role::Word, word.as_bytes()) >> 32) as u32
@@ -227,50 +225,39 @@ fn distribute(from: &[u64], to: &mut [u64], shift: u32) {
     }
 }
 
-/// The same for numbers of half the length.
-mod packed_short {
-    use std::borrow::Cow;
-
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD_NO_PAD;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-
-    pub fn serialize<S: Serializer>(numbers: &[u32], serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let bytes = STANDARD_NO_PAD.decode(text.as_bytes()).map_err(|_| D::Error::custom("expected base64 without padding"))?;
-        let (numbers, rest) = bytes.as_chunks::<4>();
-        if !rest.is_empty() {
-            return Err(D::Error::custom(format_args!("expected whole numbers of 4 bytes, found {} bytes more", rest.len())));
-        }
-        Ok(numbers.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
-    }
-}
-
 /// Numbers as base64 of their little-endian bytes: three times smaller in JSON than a list.
-mod packed {
-    use std::borrow::Cow;
+macro_rules! packed {
+    ($name:ident, $number:ty) => {
+        mod $name {
+            use std::borrow::Cow;
 
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD_NO_PAD;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+            use base64::Engine as _;
+            use base64::engine::general_purpose::STANDARD_NO_PAD;
+            use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
-    pub fn serialize<S: Serializer>(numbers: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
-    }
+            const BYTES: usize = size_of::<$number>();
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let bytes = STANDARD_NO_PAD.decode(text.as_bytes()).map_err(|_| D::Error::custom("expected base64 without padding"))?;
-        let (numbers, rest) = bytes.as_chunks::<8>();
-        if !rest.is_empty() {
-            return Err(D::Error::custom(format_args!("expected whole numbers of 8 bytes, found {} bytes more", rest.len())));
+            pub fn serialize<S: Serializer>(numbers: &[$number], serializer: S) -> Result<S::Ok, S::Error> {
+                let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+                serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+            }
+
+            pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<$number>, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                let bytes =
+                    STANDARD_NO_PAD.decode(text.as_bytes()).map_err(|_| D::Error::custom("expected base64 without padding"))?;
+                let (numbers, rest) = bytes.as_chunks::<BYTES>();
+                if !rest.is_empty() {
+                    let rest = rest.len();
+                    return Err(D::Error::custom(format_args!(
+                        "expected whole numbers of {BYTES} bytes, found {rest} bytes more"
+                    )));
+                }
+                Ok(numbers.iter().map(|bytes| <$number>::from_le_bytes(*bytes)).collect())
+            }
         }
-        Ok(numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
-    }
+    };
 }
+
+packed!(packed, u64);
+packed!(packed_short, u32);
