@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod tests;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use judge::moment::Moment;
 use judge::name::PrincipalId;
 use judge::task::Task;
@@ -26,8 +28,33 @@ pub const CLIENT_TOKEN_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
 #[derive(Clone, Debug)]
 pub struct Issuer {
     name: String,
+    audience: String,
     key: SigningKey,
     verifying: VerifyingKeys,
+}
+
+/// A token that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskToken<'a> {
+    /// The task that it carries, and with which it ends.
+    pub task: &'a Task,
+    /// The agents, the requester's own first, the caller last.
+    pub actors: &'a [PrincipalId],
+    /// The client that gets it, where it is not the agent itself.
+    pub client: Option<&'a str>,
+    /// The thumbprint of the key to which it is bound.
+    pub key: Option<&'a str>,
+    /// How long it is good for at most, in milliseconds.
+    pub life_ms: u64,
+}
+
+/// A token that was issued.
+#[derive(Clone)]
+pub struct Issued {
+    /// The token.
+    pub token: String,
+    /// First second in which it no longer holds.
+    pub expires_s: u64,
 }
 
 /// Why a token could not be issued.
@@ -45,13 +72,35 @@ impl Issuer {
     /// Issues as `name` (`iss`, and `aud` of task tokens: the gateway of this installation and nobody else), with `keys`.
     #[must_use]
     pub fn new(name: impl Into<String>, keys: &Keys) -> Self {
-        Self { name: name.into(), key: keys.signing.clone(), verifying: keys.verifying() }
+        let name = name.into();
+        Self { audience: name.clone(), name, key: keys.signing.clone(), verifying: keys.verifying() }
     }
 
-    /// The name in `iss` and `aud`.
+    /// Issues task tokens for a gateway with another name (`aud`).
+    #[must_use]
+    pub fn for_gateway(self, audience: impl Into<String>) -> Self {
+        Self { audience: audience.into(), ..self }
+    }
+
+    /// The name in `iss`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name in `aud` of task tokens.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// The public keys as clients and gateways of others read them (RFC 7517 §5).
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        let x = URL_SAFE_NO_PAD.encode(self.key.public());
+        serde_json::json!({ "keys": [
+            { "kty": "OKP", "crv": "Ed25519", "x": x, "kid": self.key.id(), "use": "sig", "alg": "EdDSA" },
+        ] })
     }
 
     /// The public keys that tokens of this issuer are verified with.
@@ -65,19 +114,31 @@ impl Issuer {
     /// # Errors
     /// When the lease is over, or a name does not fit into a token.
     pub fn task_token(&self, task: &Task, actors: &[PrincipalId], now: Moment) -> Result<String, IssueError> {
+        self.token_of(&TaskToken { task, actors, client: None, key: None, life_ms: u64::MAX }, now).map(|issued| issued.token)
+    }
+
+    /// A token of a task, from `now` on.
+    ///
+    /// # Errors
+    /// When the lease is over, or a name does not fit into a token.
+    pub fn token_of(&self, asked: &TaskToken, now: Moment) -> Result<Issued, IssueError> {
+        let TaskToken { task, actors, client, key, life_ms } = *asked;
+        let caller = actors.last().map(PrincipalId::as_str);
+        let expires_s = seconds(task.ends.min(now.after_ms(life_ms)));
         let claims = Claims {
             issuer: self.name.clone(),
-            audience: self.name.clone(),
-            expires_s: seconds(task.ends),
+            audience: self.audience.clone(),
+            expires_s,
             issued_s: seconds(now),
             not_before_s: (task.starts > now).then(|| seconds(task.starts)),
             id: token_id()?,
             requester: task.requester.to_string(),
             actors: actors.iter().map(ToString::to_string).collect(),
+            client: client.filter(|client| Some(*client) != caller).map(str::to_owned),
             task: task.id.to_string(),
-            key_thumbprint: None,
+            key_thumbprint: key.map(str::to_owned),
         };
-        Ok(sign(&self.key, &claims)?)
+        Ok(Issued { token: sign(&self.key, &claims)?, expires_s })
     }
 
     /// A token by which `person` answers asks, from `now` on for `span_ms`, at most [`PERSON_TOKEN_MS_MAX`].
@@ -138,7 +199,7 @@ impl Issuer {
     }
 
     fn expected(&self, now: Moment) -> Expected<'_> {
-        Expected { issuer: &self.name, audience: &self.name, now_s: seconds(now), leeway_s: LEEWAY_S }
+        Expected { issuer: &self.name, audience: &self.audience, now_s: seconds(now), leeway_s: LEEWAY_S }
     }
 }
 

@@ -290,6 +290,7 @@ fn token(task: &str) -> String {
         id: "load".to_owned(),
         requester: "bo".to_owned(),
         actors: vec!["helper".to_owned()],
+        client: None,
         task: task.to_owned(),
         key_thumbprint: None,
     };

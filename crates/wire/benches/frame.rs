@@ -75,6 +75,7 @@ fn verify_token(bencher: divan::Bencher) {
         id: "t".into(),
         requester: "bo".into(),
         actors: vec!["helper".into()],
+        client: None,
         task: "task".into(),
         key_thumbprint: None,
     };

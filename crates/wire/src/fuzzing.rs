@@ -1,8 +1,10 @@
 //! What a fuzzer calls, and what must hold for any bytes at all. The targets in `fuzz/` and a bounded run in the tests share these.
 
+use crate::dpop::{self, Demanded};
 use crate::frame::{Frame, Kind, Limits};
+use crate::jwk::PublicKey;
 use crate::token::{Expected, SigningKey, VerifyingKeys, verify, verify_client, verify_person};
-use crate::{authzen, canonical, headers, mcp};
+use crate::{assertion, authzen, canonical, headers, mcp};
 
 /// Any bytes as a frame: what is accepted reads the same to an ordinary JSON reader, survives being put on one line, and every view of
 /// it comes back.
@@ -65,6 +67,23 @@ pub fn token(bytes: &[u8]) {
     assert!(verify(&keys, &token, &expected).is_err());
     assert!(verify_person(&keys, &token, &expected).is_err());
     assert!(verify_client(&keys, &token, &expected).is_err());
+}
+
+/// Any bytes as a proof, as a key and as a client's assertion: nothing is believed that no key signed, and a key has one thumbprint.
+pub fn dpop(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let demanded =
+        Demanded { method: "POST", url: "https://gate.example/mcp", access_token: None, now_s: 0, age_s_max: dpop::AGE_S_MAX };
+    // Only who holds a private key gets through, and no fuzzer finds one.
+    assert!(dpop::verify(&text, &demanded).is_err());
+    let expected = assertion::Expected { client: "c", audiences: &["https://gate.example"], now_s: 0 };
+    assert!(assertion::verify(&[], &text, &expected).is_err());
+    let Ok(jwk) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    if let Ok(key) = PublicKey::of(&jwk) {
+        assert!(jwk.get("d").is_none());
+        assert_eq!(PublicKey::of(&jwk).expect("it was read before").thumbprint(), key.thumbprint());
+    }
+    let _ = PublicKey::set(&jwk);
 }
 
 /// Any bytes as a question of an enforcement point: what is read alone is read the same among others, and every bound holds.

@@ -8,15 +8,20 @@
 //! - [`headers`]: the HTTP headers that repeat parts of a message, and when they contradict it.
 //! - [`canonical`]: RFC 8785 text and its digest.
 //! - [`token`]: the task token and the person token.
+//! - [`dpop`]: proofs that a client holds the key of its token; [`jwk`]: public keys of others; [`assertion`]: a client's word for who it is.
 //! - [`time`]: moments as text.
 //! - [`authzen`]: questions of enforcement points elsewhere, and answers.
 
+pub mod assertion;
 pub mod authzen;
 pub mod canonical;
+pub mod dpop;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod headers;
+pub mod jwk;
+mod jws;
 pub mod mcp;
 mod strict;
 pub mod time;

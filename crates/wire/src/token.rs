@@ -62,8 +62,11 @@ pub struct Claims {
     /// The person for whom everything is done (`sub`).
     pub requester: String,
     /// The agents in the order in which they were called: the requester's own first, the caller last. On the wire it is `act`,
-    /// nested, the caller outermost. The caller is also `client_id`, which RFC 9068 §2.2 demands.
+    /// nested, the caller outermost.
     pub actors: Vec<String>,
+    /// The OAuth client that got it, where it is not known by the name of the caller: programs that nobody knew before all stand for one
+    /// agent. On the wire `client_id`, which RFC 9068 §2.2 demands, is this one or the caller.
+    pub client: Option<String>,
     /// The task, the key to budgets and flow state (`task`).
     pub task: String,
     /// The SHA-256 thumbprint of the key that the caller must prove (`cnf.jkt`, RFC 9449 §6.1). None for a bearer token.
@@ -395,7 +398,7 @@ impl TaskOnWire {
             nbf: claims.not_before_s,
             jti: claims.id.clone(),
             sub: claims.requester.clone(),
-            client_id: act.sub.clone(),
+            client_id: claims.client.clone().unwrap_or_else(|| act.sub.clone()),
             act: *act,
             task: claims.task.clone(),
             cnf: claims.key_thumbprint.clone().map(|jkt| Confirmation { jkt }),
@@ -403,9 +406,7 @@ impl TaskOnWire {
     }
 
     fn claims(self) -> Result<Claims, TokenRefusal> {
-        if self.client_id != self.act.sub {
-            return Err(TokenRefusal::Claims { expected: TASK_TYP });
-        }
+        let client = (self.client_id != self.act.sub).then_some(self.client_id);
         let mut actors = Vec::new();
         let mut act = Some(Box::new(self.act));
         while let Some(actor) = act {
@@ -422,6 +423,7 @@ impl TaskOnWire {
             id: self.jti,
             requester: self.sub,
             actors,
+            client,
             task: self.task,
             key_thumbprint: self.cnf.map(|confirmation| confirmation.jkt),
         };
@@ -436,7 +438,7 @@ fn bounded(claims: &Claims) -> Result<(), TokenRefusal> {
         return Err(TokenRefusal::Chain { actors });
     }
     names([&claims.issuer, &claims.audience, &claims.id, &claims.requester, &claims.task])?;
-    names(claims.actors.iter().chain(&claims.key_thumbprint))
+    names(claims.actors.iter().chain(&claims.key_thumbprint).chain(&claims.client))
 }
 
 fn names<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<(), TokenRefusal> {

@@ -173,6 +173,7 @@ impl Desk {
             id: "1".to_owned(),
             requester: "alice".to_owned(),
             actors: vec!["helper".to_owned()],
+            client: None,
             task: task.id.to_string(),
             key_thumbprint: None,
         };

@@ -30,6 +30,7 @@ fn claims() -> Claims {
         id: "t-1".into(),
         requester: "bo".into(),
         actors: vec!["helper".into(), "subhelper".into()],
+        client: None,
         task: "task-9".into(),
         key_thumbprint: None,
     }
@@ -246,7 +247,6 @@ fn claims_are_all_there_known_and_of_their_types() {
         ("aud", json!(["gateway", "elsewhere"])),
         ("scope", json!("everything")),
         ("act", json!({ "sub": "subhelper", "iss": "https://evil.example" })),
-        ("client_id", json!("somebody-else")),
         ("cnf", json!({ "jkt": "a", "x5t#S256": "b" })),
     ] {
         let mut body = body();
@@ -256,6 +256,15 @@ fn claims_are_all_there_known_and_of_their_types() {
     let twice = body().to_string().replacen('{', r#"{"sub":"eve","#, 1);
     let message = [header.to_string(), twice].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
     assert_eq!(refused(&signed(&message)), TokenRefusal::Claims { expected: "at+jwt" });
+}
+
+#[test]
+fn a_client_with_another_name_than_its_agent_is_named() {
+    let token = sign(&key("k1"), &Claims { client: Some("https://app.example/client".into()), ..claims() }).unwrap();
+    assert_eq!(part(&token, 1)["client_id"], "https://app.example/client");
+    let read = verify(&keys(), &token, &EXPECTED).unwrap();
+    assert_eq!((read.client.as_deref(), read.caller()), (Some("https://app.example/client"), "subhelper"));
+    assert_eq!(sign(&key("k1"), &Claims { client: Some("x".repeat(257)), ..claims() }), Err(TokenRefusal::Name));
 }
 
 #[test]
