@@ -65,7 +65,8 @@ pub fn router(config: AuthzenConfig, engine: Engine, keys: TokenKeys, let_in: Le
     let at = |path: &str| format!("{base}{path}");
     let well_known = format!("/.well-known/authzen-configuration{base}");
     let clients = Clients::new(keys.clone(), let_in);
-    let pdp = Pdp(Arc::new(Inner { config, engine, tokens: Tokens::new(keys), clients, searches: Semaphore::new(SEARCHES_MAX) }));
+    let pdp =
+        Pdp(Arc::new(Inner { config, engine, tokens: Tokens::new(keys, None), clients, searches: Semaphore::new(SEARCHES_MAX) }));
     Router::new()
         .route(&at("/access/v1/evaluation"), post(evaluation))
         .route(&at("/access/v1/evaluations"), post(evaluations))

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::door::Door;
+
 /// Separates an upstream's prefix from the name of its tool or prompt: `forum__post`.
 pub const NAME_SEPARATOR: &str = "__";
 
@@ -26,6 +28,8 @@ pub struct GatewayConfig {
     pub origins: Vec<String>,
     /// A file to which every call that was carried out is appended, with arguments and result in clear. `None`: nothing is kept.
     pub recording: Option<PathBuf>,
+    /// How clients get tokens. `None`: tokens are handed to them.
+    pub door: Option<Door>,
     /// Bounds on everything that a peer can make grow.
     pub limits: Limits,
 }

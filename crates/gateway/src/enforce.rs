@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use contract::{Contracts, ReadResult, Standing};
 use engine::{Ruled, Seen, Spent, Unavailable};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use judge::act::Act;
 use judge::alarm::Alarm;
-use judge::decision::Code;
+use judge::decision::{Code, Decision, Outcome};
 use judge::event::{Ended, Refused};
 use judge::moment::Moment;
 use judge::name::{ResourceId, ToolId};
@@ -22,6 +22,7 @@ use crate::Core;
 use crate::answer::Answer;
 use crate::call::{Call, NoCall, Target};
 use crate::config::Mode;
+use crate::door::Challenge;
 use crate::exchange::{Caller, Upward};
 use crate::follow::{FollowKey, created_task};
 use crate::mcp_fields::INPUT_REQUIRED;
@@ -56,6 +57,8 @@ impl Strangers {
     }
 }
 
+/// The norm that a task with more effects would satisfy.
+const SCOPE_NORM: &str = "scope-edge";
 const STRANGERS_SPAN_MS: u64 = 10_000;
 const STRANGERS_MAX: u32 = 200;
 
@@ -120,14 +123,39 @@ impl Core {
         match ruled {
             Ok(Ruled { permit: Some(permit), .. }) => Ok(Permitted { call, permit }),
             Ok(Ruled { id, decision, ask, permit: None }) => {
+                let missing = self.missing_scope(up.caller, &act, &decision);
                 let refusal = Refusal::decided(id, decision.outcome, &decision.reasons, ask);
-                Err(Box::new(refusal.answer(&up.frame, self.config.refusal, &self.result_frames)))
+                let mut answer = refusal.answer(&up.frame, self.config.refusal, &self.result_frames);
+                if let Some(scope) = missing {
+                    // MCP 2025-11-25 and 2026-07-28, "Runtime Insufficient Scope Errors"; RFC 6750 §3.1.
+                    answer.status = StatusCode::FORBIDDEN;
+                    let sentence = Some("the task does not name this kind of effect");
+                    let challenge = Challenge { error: Some("insufficient_scope"), description: sentence, scope: Some(&scope) };
+                    challenge.write(self.config.door.as_ref(), &mut answer.headers);
+                }
+                Err(Box::new(answer))
             }
             Err(unavailable) => {
                 error!(%unavailable, "a call was refused");
                 Err(Box::new(Refusal::ledger().answer(&up.frame, self.config.refusal, &self.result_frames)))
             }
         }
+    }
+
+    /// The scope with which a refused call would have gone through, where nothing but that stands against it and clients are told so: what
+    /// the task names, and what the call does beyond it.
+    fn missing_scope(&self, caller: &Caller, act: &Act, decision: &Decision) -> Option<String> {
+        self.config.door.as_ref().filter(|door| door.step_up)?;
+        let mut against = decision.reasons.iter().filter(|reason| reason.outcome != Outcome::Permit);
+        if !against.all(|reason| reason.ground.word() == SCOPE_NORM) {
+            return None;
+        }
+        let task = caller.judged.task.as_ref()?;
+        let named = self.engine.view(|state, _| state.task(task).and_then(|task| task.task.effects.clone()))?;
+        if act.effects.is_subset(&named) {
+            return None;
+        }
+        Some(named.union(&act.effects).map(|effect| effect.word()).collect::<Vec<_>>().join(" "))
     }
 
     /// The call went out: what is needed when its result comes.

@@ -10,6 +10,7 @@ pub mod authzen;
 mod call;
 mod config;
 mod definitions;
+mod door;
 mod downstream;
 mod enforce;
 mod exchange;
@@ -40,6 +41,7 @@ use wire::frame::Limits as FrameLimits;
 
 pub use auth::TokenKeys;
 pub use config::{ConfigError, GatewayConfig, Limits, Mode, NAME_SEPARATOR, RefusalForm, TransportConfig, UpstreamConfig};
+pub use door::Door;
 
 use auth::Tokens;
 use enforce::Strangers;
@@ -105,11 +107,12 @@ impl Gateway {
         let (request_frames, result_frames) = (config.limits.requests(), config.limits.results());
         let contracts = RwLock::new(in_order(&upstreams, contracts));
         let followed = Mutex::new(Recent::new(FOLLOWED_MAX));
+        let tokens = Tokens::new(keys, config.door.as_ref());
         let core = Core {
             config,
             upstreams,
             scopes,
-            tokens: Tokens::new(keys),
+            tokens,
             engine,
             contracts,
             followed,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, ORIGIN};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body, Frame as BodyFrame, Incoming, SizeHint};
 use judge::decision::Code;
@@ -18,12 +18,15 @@ use wire::headers as agreement;
 
 use crate::Core;
 use crate::answer::{Answer, AnswerBody};
+use crate::auth::{Believed, NoCaller, Presented};
 use crate::exchange::Inbound;
 use crate::sse::Event;
 use crate::upstream::http::{SESSION, goes_up};
 
 const ENDPOINT: &str = "/mcp";
 const HEALTH: &str = "/healthz";
+/// RFC 9449 §8.1.
+const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// What goes back to the client.
 pub enum Outgoing {
@@ -58,19 +61,38 @@ async fn route(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, A
     match request.uri().path() {
         HEALTH => Ok(Answer::empty(StatusCode::OK)),
         ENDPOINT => mcp(core, request).await,
-        _ => Err(Answer::empty(StatusCode::NOT_FOUND)),
+        path => {
+            let metadata = core.config.door.as_ref().filter(|_| request.method() == Method::GET);
+            metadata.and_then(|door| door.metadata_at(path)).ok_or_else(|| Answer::empty(StatusCode::NOT_FOUND))
+        }
     }
 }
 
+/// Lets a caller in, and hands the next nonce along with the answer where one is due (RFC 9449 §8.2).
 async fn mcp(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Answer> {
-    let caller = match core.tokens.caller_of(request.headers(), core.engine.now()) {
-        Ok(caller) => caller,
-        Err(no_caller) => {
-            core.record_stranger(format!("{}: {no_caller}", no_caller.code())).await;
-            return Err(no_caller.answer());
-        }
+    let believed = match core.believe(&request) {
+        Ok(believed) => believed,
+        Err(no_caller) => return Err(core.not_let_in(&no_caller).await),
     };
+    let nonce = believed.proof.as_ref().and_then(|proof| core.tokens.next_nonce(Some(proof), core.engine.now()));
+    let (Ok(mut answer) | Err(mut answer)) = answered(core, believed, request).await;
+    give_nonce(&mut answer, nonce);
+    Ok(answer)
+}
+
+fn give_nonce(answer: &mut Answer, nonce: Option<String>) {
+    if let Some(nonce) = nonce.and_then(|nonce| HeaderValue::from_str(&nonce).ok()) {
+        answer.headers.insert(NONCE, nonce);
+    }
+}
+
+async fn answered(core: &Arc<Core>, believed: Believed, request: Request<Incoming>) -> Result<Answer, Answer> {
+    let Believed { caller, proof } = believed;
     let (head, body) = request.into_parts();
+    let is_for_body = |bytes: &[u8]| proof.as_ref().is_none_or(|proof| proof.is_for_body(bytes));
+    if head.method != Method::POST && !is_for_body(b"") {
+        return Err(core.not_let_in(&NoCaller::OtherBody).await);
+    }
     let session = match session(&head.headers) {
         Ok(session) => session,
         Err(answer) => {
@@ -94,6 +116,9 @@ async fn mcp(core: &Arc<Core>, request: Request<Incoming>) -> Result<Answer, Ans
                     return Err(rpc_error(bad.status, bad.code, &bad.sentence));
                 }
             };
+            if !is_for_body(frame.bytes()) {
+                return Err(core.not_let_in(&NoCaller::OtherBody).await);
+            }
             let pairs = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
             if let Err(mismatch) = agreement::check(pairs, &frame) {
                 core.record(&caller, None, Code::Bounds, mismatch.to_string()).await;
@@ -140,6 +165,29 @@ async fn read(core: &Core, body: Incoming) -> Result<Frame, BadBody> {
 }
 
 impl Core {
+    /// Who sends a request.
+    fn believe(&self, request: &Request<Incoming>) -> Result<Believed, NoCaller> {
+        let headers = request.headers();
+        // Without a name for itself it goes by the one under which it was reached, which was let in.
+        let reached = match &self.config.door {
+            Some(_) => String::new(),
+            None => format!("http://{}{ENDPOINT}", headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()),
+        };
+        let url = self.config.door.as_ref().map_or(reached.as_str(), |door| &door.resource);
+        let presented = Presented { headers, method: request.method().as_str(), url };
+        self.tokens.believe(&presented, self.engine.now())
+    }
+
+    /// The answer to who is not let in, recorded.
+    async fn not_let_in(&self, no_caller: &NoCaller) -> Answer {
+        if no_caller.is_recorded() {
+            self.record_stranger(format!("{}: {no_caller}", no_caller.code())).await;
+        }
+        let mut answer = no_caller.answer(self.config.door.as_ref());
+        give_nonce(&mut answer, self.tokens.next_nonce(None, self.engine.now()));
+        answer
+    }
+
     /// Refuses what a web page could have sent by way of a name that it made point here (DNS rebinding; 2026-07-28, streamable HTTP,
     /// "Security & Endpoint").
     fn admits(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Box<Answer>> {

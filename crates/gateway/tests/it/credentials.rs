@@ -1,6 +1,10 @@
 //! Nobody gets in without a task token, and a session stays with the task that opened it.
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use gateway::{Door, GatewayConfig};
 use http::{HeaderMap, Method, StatusCode};
+use wire::dpop::{ProofKey, Proving};
 
 use crate::peer::{Running, Upstream, json, now_s, token};
 
@@ -92,4 +96,75 @@ async fn an_ended_task_gets_nothing_more_although_its_token_still_runs() {
     assert_eq!(upstream.asked().len(), before, "nothing reaches a server");
     assert_eq!(gateway.world.events(), vec!["refused authentication"; 12]);
     assert_eq!(gateway.client_of(1).post(PING).await.0, StatusCode::OK, "the other task goes on");
+}
+
+fn door() -> Door {
+    Door {
+        resource: "https://gate.example/mcp".to_owned(),
+        authorization_servers: vec!["https://auth.example".to_owned()],
+        scopes: vec!["read".to_owned()],
+        bearer: true,
+        nonces: true,
+        step_up: true,
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_token_is_told_where_to_get_one() {
+    let upstream = upstream().await;
+    let config = GatewayConfig { upstreams: vec![upstream.config("only")], door: Some(door()), ..GatewayConfig::default() };
+    let gateway = Running::start(config).await;
+    let (status, headers, _) = gateway.client().with("authorization", "").post(PING).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let challenges: Vec<_> = headers.get_all("www-authenticate").iter().map(|value| value.to_str().expect("ascii")).collect();
+    let metadata = "resource_metadata=\"https://gate.example/.well-known/oauth-protected-resource/mcp\"";
+    assert!(challenges.iter().all(|challenge| challenge.contains(metadata)), "{challenges:?}");
+    for path in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"] {
+        let (status, body) = gateway.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: nobody needs a token for it");
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(body["resource"], "https://gate.example/mcp");
+        assert_eq!(body["authorization_servers"], serde_json::json!(["https://auth.example"]));
+    }
+    assert_eq!(gateway.get("/.well-known/oauth-authorization-server").await.0, StatusCode::NOT_FOUND, "that is not here");
+}
+
+#[tokio::test]
+async fn a_bound_token_works_with_a_proof_for_each_request_and_its_body() {
+    let upstream = upstream().await;
+    let config = GatewayConfig { upstreams: vec![upstream.config("only")], door: Some(door()), ..GatewayConfig::default() };
+    let gateway = Running::start(config).await;
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).expect("random bytes");
+    let key = ProofKey::from_pkcs8(pkcs8.as_ref()).expect("a key");
+    let bound = token(&gateway.world.tasks[0], |claims| claims.key_thumbprint = Some(key.thumbprint().to_owned()));
+    let proving = Proving {
+        method: "POST",
+        url: "https://gate.example/mcp",
+        access_token: Some(&bound),
+        nonce: None,
+        body: None,
+        id: "1",
+        now_s: now_s(),
+    };
+    let client = |proving: Proving| {
+        let proof = key.prove(&proving).expect("it signs");
+        gateway.client().with("authorization", &format!("DPoP {bound}")).with("dpop", &proof)
+    };
+    let (status, headers, _) = client(proving).post(PING).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(headers["www-authenticate"].to_str().expect("ascii").contains("use_dpop_nonce"));
+    let nonce = headers["dpop-nonce"].to_str().expect("ascii").to_owned();
+    let proving = Proving { nonce: Some(&nonce), ..proving };
+    let good = client(Proving { id: "2", body: Some(PING.as_bytes()), ..proving });
+    assert_eq!(good.post(PING).await.0, StatusCode::OK);
+    assert_eq!(good.post(PING).await.0, StatusCode::UNAUTHORIZED, "once");
+    let stolen = client(Proving { id: "3", body: Some(PING.as_bytes()), ..proving });
+    let (status, headers, _) = stolen.post(INITIALIZE).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "a proof for one call is not good for another");
+    assert!(headers["www-authenticate"].to_str().expect("ascii").contains("invalid_dpop_proof"));
+    assert_eq!(gateway.client().with("authorization", &format!("Bearer {bound}")).post(PING).await.0, StatusCode::UNAUTHORIZED);
+    let asked = upstream.asked();
+    assert_eq!(asked.len(), 1);
+    assert!(!asked[0].headers.contains_key("dpop"), "the proof stays here");
+    assert_eq!(gateway.world.events(), vec!["refused authentication"; 3], "and the missing nonce is nothing to record");
 }

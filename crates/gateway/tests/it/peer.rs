@@ -139,6 +139,7 @@ pub fn token(task: &str, change: impl FnOnce(&mut Claims)) -> String {
         id: format!("token-of-{task}"),
         requester: "bo".to_owned(),
         actors: vec!["helper".to_owned()],
+        client: None,
         task: task.to_owned(),
         key_thumbprint: None,
     };
@@ -175,6 +176,15 @@ impl Running {
 
     pub async fn before(upstream: &Upstream) -> Self {
         Self::start(GatewayConfig { upstreams: vec![upstream.config("only")], ..GatewayConfig::default() }).await
+    }
+
+    /// What is to be had without a token.
+    pub async fn get(&self, path: &str) -> (StatusCode, String) {
+        let http: HyperClient<_, Full<Bytes>> = HyperClient::builder(TokioExecutor::new()).build_http();
+        let address = format!("http://{}{path}", self.address).parse().expect("an address");
+        let (head, body) = http.get(address).await.expect("the gateway answers").into_parts();
+        let body = body.collect().await.expect("the answer is whole").to_bytes();
+        (head.status, String::from_utf8(body.to_vec()).expect("the gateway answers in utf-8"))
     }
 
     pub fn client(&self) -> Client {
