@@ -194,6 +194,18 @@ impl KeysError {
     }
 }
 
+/// A password that nobody has to think of: five groups of four, a hundred random bits.
+///
+/// # Errors
+/// [`KeysError::Random`].
+pub fn made_up_password() -> Result<String, KeysError> {
+    /// Without those that look alike.
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let letters: String = random::<20>()?.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    let groups: Vec<&str> = (0..5).map(|group| &letters[group * 4..group * 4 + 4]).collect();
+    Ok(groups.join("-"))
+}
+
 /// Fills an array from the system's generator.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeysError> {
     let mut bytes = [0; N];

@@ -1,5 +1,5 @@
-//! Issues: keys, task tokens, person tokens and client tokens, the API by which people answer asks and start tasks, and the directory over
-//! SCIM.
+//! Issues: keys, task tokens, person tokens and client tokens, the authorization server by which programs get them, the API by which people
+//! answer asks and start tasks, and the directory over SCIM.
 //!
 //! It refuses to know the gateway: what an agent calls and how is decided elsewhere. Here stands who may speak for whom, and for how long.
 
@@ -7,6 +7,7 @@ pub mod api;
 mod bearer;
 pub mod clients;
 pub mod keys;
+pub mod oauth;
 pub mod preview;
 pub mod scim;
 pub mod tokens;

@@ -1,0 +1,193 @@
+//! Clients: which programs may ask for tokens, for which agent, and where answers may go.
+//!
+//! A client is known from the configuration, registered itself (RFC 7591), or is the address of a document that describes it. Only the
+//! first kind stands for an agent of its own; the others all stand for the guest agent, and people see that nobody knew them before.
+
+#[cfg(test)]
+mod tests;
+
+use judge::name::PrincipalId;
+use serde_json::{Value, json};
+use url::{Host, Url};
+use wire::jwk::PublicKey;
+
+use super::config::Standing;
+use super::error::Refusal;
+
+const REDIRECTS_MAX: usize = 16;
+const REDIRECT_BYTES_MAX: usize = 2048;
+const NAME_CHARS_MAX: usize = 80;
+
+/// How a client shows that it is the one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Not at all: anybody may say its name (`none`). PKCE and the person's consent are what there is.
+    None,
+    /// By an assertion signed with its key (`private_key_jwt`).
+    PrivateKey,
+}
+
+impl Method {
+    /// Its name in metadata.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Method::None => "none",
+            Method::PrivateKey => "private_key_jwt",
+        }
+    }
+}
+
+/// How a client came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The configuration names it.
+    Configured,
+    /// It registered itself: its name is its own word.
+    Registered,
+    /// A document at its address describes it: its host is known, the rest is its own word.
+    Document,
+}
+
+/// A client.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its id.
+    pub id: String,
+    /// The agent for which it stands.
+    pub agent: PrincipalId,
+    /// What people read.
+    pub name: String,
+    /// Where answers may go.
+    pub redirects: Vec<String>,
+    /// Its keys, where it has some.
+    pub keys: Vec<PublicKey>,
+    /// How it shows that it is the one.
+    pub method: Method,
+    /// How it came to be known.
+    pub origin: Origin,
+    /// A task that it works on without a person asking each time.
+    pub standing: Option<Standing>,
+    /// Whether it may ask about tokens of others (RFC 7662).
+    pub introspects: bool,
+    /// Whether its assertions may be meant for the token endpoint instead of the issuer: what some libraries send.
+    pub asserts_to_endpoint: bool,
+}
+
+impl Client {
+    /// Reads the metadata of a client that nobody knew before (RFC 7591 §2). What is not supported is replaced (§3.2.1), so that the
+    /// answer says what holds.
+    ///
+    /// # Errors
+    /// [`Refusal::RedirectUri`] and [`Refusal::Metadata`].
+    pub fn of_metadata(id: &str, agent: &PrincipalId, origin: Origin, metadata: &Value) -> Result<Client, Refusal> {
+        let wrong = |sentence: &str| Refusal::Metadata(sentence.to_owned());
+        let redirects =
+            metadata.get("redirect_uris").and_then(Value::as_array).ok_or_else(|| wrong("expected 'redirect_uris'"))?;
+        if redirects.is_empty() || redirects.len() > REDIRECTS_MAX {
+            return Err(Refusal::RedirectUri(format!("expected 1 to {REDIRECTS_MAX} redirect URIs")));
+        }
+        let redirects: Vec<String> =
+            redirects.iter().map(|uri| redirect(uri.as_str().unwrap_or_default())).collect::<Result<_, _>>()?;
+        // What cannot be kept must not be there (draft-ietf-oauth-client-id-metadata-document §4.1).
+        if metadata.get("client_secret").is_some() {
+            return Err(wrong("expected no 'client_secret': clients have keys, or nothing"));
+        }
+        if metadata.get("jwks_uri").is_some() {
+            return Err(wrong("expected 'jwks' in place of 'jwks_uri': keys are not fetched"));
+        }
+        let method = match metadata.get("token_endpoint_auth_method").and_then(Value::as_str) {
+            Some("private_key_jwt") => Method::PrivateKey,
+            // Nobody keeps a secret of theirs here.
+            _ => Method::None,
+        };
+        let keys = match (method, metadata.get("jwks")) {
+            (Method::PrivateKey, Some(jwks)) => PublicKey::set(jwks).map_err(|error| wrong(&error.to_string()))?,
+            (Method::PrivateKey, None) => return Err(wrong("expected 'jwks' for the method 'private_key_jwt'")),
+            (Method::None, _) => Vec::new(),
+        };
+        let name = metadata.get("client_name").and_then(Value::as_str).map(shown).filter(|name| !name.is_empty());
+        Ok(Client {
+            id: id.to_owned(),
+            agent: agent.clone(),
+            name: name.unwrap_or_else(|| "a client without a name".to_owned()),
+            redirects,
+            keys,
+            method,
+            origin,
+            standing: None,
+            introspects: false,
+            asserts_to_endpoint: false,
+        })
+    }
+
+    /// What holds of it, in the words of RFC 7591 §3.2.1.
+    #[must_use]
+    pub fn metadata(&self) -> Value {
+        json!({
+            "client_id": self.id,
+            "client_name": self.name,
+            "redirect_uris": self.redirects,
+            "token_endpoint_auth_method": self.method.word(),
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+        })
+    }
+
+    /// The registered address to which this one belongs: the same, letter by letter (RFC 9700 §2.1), but for the port of a loopback
+    /// address, which a native client cannot know beforehand (RFC 8252 §7.3).
+    #[must_use]
+    pub fn may_redirect_to(&self, uri: &str) -> bool {
+        self.redirects.iter().any(|registered| registered == uri || is_same_loopback(registered, uri))
+    }
+}
+
+/// Reads a redirect URI that somebody wants to have (OAuth 2.1 §2.3.1, RFC 8252 §7).
+///
+/// # Errors
+/// [`Refusal::RedirectUri`].
+pub fn redirect(uri: &str) -> Result<String, Refusal> {
+    let wrong = |sentence: &str| Refusal::RedirectUri(sentence.to_owned());
+    if uri.len() > REDIRECT_BYTES_MAX || !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+        return Err(wrong("expected a redirect URI of printable characters without blanks and backslashes"));
+    }
+    let url = Url::parse(uri).map_err(|_| wrong("expected absolute redirect URIs"))?;
+    if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("expected redirect URIs without a fragment and without user names"));
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(wrong("expected https, or http on this machine, in a redirect URI")),
+        // RFC 8252 §7.1: the reverse of a domain; it also keeps out `javascript`, `data` and their kind.
+        scheme if scheme.contains('.') => {}
+        _ => return Err(wrong("expected https, http on this machine, or a scheme like 'com.example.app' in a redirect URI")),
+    }
+    Ok(uri.to_owned())
+}
+
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn is_same_loopback(registered: &str, uri: &str) -> bool {
+    let read = |text: &str| redirect(text).ok().and_then(|text| Url::parse(&text).ok());
+    let (Some(mut registered), Some(uri)) = (read(registered), read(uri)) else { return false };
+    if registered.scheme() != "http" || !is_loopback(&registered) || !is_loopback(&uri) {
+        return false;
+    }
+    registered.set_port(uri.port()).is_ok() && registered == uri
+}
+
+/// A name that somebody gave themselves, as people may be shown it: one line, without what turns the direction of writing.
+fn shown(name: &str) -> String {
+    let is_shown = |c: &char| {
+        !c.is_control() && !matches!(*c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    name.chars().filter(is_shown).take(NAME_CHARS_MAX).collect::<String>().trim().to_owned()
+}

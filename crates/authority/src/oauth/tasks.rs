@@ -1,0 +1,91 @@
+//! Where the authorization server meets the engine: tasks begin, are looked up and end here, and nowhere else in it.
+
+use engine::{Engine, NewTask, StartTaskError};
+use judge::decision::Code;
+use judge::event::Refused;
+use judge::moment::Moment;
+use judge::name::{PrincipalId, TaskId};
+use judge::task::Task;
+
+use super::details::TaskDetails;
+use super::error::Refusal;
+
+/// The purpose of a task of which nobody said one.
+const NO_PURPOSE: &str = "general help";
+
+/// Begins a task of `requester` for `agent`: what `details` say, for at most `lease_ms_max`.
+///
+/// # Errors
+/// When the engine refuses it, or cannot record it.
+pub async fn start(
+    engine: &Engine,
+    requester: &PrincipalId,
+    agent: &PrincipalId,
+    details: TaskDetails,
+    lease_ms_max: u64,
+) -> Result<Task, Refusal> {
+    let new = NewTask {
+        requester: requester.clone(),
+        agent: agent.clone(),
+        purpose: details.purpose.unwrap_or_else(|| NO_PURPOSE.to_owned()),
+        words: details.words,
+        address: details.address,
+        effects: details.effects,
+        resources: details.resources,
+        tools: details.tools,
+        address_open: false,
+        budget: details.budget,
+        lease_ms: details.lease_ms.unwrap_or(lease_ms_max).min(lease_ms_max),
+    };
+    engine.start_task(new).await.map_err(|error| match error {
+        StartTaskError::Unavailable(error) => error.into(),
+        StartTaskError::Requester(_) | StartTaskError::Agent(_) | StartTaskError::Lease { .. } => {
+            Refusal::Grant(error.to_string())
+        }
+    })
+}
+
+/// A task that still runs at `now`.
+#[must_use]
+pub fn running(engine: &Engine, task: &str) -> Option<(Task, Moment)> {
+    let task = TaskId::parse(task).ok()?;
+    engine.view(|state, now| {
+        let task = state.task(&task).filter(|task| !task.ended && now < task.task.ends)?;
+        Some((task.task.clone(), now))
+    })
+}
+
+/// Ends a task: whoever holds a token of it has nothing from now on.
+///
+/// # Errors
+/// When it cannot be recorded.
+pub async fn end(engine: &Engine, task: &str) -> Result<(), Refusal> {
+    let Ok(task) = TaskId::parse(task) else { return Ok(()) };
+    engine.end_task(&task).await.map(drop).map_err(Refusal::from)
+}
+
+/// Whether an agent is registered, and somebody who is here answers for it.
+#[must_use]
+pub fn owner_of(engine: &Engine, agent: &PrincipalId) -> Option<PrincipalId> {
+    engine.view(|state, _| {
+        let owner = &state.directory().agent(agent.as_str())?.owner;
+        state.directory().person(owner.as_str()).is_some().then(|| owner.clone())
+    })
+}
+
+/// How many people of the directory these names are, and whether somebody from outside is among them.
+#[must_use]
+pub fn audience(engine: &Engine, names: &[String]) -> (u64, bool) {
+    engine.view(|state, _| {
+        let reach = state.directory().reach_of_all(names.iter().map(String::as_str));
+        (reach.people.bits().len(), reach.public || !reach.external.is_empty())
+    })
+}
+
+/// Records what was refused here.
+pub async fn refused(engine: &Engine, sentence: String) {
+    let refused = Refused { code: Code::Authentication, sentence, caller: None, tool: None };
+    if let Err(unavailable) = engine.refuse(refused).await {
+        tracing::error!(%unavailable, "a refusal could not be recorded");
+    }
+}

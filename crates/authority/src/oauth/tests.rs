@@ -1,0 +1,599 @@
+//! The way from a request to a token, and everybody who tries to get there some other way.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use judge::effect::Effect;
+use judge::name::TaskId;
+use serde_json::{Value, json};
+use wire::dpop::Proving;
+
+use super::client::Client;
+use super::request::REQUEST_URI;
+use super::testing::{Browser, ISSUER, PASSWORD, REDIRECT, RESOURCE, VERIFIER, World, client, key, redeeming, request, standing};
+
+/// Parameters of a request.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+fn is_running(world: &World, task: &str) -> bool {
+    super::tasks::running(&world.engine, task).is_some()
+}
+
+fn task_of(world: &World, token: &Value) -> String {
+    world.issuer.task(token["access_token"].as_str().expect("a token"), world.engine.now()).expect("a good token").task
+}
+
+#[tokio::test]
+async fn a_person_agrees_and_the_client_gets_a_token_that_carries_the_task() {
+    let world = World::new().await;
+    let metadata = world.get("/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(metadata["issuer"], ISSUER);
+    assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
+    let key = key();
+    let mut browser = Browser::new(&world);
+    let details = r#"[{"type":"prudence_task","purpose":"mail","words":"write to ann","effects":["read","send"],"address":["bo","ann"],"lease_ms":900000}]"#;
+    let page = browser.page(&request(&[("authorization_details", details)]), "bo").await;
+    for shown in [
+        "May The App work on a task for you?",
+        "<code>helper</code>",
+        "bo answers for it",
+        "2 people",
+        "write to ann",
+        "app.example",
+    ] {
+        assert!(page.text.contains(shown), "{shown} is on the page: {}", page.text);
+    }
+    let back = browser.say_yes(&page).await.back();
+    assert_eq!((back["state"].as_str(), back["iss"].as_str()), ("xyz", ISSUER), "RFC 9207");
+    let answer = world.post_proved("/oauth/token", &redeeming(&back["code"]), &key).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    let granted = answer.json();
+    assert_eq!((granted["token_type"].as_str(), granted["scope"].as_str()), (Some("DPoP"), Some("read send")));
+    assert_eq!(granted["authorization_details"][0]["address"], json!(["bo", "ann"]));
+    let claims = world.issuer.task(granted["access_token"].as_str().expect("a token"), world.engine.now()).expect("a good token");
+    assert_eq!((claims.issuer.as_str(), claims.audience.as_str()), (ISSUER, RESOURCE));
+    assert_eq!(claims.chain(), ["bo", "helper"]);
+    assert_eq!(claims.client.as_deref(), Some("app"));
+    assert_eq!(claims.key_thumbprint.as_deref(), Some(key.thumbprint()));
+    let task = TaskId::parse(&claims.task).expect("an id");
+    world.engine.view(|state, _| {
+        let task = &state.task(&task).expect("it began").task;
+        assert_eq!(task.effects, Some(BTreeSet::from([Effect::Read, Effect::Send])));
+        assert_eq!((task.requester.as_str(), task.purpose.as_str()), ("bo", "testing"), "the person's word counts");
+        assert!(claims.expires_s <= task.ends.0 / 1000, "a token ends with its task");
+    });
+    let refresh = granted["refresh_token"].as_str().expect("a refresh token");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "app")];
+    let renewed = world.post_proved("/oauth/token", &form, &key).await;
+    assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.text);
+    assert_eq!(task_of(&world, &renewed.json()), claims.task);
+    assert_ne!(renewed.json()["refresh_token"], refresh, "rotated");
+    assert_eq!(world.refusals(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_in_order_is_sent_back_with_its_error() {
+    let world = World::new().await;
+    let long = "x".repeat(2_049);
+    let cases: [(&str, Pairs, &str); 17] = [
+        ("a token at once", &[("response_type", "token")], "unsupported_response_type"),
+        ("a hybrid", &[("response_type", "code id_token")], "unsupported_response_type"),
+        ("no response type", &[("response_type", "")], "invalid_request"),
+        ("no PKCE", &[("code_challenge", ""), ("code_challenge_method", "")], "invalid_request"),
+        ("no challenge", &[("code_challenge", "")], "invalid_request"),
+        ("plain", &[("code_challenge_method", "plain")], "invalid_request"),
+        ("plain by silence", &[("code_challenge_method", "")], "invalid_request"),
+        ("another method", &[("code_challenge_method", "S512")], "invalid_request"),
+        ("a challenge that is none", &[("code_challenge", "abc")], "invalid_request"),
+        ("another resource", &[("resource", "https://evil.example/mcp")], "invalid_target"),
+        ("a part of the resource", &[("resource", "https://gate.example/")], "invalid_target"),
+        ("an effect that is none", &[("scope", "everything")], "invalid_scope"),
+        ("details that are none", &[("authorization_details", "[]")], "invalid_authorization_details"),
+        ("a request as JWT", &[("request", "a.b.c")], "request_not_supported"),
+        ("an answer in the fragment", &[("response_mode", "fragment")], "invalid_request"),
+        ("nobody to ask", &[("prompt", "none")], "interaction_required"),
+        ("an endless state", &[("state", &long)], "invalid_request"),
+    ];
+    for (what, more, code) in cases {
+        let answer = world.get(&request(more)).await;
+        assert!(answer.location().starts_with(REDIRECT), "{what}: {answer:?}");
+        let back = answer.back();
+        assert_eq!(back["error"], code, "{what}");
+        assert_eq!(back["iss"], ISSUER, "{what}: RFC 9207");
+        assert!(!back.contains_key("code"), "{what}");
+    }
+    assert_eq!(world.refusals().len(), cases.len(), "all recorded");
+}
+
+#[tokio::test]
+async fn nobody_is_sent_to_an_address_that_is_not_the_clients() {
+    let world = World::new().await;
+    let twice = format!("{}&redirect_uri=https%3A%2F%2Fevil.example", request(&[]));
+    let cases = [
+        ("an unknown client", request(&[("client_id", "nobody")])),
+        ("no client", request(&[("client_id", "")])),
+        ("another address", request(&[("redirect_uri", "https://evil.example/callback")])),
+        ("an address that begins alike", request(&[("redirect_uri", "https://app.example/callback/../evil")])),
+        ("a query more", request(&[("redirect_uri", "https://app.example/callback?next=evil")])),
+        ("no address", request(&[("redirect_uri", "")])),
+        ("two addresses", twice),
+        ("a pushed request that is none", request(&[("request_uri", "urn:ietf:params:oauth:request_uri:guess")])),
+        ("a request from elsewhere", request(&[("request_uri", "https://evil.example/request")])),
+        ("a client's document on this machine", request(&[("client_id", "https://127.0.0.1/client")])),
+    ];
+    for (what, path) in &cases {
+        let answer = world.get(path).await;
+        assert!(answer.status.is_client_error(), "{what}: {answer:?}");
+        assert_eq!(answer.location(), "", "{what}");
+    }
+    assert_eq!(world.refusals().len(), cases.len(), "all recorded");
+}
+
+#[tokio::test]
+async fn a_pushed_request_is_of_its_client_and_answered_once() {
+    let world = World::new().await;
+    let pushed = |more: Vec<(&'static str, String)>| {
+        let query = request(&[]);
+        let query = query.split_once('?').expect("a query").1.to_owned();
+        let mut form: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        for (name, value) in more {
+            form.retain(|(present, _)| present != name);
+            form.push((name.to_owned(), value));
+        }
+        form
+    };
+    let push = async |form: Vec<(String, String)>, headers: &[(&str, &str)]| {
+        let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        world.post("/oauth/par", &form, headers).await
+    };
+    let answer = push(pushed(vec![]), &[]).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    let uri = answer.json()["request_uri"].as_str().expect("a name").to_owned();
+    assert!(uri.starts_with(REQUEST_URI));
+    let at = |client: &str| {
+        let pairs = [("client_id", client), ("request_uri", uri.as_str())];
+        format!("/oauth/authorize?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+    };
+    assert!(world.get(&at("other")).await.status.is_client_error(), "another client's");
+    let back = Browser::new(&world).consent(&at("app"), "bo").await;
+    assert!(back.contains_key("code"));
+    assert!(world.get(&at("app")).await.status.is_client_error(), "answered once");
+
+    let proof = world.proof("/oauth/par", &key());
+    let cases = [
+        ("another address", pushed(vec![("redirect_uri", "https://evil.example/cb".into())]), "invalid_request"),
+        ("a pushed request in it", pushed(vec![("request_uri", uri.clone())]), "invalid_request"),
+        ("plain", pushed(vec![("code_challenge_method", "plain".into())]), "invalid_request"),
+        ("a client with a key, without it", pushed(vec![("client_id", "robot".into())]), "invalid_client"),
+        ("a secret", pushed(vec![("client_secret", "x".into())]), "invalid_client"),
+    ];
+    for (what, form, code) in cases {
+        assert_eq!(push(form, &[]).await.error(), code, "{what}");
+    }
+    let other_key = pushed(vec![("dpop_jkt", key().thumbprint().to_owned())]);
+    assert_eq!(push(other_key, &[("dpop", &proof)]).await.error(), "invalid_dpop_proof", "RFC 9449 §10.1");
+}
+
+#[tokio::test]
+async fn a_stolen_code_is_worth_nothing_and_leaves_nothing_behind() {
+    let world = World::new().await;
+    let (ours, theirs) = (key(), key());
+    let bound = ours.thumbprint().to_owned();
+    let cases: [(&str, Pairs, &str); 5] = [
+        ("without the verifier", &[("code_verifier", "")], "invalid_request"),
+        ("with another verifier", &[("code_verifier", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")], "invalid_grant"),
+        ("as another client", &[("client_id", "other")], "invalid_grant"),
+        ("for another address", &[("redirect_uri", "https://evil.example/cb")], "invalid_grant"),
+        ("for another resource", &[("resource", "https://evil.example/mcp")], "invalid_target"),
+    ];
+    for (what, change, code) in cases {
+        let stolen = world.code(&[]).await;
+        let mut form = redeeming(&stolen);
+        for (name, value) in change {
+            form.retain(|(present, _)| present != name);
+            form.push((name, value));
+        }
+        assert_eq!(world.post_proved("/oauth/token", &form, &theirs).await.error(), code, "{what}");
+    }
+    let stolen = world.code(&[("dpop_jkt", &bound)]).await;
+    assert_eq!(
+        world.post_proved("/oauth/token", &redeeming(&stolen), &theirs).await.error(),
+        "invalid_grant",
+        "with another key"
+    );
+    assert_eq!(world.post_proved("/oauth/token", &redeeming(&stolen), &ours).await.error(), "invalid_grant", "it is used now");
+    assert_eq!(world.post_proved("/oauth/token", &redeeming("guess"), &ours).await.error(), "invalid_grant", "a guess");
+    let left = world.engine.view(|state, now| state.tasks().filter(|task| !task.ended && now < task.task.ends).count());
+    assert_eq!(left, 2, "but for the two requests that never reached the code");
+}
+
+#[tokio::test]
+async fn a_code_that_is_used_twice_ends_what_came_out_of_it() {
+    let world = World::new().await;
+    let (ours, theirs) = (key(), key());
+    let code = world.code(&[]).await;
+    let granted = world.post_proved("/oauth/token", &redeeming(&code), &ours).await.json();
+    let task = task_of(&world, &granted);
+    assert!(is_running(&world, &task));
+    assert_eq!(world.post_proved("/oauth/token", &redeeming(&code), &theirs).await.error(), "invalid_grant");
+    assert!(!is_running(&world, &task), "RFC 6749 §4.1.2");
+    let refresh = granted["refresh_token"].as_str().expect("a refresh token");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "app")];
+    assert_eq!(world.post_proved("/oauth/token", &form, &ours).await.error(), "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_stolen_refresh_token_is_worth_nothing_and_its_second_use_ends_the_task() {
+    let world = World::new().await;
+    let (ours, theirs) = (key(), key());
+    let granted = world.tokens(&ours).await;
+    let task = task_of(&world, &granted);
+    let first = granted["refresh_token"].as_str().expect("a refresh token").to_owned();
+    let form = |refresh: &str, client: &str| {
+        [("grant_type", "refresh_token".to_owned()), ("refresh_token", refresh.to_owned()), ("client_id", client.to_owned())]
+    };
+    let send = async |form: [(&'static str, String); 3], key: Option<&wire::dpop::ProofKey>| {
+        let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        match key {
+            Some(key) => world.post_proved("/oauth/token", &form, key).await,
+            None => world.post("/oauth/token", &form, &[]).await,
+        }
+    };
+    assert_eq!(send(form(&first, "app"), Some(&theirs)).await.error(), "invalid_grant", "another key");
+    assert_eq!(send(form(&first, "app"), None).await.error(), "invalid_grant", "no key");
+    assert_eq!(send(form(&first, "other"), Some(&ours)).await.error(), "invalid_grant", "another client");
+    assert!(is_running(&world, &task), "nothing of that did any harm");
+    let second = send(form(&first, "app"), Some(&ours)).await.json();
+    let second = second["refresh_token"].as_str().expect("rotated").to_owned();
+    let wider =
+        [("grant_type", "refresh_token"), ("refresh_token", second.as_str()), ("client_id", "app"), ("scope", "read spend")];
+    assert_eq!(world.post_proved("/oauth/token", &wider, &ours).await.error(), "invalid_scope", "wider");
+    assert_eq!(send(form(&first, "app"), Some(&ours)).await.error(), "invalid_grant", "the first again");
+    assert!(!is_running(&world, &task), "the task ended");
+    assert_eq!(send(form(&second, "app"), Some(&ours)).await.error(), "invalid_grant", "and with it the second");
+    assert!(world.refusals().iter().any(|refusal| refusal.contains("used before")));
+}
+
+#[tokio::test]
+async fn a_task_that_ended_is_not_refreshed() {
+    let world = World::new().await;
+    let key = key();
+    let granted = world.tokens(&key).await;
+    let task = TaskId::parse(&task_of(&world, &granted)).expect("an id");
+    world.engine.end_task(&task).await.expect("the ledger works");
+    let refresh = granted["refresh_token"].as_str().expect("a refresh token");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "app")];
+    assert_eq!(world.post_proved("/oauth/token", &form, &key).await.error(), "invalid_grant");
+}
+
+#[tokio::test]
+async fn proofs_at_the_token_endpoint_are_held_to_the_letter() {
+    let world = World::new().await;
+    let key = key();
+    let now_s = world.engine.now().0 / 1000;
+    let url = format!("{ISSUER}/oauth/token");
+    let nonce = world.oauth.nonces().at(now_s);
+    let good = Proving { method: "POST", url: &url, access_token: None, nonce: Some(&nonce), body: None, id: "1", now_s };
+    let prove = |proving: Proving| key.prove(&proving).expect("it signs");
+    let (used, elsewhere) = (prove(good), format!("{ISSUER}/oauth/par"));
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "guess"), ("client_id", "app")];
+    assert_eq!(world.post("/oauth/token", &form, &[("dpop", &used)]).await.error(), "invalid_grant", "a good proof");
+    let cases = [
+        ("twice", used, "invalid_dpop_proof"),
+        ("without a nonce", prove(Proving { nonce: None, id: "2", ..good }), "use_dpop_nonce"),
+        ("with another's nonce", prove(Proving { nonce: Some("mine"), id: "3", ..good }), "use_dpop_nonce"),
+        ("for another endpoint", prove(Proving { url: &elsewhere, id: "4", ..good }), "invalid_dpop_proof"),
+        ("for another server", prove(Proving { url: "https://evil.example/oauth/token", id: "5", ..good }), "invalid_dpop_proof"),
+        ("for another method", prove(Proving { method: "GET", id: "6", ..good }), "invalid_dpop_proof"),
+        ("of long ago", prove(Proving { now_s: now_s - 301, id: "7", ..good }), "invalid_dpop_proof"),
+        ("that is none", "none".to_owned(), "invalid_dpop_proof"),
+    ];
+    for (what, proof, code) in cases {
+        let answer = world.post("/oauth/token", &form, &[("dpop", &proof)]).await;
+        assert_eq!(answer.error(), code, "{what}");
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{what}");
+        assert!(answer.headers.contains_key("dpop-nonce"), "{what}: the next one is handed out");
+    }
+    let (one, two) = (prove(Proving { id: "8", ..good }), prove(Proving { id: "9", ..good }));
+    let answer = world.post("/oauth/token", &form, &[("dpop", &one), ("dpop", &two)]).await;
+    assert_eq!(answer.error(), "invalid_dpop_proof", "two proofs");
+}
+
+#[tokio::test]
+async fn a_token_without_a_key_is_for_what_does_little_harm() {
+    let world = World::new().await;
+    let code = world.code(&[("scope", "read compute")]).await;
+    let granted = world.post("/oauth/token", &redeeming(&code), &[]).await.json();
+    assert_eq!(granted["token_type"], "Bearer");
+    assert!(granted["expires_in"].as_u64().is_some_and(|seconds| seconds <= 300), "and short: {granted}");
+    let code = world.code(&[("scope", "read send")]).await;
+    assert_eq!(world.post("/oauth/token", &redeeming(&code), &[]).await.error(), "invalid_dpop_proof");
+    let strict = World::with(|config| config.bearer_effects.clear()).await;
+    let code = strict.code(&[("scope", "read")]).await;
+    assert_eq!(strict.post("/oauth/token", &redeeming(&code), &[]).await.error(), "invalid_dpop_proof", "there are none such");
+}
+
+#[tokio::test]
+async fn a_client_is_believed_by_its_key_only_and_each_assertion_once() {
+    let world = World::new().await;
+    let key = key();
+    let assertion = world.assertion();
+    let now_s = world.engine.now().0 / 1000;
+    let of = |signer: &wire::dpop::ProofKey, client: &str, audience: &str, id: &str| {
+        signer.assert_client(client, audience, id, now_s).expect("it signs")
+    };
+    let endpoint = format!("{ISSUER}/oauth/token");
+    let form = |assertion: &str, more: &[(&'static str, &str)]| {
+        let mut form = vec![
+            ("grant_type", "client_credentials".to_owned()),
+            ("client_assertion_type", wire::assertion::TYPE.to_owned()),
+            ("client_assertion", assertion.to_owned()),
+        ];
+        for (name, value) in more {
+            form.retain(|(present, _)| present != name);
+            form.push((name, (*value).to_owned()));
+        }
+        form
+    };
+    let send = async |form: Vec<(&'static str, String)>, headers: &[(&str, &str)]| {
+        let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let proof = world.proof("/oauth/token", &key);
+        world.post("/oauth/token", &form, &[&[("dpop", proof.as_str())], headers].concat()).await
+    };
+    assert_eq!(send(form(&assertion, &[]), &[]).await.status, StatusCode::OK);
+    let cases = [
+        ("the same again", form(&assertion, &[])),
+        ("another's key", form(&of(&key, "robot", ISSUER, "1"), &[])),
+        ("another server", form(&of(&world.robot, "robot", "https://evil.example", "2"), &[])),
+        ("the endpoint, where the issuer is agreed", form(&of(&world.robot, "robot", &endpoint, "3"), &[])),
+        ("a client without a key", form(&of(&world.robot, "app", ISSUER, "4"), &[])),
+        ("an unknown client", form(&of(&world.robot, "nobody", ISSUER, "5"), &[])),
+        ("two clients", form(&world.assertion(), &[("client_id", "app")])),
+        (
+            "another type",
+            form(&world.assertion(), &[("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer")]),
+        ),
+        ("no assertion", form("", &[("client_id", "robot")])),
+        ("a secret beside it", form(&world.assertion(), &[("client_secret", "x")])),
+        ("nobody", vec![("grant_type", "client_credentials".to_owned())]),
+    ];
+    for (what, form) in cases {
+        let answer = send(form, &[]).await;
+        assert_eq!((answer.error().as_str(), answer.status), ("invalid_client", StatusCode::UNAUTHORIZED), "{what}");
+    }
+    let basic = [("authorization", "Basic cm9ib3Q6eA==")];
+    assert_eq!(send(form(&world.assertion(), &[]), &basic).await.error(), "invalid_client", "a secret in the header");
+}
+
+#[tokio::test]
+async fn a_standing_task_is_begun_once_and_follows_the_configuration() {
+    let world = World::new().await;
+    let key = key();
+    let ask = async |client: &str, assertion: Option<String>| {
+        let assertion = assertion.unwrap_or_default();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", client),
+            ("client_assertion_type", if assertion.is_empty() { "" } else { wire::assertion::TYPE }),
+            ("client_assertion", &assertion),
+        ];
+        world.post_proved("/oauth/token", &form, &key).await
+    };
+    let granted = ask("robot", Some(world.assertion())).await.json();
+    let claims = world.issuer.task(granted["access_token"].as_str().expect("a token"), world.engine.now()).expect("good");
+    assert_eq!(claims.chain(), ["ann", "robot"], "its owner asked for it");
+    assert!(granted.get("refresh_token").is_none(), "RFC 6749 §4.4.3");
+    let again = ask("robot", Some(world.assertion())).await.json();
+    assert_eq!(task_of(&world, &again), claims.task, "what it read stays with it");
+    world.engine.end_task(&TaskId::parse(&claims.task).expect("an id")).await.expect("the ledger works");
+    let anew = ask("robot", Some(world.assertion())).await.json();
+    assert_ne!(task_of(&world, &anew), claims.task);
+    assert_eq!(ask("app", None).await.error(), "unauthorized_client", "a person has to agree");
+    let keyless =
+        World::with(|config| config.clients.push(Client { standing: Some(standing()), ..client("open", "helper") })).await;
+    let form = [("grant_type", "client_credentials"), ("client_id", "open")];
+    assert_eq!(
+        keyless.post_proved("/oauth/token", &form, &key).await.error(),
+        "unauthorized_client",
+        "anybody could say its name"
+    );
+}
+
+#[tokio::test]
+async fn a_form_from_elsewhere_does_not_count() {
+    let world = World::new().await;
+    let mut browser = Browser::new(&world);
+    let page = browser.page(&request(&[]), "bo").await;
+    let (name, csrf) = (page.field("request"), page.field("csrf"));
+    let cookie = browser.cookie.clone().expect("signed in");
+    let mut anothers = Browser::new(&world);
+    let anothers_csrf = anothers.page(&request(&[]), "ann").await.field("csrf");
+    let form = |csrf: &str| {
+        [("request", name.clone()), ("csrf", csrf.to_owned()), ("answer", "yes".to_owned()), ("effect.read", "yes".to_owned())]
+    };
+    let cases = [
+        ("no token", form(""), ISSUER, "same-origin"),
+        ("another session's token", form(&anothers_csrf), ISSUER, "same-origin"),
+        ("another site", form(&csrf), "https://evil.example", "cross-site"),
+        ("no origin at all", form(&csrf), "null", "same-origin"),
+        ("a neighbour", form(&csrf), ISSUER, "same-site"),
+    ];
+    for (what, form, origin, site) in cases {
+        let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let headers = [("cookie", cookie.as_str()), ("origin", origin), ("sec-fetch-site", site)];
+        let answer = world.post("/oauth/consent", &form, &headers).await;
+        assert_eq!((answer.status, answer.location().as_str()), (StatusCode::BAD_REQUEST, ""), "{what}");
+    }
+    let signing_in = [("request", name.as_str()), ("csrf", "guess"), ("name", "ann"), ("password", PASSWORD)];
+    let entered = world.post("/oauth/sign-in", &signing_in, &[("origin", ISSUER)]).await;
+    assert!(!entered.headers.contains_key("set-cookie"), "nobody is signed in by a form from elsewhere");
+    assert!(browser.say_yes(&page).await.back().contains_key("code"), "and the page itself still works");
+    assert_eq!(browser.say_yes(&page).await.status, StatusCode::BAD_REQUEST, "once");
+}
+
+#[tokio::test]
+async fn a_person_may_say_no_or_less_but_nobody_gets_more() {
+    let world = World::new().await;
+    let mut browser = Browser::new(&world);
+    let page = browser.page(&request(&[("scope", "read destroy")]), "bo").await;
+    assert!(page.text.contains("name=\"effect.read\" value=\"yes\" checked"));
+    assert!(page.text.contains("name=\"effect.destroy\" value=\"yes\"><b>"), "what is grave is not ticked: {}", page.text);
+    let (name, csrf) = (page.field("request"), page.field("csrf"));
+    let nothing =
+        browser.post("/oauth/consent", &[("request", &name), ("csrf", &csrf), ("answer", "yes"), ("purpose", "x")]).await;
+    assert!(nothing.text.contains("Choose at least one thing"), "{}", nothing.text);
+    let more = [
+        ("request", name.as_str()),
+        ("csrf", &csrf),
+        ("answer", "yes"),
+        ("effect.read", "yes"),
+        ("effect.spend", "yes"),
+        ("lease", "99999999999999"),
+    ];
+    let back = browser.post("/oauth/consent", &more).await.back();
+    let granted = world.post_proved("/oauth/token", &redeeming(&back["code"]), &key()).await.json();
+    assert_eq!(granted["scope"], "read");
+    assert_eq!(granted["authorization_details"][0]["lease_ms"], 8 * 60 * 60 * 1000, "and not for ever");
+
+    let page = browser.get(&browser.get(&request(&[])).await.location()).await;
+    let (name, csrf) = (page.field("request"), page.field("csrf"));
+    let back = browser.post("/oauth/consent", &[("request", &name), ("csrf", &csrf), ("answer", "no")]).await.back();
+    assert_eq!((back["error"].as_str(), back["state"].as_str(), back["iss"].as_str()), ("access_denied", "xyz", ISSUER));
+}
+
+#[tokio::test]
+async fn pages_let_in_no_script_no_frame_and_no_cache() {
+    let evil = "<script>alert(1)</script>\"><img src=x>";
+    let world = World::with(|config| config.clients[0].name = evil.to_owned()).await;
+    let mut browser = Browser::new(&world);
+    let sent = browser.get(&request(&[])).await;
+    let sign_in = browser.get(&sent.location()).await;
+    let details = json!([{ "type": "prudence_task", "purpose": evil, "words": evil, "resources": [evil], "address": [evil], "tools": [evil] }]);
+    let consent = browser.page(&request(&[("authorization_details", &details.to_string())]), "bo").await;
+    let problem = world.get("/oauth/authorize?client_id=%3Cscript%3E").await;
+    for page in [&sign_in, &consent, &problem] {
+        assert!(!page.text.contains("<script>") && !page.text.contains("<img"), "{}", page.text);
+        let policy = page.headers["content-security-policy"].to_str().expect("ascii");
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
+        assert_eq!(page.headers["cache-control"], "no-store");
+        assert_eq!(page.headers["x-frame-options"], "DENY");
+    }
+    let policy = consent.headers["content-security-policy"].to_str().expect("ascii");
+    assert!(policy.contains("form-action 'self' https://app.example;"), "browsers hold the way back to it too: {policy}");
+    let form = [
+        ("request", sign_in.field("request")),
+        ("csrf", sign_in.field("csrf")),
+        ("name", "bo".to_owned()),
+        ("password", PASSWORD.to_owned()),
+    ];
+    let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let entered = world.post("/oauth/sign-in", &form, &[]).await;
+    let cookie = entered.headers["set-cookie"].to_str().expect("ascii");
+    for part in ["__Host-prudence-session=", "; Path=/", "; HttpOnly", "; SameSite=Lax", "; Secure"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn who_registers_itself_is_a_guest_and_people_are_told() {
+    let world = World::new().await;
+    let register = async |world: &World, body: Value| {
+        let request = axum::http::Request::post("/oauth/register").header("content-type", "application/json");
+        world.send(request.body(body.to_string().into()).expect("a request")).await
+    };
+    let answer = register(&world, json!({ "redirect_uris": ["http://localhost/cb"], "client_name": "Friendly" })).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    let id = answer.json()["client_id"].as_str().expect("an id").to_owned();
+    let mut browser = Browser::new(&world);
+    let path = request(&[("client_id", &id), ("redirect_uri", "http://localhost:5000/cb")]);
+    let page = browser.page(&path, "ann").await;
+    assert!(page.text.contains("registered itself") && page.text.contains("<code>guest</code>"), "{}", page.text);
+    let code = browser.say_yes(&page).await.back()["code"].clone();
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("code_verifier", VERIFIER),
+        ("client_id", &id),
+        ("redirect_uri", "http://localhost:5000/cb"),
+    ];
+    let granted = world.post_proved("/oauth/token", &form, &key()).await.json();
+    let claims = world.issuer.task(granted["access_token"].as_str().expect("a token"), world.engine.now()).expect("good");
+    assert_eq!(claims.chain(), ["ann", "guest"]);
+    assert_eq!(claims.client.as_deref(), Some(id.as_str()));
+    assert_eq!(register(&world, json!({ "redirect_uris": ["http://evil.example/cb"] })).await.error(), "invalid_redirect_uri");
+    assert_eq!(register(&world, json!("x")).await.error(), "invalid_client_metadata");
+    let closed = World::with(|config| config.registration = false).await;
+    assert_eq!(register(&closed, json!({ "redirect_uris": ["http://localhost/cb"] })).await.error(), "unauthorized_client");
+    assert!(closed.get("/.well-known/oauth-authorization-server").await.json().get("registration_endpoint").is_none());
+    let nobody = World::with(|config| config.guest_agent = None).await;
+    assert_eq!(register(&nobody, json!({ "redirect_uris": ["http://localhost/cb"] })).await.error(), "unauthorized_client");
+}
+
+#[tokio::test]
+async fn a_client_learns_of_its_own_tokens_and_gives_them_back() {
+    let world = World::with(|config| {
+        let robot = config.clients.remove(2);
+        config.clients.push(Client { id: "watcher".to_owned(), introspects: true, ..robot.clone() });
+        config.clients.push(robot);
+    })
+    .await;
+    let key = key();
+    let granted = world.tokens(&key).await;
+    let token = granted["access_token"].as_str().expect("a token");
+    let now_s = world.engine.now().0 / 1000;
+    let ask = async |client: &str, id: &str, token: &str| {
+        let assertion = world.robot.assert_client(client, ISSUER, id, now_s).expect("it signs");
+        let form = [("client_assertion_type", wire::assertion::TYPE), ("client_assertion", &assertion), ("token", token)];
+        world.post("/oauth/introspect", &form, &[]).await.json()
+    };
+    let about = ask("watcher", "1", token).await;
+    assert_eq!((&about["active"], &about["sub"], &about["aud"]), (&json!(true), &json!("bo"), &json!(RESOURCE)));
+    assert_eq!((&about["act"], &about["cnf"]["jkt"]), (&json!({ "sub": "helper" }), &json!(key.thumbprint())));
+    assert_eq!(ask("robot", "2", token).await, json!({ "active": false }), "none of its business");
+    assert_eq!(ask("watcher", "3", "guess").await, json!({ "active": false }));
+    assert_eq!(
+        ask("watcher", "4", granted["refresh_token"].as_str().expect("one")).await,
+        json!({ "active": false }),
+        "not its own"
+    );
+    let open = world.post("/oauth/introspect", &[("client_id", "app"), ("token", token)], &[]).await;
+    assert_eq!(open.error(), "invalid_client", "nobody tries tokens here");
+
+    let task = task_of(&world, &granted);
+    let refresh = granted["refresh_token"].as_str().expect("a refresh token");
+    for (what, form) in [
+        ("another client", [("client_id", "other"), ("token", refresh)]),
+        ("another client's access token", [("client_id", "other"), ("token", token)]),
+        ("a guess", [("client_id", "app"), ("token", "guess")]),
+    ] {
+        assert_eq!(world.post("/oauth/revoke", &form, &[]).await.status, StatusCode::OK, "{what}: RFC 7009 §2.2");
+        assert!(is_running(&world, &task), "{what}");
+    }
+    assert_eq!(world.post("/oauth/revoke", &[("client_id", "app"), ("token", refresh)], &[]).await.status, StatusCode::OK);
+    assert!(!is_running(&world, &task));
+    assert_eq!(ask("watcher", "5", token).await, json!({ "active": false }));
+}
+
+#[tokio::test]
+async fn what_is_no_form_is_refused() {
+    let world = World::new().await;
+    let send = async |kind: &str, body: &str| {
+        let request = axum::http::Request::post("/oauth/token").header("content-type", kind);
+        world.send(request.body(body.to_owned().into()).expect("a request")).await
+    };
+    let form = "application/x-www-form-urlencoded";
+    let cases = [
+        ("JSON", send("application/json", "{}").await),
+        ("a parameter twice", send(form, "grant_type=refresh_token&client_id=app&client_id=other").await),
+        ("no grant", send(form, "client_id=app").await),
+        ("too many", send(form, &(0..65).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&")).await),
+    ];
+    for (what, answer) in cases {
+        assert_eq!(answer.error(), "invalid_request", "{what}");
+    }
+    let unknown = send(form, "grant_type=password&username=bo&password=x&client_id=app").await;
+    assert_eq!(unknown.error(), "unsupported_grant_type", "the password grant is gone");
+    assert_eq!(send(form, &"x".repeat(70_000)).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}

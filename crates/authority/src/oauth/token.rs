@@ -1,0 +1,295 @@
+//! The token endpoint (RFC 6749 §3.2): a client shows who it is, proves a key, and turns a code, a refresh token, its standing task or the
+//! task of a parent into an access token that carries a task.
+//!
+//! Every token of a task ends with the task. A refresh renews the credential within the lease and never the lease.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State as Shared;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use judge::moment::Moment;
+use judge::name::PrincipalId;
+use judge::task::Task;
+use serde_json::{Value, json};
+use wire::dpop::{self, AGE_S_MAX, Demanded, NotTaken, ProofRefusal};
+
+use super::client::{Client, Method};
+use super::details::{TaskDetails, scope};
+use super::error::Refusal;
+use super::form::Form;
+use super::request::{Redeemed, is_resource, is_verifier};
+use super::store::{Family, Rotated, hash};
+use super::{Oauth, authenticate, secret, tasks};
+use crate::tokens::TaskToken;
+
+/// RFC 9449 §8.1.
+const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+/// RFC 9449 §4.1.
+const PROOF: HeaderName = HeaderName::from_static("dpop");
+/// The grants that the metadata lists.
+pub const GRANTS: [&str; 3] = ["authorization_code", "refresh_token", "client_credentials"];
+
+/// `POST /oauth/token`
+pub async fn token(Shared(oauth): Shared<Oauth>, headers: HeaderMap, body: Bytes) -> Response {
+    let answered = answer(&oauth, &headers, &body).await;
+    let is_refused = answered.is_err();
+    let mut response = match answered {
+        Ok(granted) => (
+            [
+                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+                (header::PRAGMA, HeaderValue::from_static("no-cache")),
+            ],
+            Json(granted),
+        )
+            .into_response(),
+        Err(refusal) => {
+            oauth.note(&refusal).await;
+            refusal.into_response()
+        }
+    };
+    // The next proof needs it, whether this one was good or not (RFC 9449 §8.2).
+    if headers.contains_key(PROOF) || is_refused {
+        give_nonce(&oauth, &mut response);
+    }
+    response
+}
+
+/// Hands out the nonce for the next proof.
+pub fn give_nonce(oauth: &Oauth, response: &mut Response) {
+    if let Ok(nonce) = HeaderValue::from_str(&oauth.nonces().at(oauth.now().0 / 1000)) {
+        response.headers_mut().insert(NONCE, nonce);
+    }
+}
+
+async fn answer(oauth: &Oauth, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
+    let form = Form::body(headers, body)?;
+    let grant = form.demand("grant_type")?;
+    let client = authenticate(oauth, headers, &form).await?;
+    let key = proved(oauth, headers, "/oauth/token")?;
+    if form.get("resource").is_some_and(|resource| !is_resource(oauth.config(), resource)) {
+        return Err(Refusal::Target);
+    }
+    let asking = Asking { oauth, client: &client, key: key.as_deref(), form: &form };
+    match grant {
+        "authorization_code" => asking.code().await,
+        "refresh_token" => asking.refresh().await,
+        "client_credentials" => asking.credentials().await,
+        _ => Err(Refusal::GrantType),
+    }
+}
+
+/// The thumbprint of the key that a request proves, if it proves one (RFC 9449 §5).
+///
+/// # Errors
+/// [`Refusal::Proof`] and [`Refusal::Nonce`].
+pub fn proved(oauth: &Oauth, headers: &HeaderMap, path: &str) -> Result<Option<String>, Refusal> {
+    let wrong = |refusal: ProofRefusal| Refusal::Proof(refusal.to_string());
+    let mut proofs = headers.get_all(PROOF).iter();
+    let proof = match (proofs.next(), proofs.next()) {
+        (None, _) => return Ok(None),
+        (Some(proof), None) => proof.to_str().map_err(|_| wrong(ProofRefusal::Malformed))?,
+        (Some(_), Some(_)) => return Err(wrong(ProofRefusal::Malformed)),
+    };
+    let now_s = oauth.now().0 / 1000;
+    let url = oauth.config().at(path);
+    let demanded = Demanded { method: "POST", url: &url, access_token: None, now_s, age_s_max: AGE_S_MAX };
+    let proof = dpop::verify(proof, &demanded).map_err(wrong)?;
+    if !proof.nonce.as_ref().is_some_and(|nonce| oauth.nonces().holds(nonce, now_s)) {
+        return Err(Refusal::Nonce);
+    }
+    oauth.proofs().take(&proof.key_thumbprint, &proof.id, now_s).map_err(|not| match not {
+        NotTaken::Used => Refusal::Proof("this proof was used before; make one for each request".to_owned()),
+        NotTaken::Full => Refusal::Busy,
+    })?;
+    Ok(Some(proof.key_thumbprint))
+}
+
+/// A request for a token, of a client that is who it says.
+struct Asking<'a> {
+    oauth: &'a Oauth,
+    client: &'a Client,
+    key: Option<&'a str>,
+    form: &'a Form,
+}
+
+impl Asking<'_> {
+    /// RFC 6749 §4.1.3 with RFC 7636 §4.6 and RFC 9449 §10.
+    async fn code(&self) -> Result<Value, Refusal> {
+        let Self { oauth, client, key, form } = *self;
+        let wrong = |sentence: &str| Refusal::Grant(sentence.to_owned());
+        let code = form.demand("code")?;
+        let verifier = form.demand("code_verifier")?;
+        let redeemed = oauth.waiting().redeem(code, oauth.now());
+        let consented = match redeemed {
+            Redeemed::Fresh(consented) => consented,
+            Redeemed::Again(consented) => {
+                // One of the two who present it stole it.
+                self.end(consented.task.as_str()).await?;
+                return Err(wrong("the code was used before; what came out of it is ended"));
+            }
+            Redeemed::Unknown => return Err(wrong("the code is not known, or over")),
+        };
+        let asked = &consented.asked;
+        let held = if asked.client.id != client.id {
+            Err(wrong("the code is of another client"))
+        } else if form.get("redirect_uri").is_some_and(|uri| uri != asked.redirect) {
+            Err(wrong("the code was sent to another redirect URI"))
+        } else if !is_verifier(verifier, &asked.challenge)? {
+            Err(wrong("the verifier is not that of the challenge"))
+        } else if asked.key.is_some() && asked.key.as_deref() != key {
+            Err(wrong("the code is bound to another key"))
+        } else {
+            Ok(())
+        };
+        if let Err(refusal) = held {
+            // Whoever has the code and not the rest may not leave a task behind.
+            self.end(consented.task.as_str()).await?;
+            return Err(refusal);
+        }
+        let (task, now) = tasks::running(oauth.engine(), consented.task.as_str()).ok_or_else(|| wrong("the task has ended"))?;
+        if let Err(refusal) = self.is_bound_enough(&task) {
+            self.end(task.id.as_str()).await?;
+            return Err(refusal);
+        }
+        let actors = vec![asked.client.agent.clone()];
+        let (family, refresh) = self.begin(&task, &actors).await?;
+        self.granted(&task, &actors, now, Some((family, refresh)))
+    }
+
+    /// RFC 6749 §6 with rotation (RFC 9700 §4.14.2), bound to the key as well (RFC 9449 §5).
+    async fn refresh(&self) -> Result<Value, Refusal> {
+        let Self { oauth, client, key, form } = *self;
+        let wrong = |sentence: &str| Refusal::Grant(sentence.to_owned());
+        let presented = hash(form.demand("refresh_token")?);
+        let next = secret()?;
+        let now = oauth.now();
+        match oauth.store().rotate(presented, hash(&next), &client.id, key, now).await? {
+            Rotated::Fresh(family) => {
+                let Some((task, now)) = tasks::running(oauth.engine(), &family.task) else {
+                    oauth.store().revoke(&family.id).await?;
+                    return Err(wrong("the task has ended; ask its person for another"));
+                };
+                self.has_scope(&task)?;
+                let actors: Option<Vec<_>> = family.actors.iter().map(|actor| PrincipalId::parse(actor).ok()).collect();
+                let actors = actors.ok_or(Refusal::Server)?;
+                self.granted(&task, &actors, now, Some((family.id, next)))
+            }
+            Rotated::Reused(family) => {
+                self.end(&family.task).await?;
+                Err(wrong("the refresh token was used before; what came out of it is ended"))
+            }
+            Rotated::Unknown => Err(wrong("the refresh token is not known, over, or bound to another key")),
+        }
+    }
+
+    /// RFC 6749 §4.4: a task that the owner of the agent asked for once and for all.
+    async fn credentials(&self) -> Result<Value, Refusal> {
+        let Self { oauth, client, .. } = *self;
+        let may_not = |sentence: &str| Refusal::Unauthorized(sentence.to_owned());
+        let standing = client.standing.as_ref().ok_or_else(|| may_not("this client has no task without a person"))?;
+        if client.method == Method::None {
+            return Err(may_not("a client without a key gets nothing without a person"));
+        }
+        let owner = tasks::owner_of(oauth.engine(), &client.agent);
+        let owner = owner.ok_or_else(|| may_not("nobody who is here answers for the agent"))?;
+        let known = oauth.store().standing(&client.id).await?;
+        let runs = known.and_then(|task| tasks::running(oauth.engine(), &task)).map(|(task, _)| task);
+        // What the configuration says now counts, not what it said when the task began.
+        let task = match runs.filter(|task| is_of(task, &standing.task, &owner)) {
+            Some(task) => task,
+            None => {
+                let details = standing.task.clone();
+                let task = tasks::start(oauth.engine(), &owner, &client.agent, details, oauth.config().lease_ms_max).await?;
+                oauth.store().set_standing(&client.id, task.id.as_str()).await?;
+                task
+            }
+        };
+        self.has_scope(&task)?;
+        self.is_bound_enough(&task)?;
+        // RFC 6749 §4.4.3: no refresh token; it asks again.
+        self.granted(&task, std::slice::from_ref(&client.agent), oauth.now(), None)
+    }
+
+    /// A narrower scope may be asked for; a wider one is nobody's to give here.
+    fn has_scope(&self, task: &Task) -> Result<(), Refusal> {
+        let Some(asked) = self.form.get("scope") else { return Ok(()) };
+        let asked = super::details::effects(asked)?;
+        match &task.effects {
+            Some(effects) if !asked.is_subset(effects) => Err(Refusal::Scope("the task names fewer effects".to_owned())),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Tokens that anybody could use who sees them are for what does little harm.
+    fn is_bound_enough(&self, task: &Task) -> Result<(), Refusal> {
+        let config = self.oauth.config();
+        let fits = |effects: &std::collections::BTreeSet<_>| effects.is_subset(&config.bearer_effects);
+        if self.key.is_some() || task.effects.as_ref().is_some_and(fits) && config.issues_bearer() {
+            return Ok(());
+        }
+        Err(Refusal::Proof("expected a DPoP proof: a token for this task is bound to a key".to_owned()))
+    }
+
+    /// Begins a family of refresh tokens, which ends with the task.
+    async fn begin(&self, task: &Task, actors: &[PrincipalId]) -> Result<(String, String), Refusal> {
+        let (id, refresh) = (secret()?, secret()?);
+        let family = Family {
+            id: id.clone(),
+            client: self.client.id.clone(),
+            actors: actors.iter().map(ToString::to_string).collect(),
+            task: task.id.to_string(),
+            key: self.key.map(str::to_owned),
+            ends: task.ends,
+        };
+        self.oauth.store().begin(family, hash(&refresh)).await?;
+        Ok((id, refresh))
+    }
+
+    /// What the client gets (RFC 6749 §5.1, RFC 9449 §5, RFC 9396 §7).
+    fn granted(
+        &self,
+        task: &Task,
+        actors: &[PrincipalId],
+        now: Moment,
+        family: Option<(String, String)>,
+    ) -> Result<Value, Refusal> {
+        let config = self.oauth.config();
+        let life_ms = if self.key.is_some() { config.token_ms } else { config.bearer_token_ms };
+        let asked = TaskToken { task, actors, client: Some(&self.client.id), key: self.key, life_ms };
+        let issued = self.oauth.issuer().token_of(&asked, now).map_err(|error| {
+            tracing::error!(%error, "a token could not be issued");
+            Refusal::Server
+        })?;
+        let mut answer = json!({
+            "access_token": issued.token,
+            "token_type": if self.key.is_some() { "DPoP" } else { "Bearer" },
+            "expires_in": issued.expires_s.saturating_sub(now.0 / 1000),
+            "authorization_details": [TaskDetails::of(task)],
+        });
+        if let Some(effects) = &task.effects {
+            answer["scope"] = scope(effects).into();
+        }
+        if let Some((_, refresh)) = family {
+            answer["refresh_token"] = refresh.into();
+        }
+        Ok(answer)
+    }
+
+    /// Ends a task and everything that came out of it.
+    async fn end(&self, task: &str) -> Result<(), Refusal> {
+        self.oauth.store().revoke_task(task).await?;
+        tasks::end(self.oauth.engine(), task).await
+    }
+}
+
+/// Whether a running task is still what the configuration says.
+fn is_of(task: &Task, details: &TaskDetails, owner: &PrincipalId) -> bool {
+    task.requester == *owner
+        && details.purpose.as_ref().is_none_or(|purpose| *purpose == task.purpose)
+        && task.effects == details.effects
+        && task.resources == details.resources
+        && task.tools == details.tools
+        && task.budget == details.budget
+        && (task.address == details.address || details.address.is_empty())
+}
