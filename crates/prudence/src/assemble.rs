@@ -58,7 +58,7 @@ fn open_with(loaded: Loaded, bounds: Bounds) -> anyhow::Result<House> {
     let node = Node::among(&nodes_of(&store)).context("the ledger's folder cannot be written to")?;
     let options = Options { ask_lifetime_ms: loaded.settings.policies.ask_lifetime.ms(), ..Options::default() };
     let engine = Engine::open(Arc::new(ledger), keys.content.clone(), Clock::System, node, options)?;
-    let issuer = Issuer::new(&loaded.settings.server.name, &keys);
+    let issuer = crate::door::issuer(&loaded.settings, &keys);
     Ok(House { loaded, issuer, keys, engine })
 }
 

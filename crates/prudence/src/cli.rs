@@ -111,6 +111,9 @@ pub enum Command {
     /// Let programs use the API.
     #[command(subcommand)]
     Client(ClientCommand),
+    /// Let people sign in at the authorization server.
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// Show who would newly see what if a change were made, before it is.
     #[command(after_help = PREVIEW_HELP)]
     Preview(Preview),
@@ -470,6 +473,29 @@ pub enum ClientCommand {
         /// How long it is good for.
         #[arg(long, default_value = "90d", value_name = "SPAN")]
         lease: Span,
+    },
+}
+
+/// `prudence account …`.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Add an account, or give it another password. The first one may manage others.
+    #[command(
+        after_help = "Without --password-stdin a password is made up and printed, once.\n\nExample:\n  prudence account add ann"
+    )]
+    Add {
+        /// A person of the directory.
+        person: PrincipalId,
+        /// Read the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Show who has an account.
+    List,
+    /// Remove an account; whoever is signed in with it is no more.
+    Remove {
+        /// Whose.
+        person: PrincipalId,
     },
 }
 

@@ -57,6 +57,7 @@ pub fn config(settings: &Settings) -> anyhow::Result<GatewayConfig> {
             .collect(),
         hosts: settings.server.hosts.clone(),
         origins: settings.server.origins.clone(),
+        door: crate::door::door(settings),
         limits: limits(&settings.limits),
     })
 }
@@ -125,7 +126,7 @@ pub fn believed(issuer: &Issuer) -> TokenKeys {
     TokenKeys {
         keys: issuer.verifying().clone(),
         issuer: issuer.name().to_owned(),
-        audience: issuer.name().to_owned(),
+        audience: issuer.audience().to_owned(),
         leeway_s: authority::tokens::LEEWAY_S,
     }
 }

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod door;
 mod failure;
 mod gate;
 mod render;

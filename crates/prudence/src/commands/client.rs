@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use authority::Issuer;
 use judge::name::PrincipalId;
 use serde_json::json;
 
@@ -33,7 +32,7 @@ fn token(context: &Context, client: &PrincipalId, door: Door, span_ms: u64) -> a
         }
         .into());
     }
-    let issuer = Issuer::new(&loaded.settings.server.name, &assemble::keys(&loaded)?);
+    let issuer = crate::door::issuer(&loaded.settings, &assemble::keys(&loaded)?);
     let token = issuer.client_token(client, audience, now(), span_ms)?;
     match context.output {
         Output::Json => print_json(&json!({ "client": client, "door": audience, "token": token })),

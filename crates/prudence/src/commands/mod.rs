@@ -1,5 +1,6 @@
 //! What the commands do. Each prints for people or for programs, and returns an exit code (`failure` lists them).
 
+mod account;
 mod approvals;
 mod client;
 mod config;
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Task(command) => task::run(&context, command).await,
         Command::Approvals(command) => approvals::run(&context, command).await,
         Command::Client(command) => client::run(&context, command),
+        Command::Account(command) => account::run(&context, command).await,
         Command::Preview(command) => exposure::preview(&context, &command),
         Command::WhoCanSee(command) => exposure::who_can_see(&context, &command),
         Command::CanSee(command) => exposure::can_see(&context, &command),

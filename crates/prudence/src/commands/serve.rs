@@ -65,6 +65,10 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
             Some(authzen) => router.merge(gate::decision_point(authzen, &house, enforcing.clone())),
             None => router,
         };
+        let router = match crate::door::server(&house)? {
+            Some(oauth) => router.merge(oauth.router()),
+            None => router,
+        };
         let stop = shutdown.clone();
         tokio::spawn(async move {
             if let Err(error) =
@@ -139,8 +143,8 @@ async fn reload(context: &Context, running: &Running<'_>) -> anyhow::Result<()> 
     enforcing.set(loaded.settings.clients_of(Door::Authzen));
     if started_with(&loaded.settings) != started_with(&house.loaded.settings) {
         tracing::warn!(
-            "`[server]`, `[authzen]`, `[limits]`, `[[upstreams]]`, the mode of an agent, `ask_lifetime` and `refusal` changed: \
-             they hold when the gateway is started again"
+            "`[server]`, `[authzen]`, `[authorization]`, `[[oauth_clients]]`, `[limits]`, `[[upstreams]]`, the mode of an agent, \
+             `ask_lifetime` and `refusal` changed: they hold when the gateway is started again"
         );
     }
     let digest = loaded.bundle.digest();
@@ -157,7 +161,8 @@ fn started_with(settings: &Settings) -> String {
     let modes: Vec<_> = settings.agents.iter().filter(|agent| agent.mode == Mode::Observe).map(|agent| &agent.id).collect();
     let upstreams: Vec<_> = settings.upstreams.iter().map(|upstream| Upstream { contract: None, ..upstream.clone() }).collect();
     let policies = (&settings.policies.ask_lifetime, &settings.policies.refusal);
-    format!("{:?}", (&settings.server, &settings.authzen, &settings.limits, upstreams, modes, policies))
+    let doors = (&settings.authzen, &settings.authorization, &settings.oauth_clients);
+    format!("{:?}", (&settings.server, doors, &settings.limits, upstreams, modes, policies))
 }
 
 /// Cancels on the first interrupt or termination; a second one ends the program at once.

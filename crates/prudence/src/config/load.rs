@@ -96,6 +96,13 @@ fn load_with(path: &Path, contracts: ContractFiles) -> Result<Loaded, Problems> 
         files.push(directory);
     }
     check_server(&settings, &files[0], &mut problems);
+    for (sentence, help, place) in crate::door::problems(&settings) {
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        // A setting that is left out has the place of its section.
+        let span = (1..=place.len()).rev().find_map(|keys| files[0].span(&place[..keys]));
+        let problem = Problem::new(sentence).at(span);
+        files[0].report(if help.is_empty() { problem } else { problem.help(help) }, &mut problems);
+    }
     check_upstreams(&settings, &files[0], &mut problems);
     check_contracts(contracts, path, &settings, &files[0], &mut problems);
     let policies = policies(path, &settings, &files[0], &mut problems);

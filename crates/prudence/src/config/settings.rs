@@ -34,6 +34,10 @@ pub struct Settings {
     pub policies: Policies,
     /// A decision point for enforcement points elsewhere (OpenID AuthZEN), at `server.api_listen`. Left out: there is none.
     pub authzen: Option<Authzen>,
+    /// The authorization server, from which agents get task tokens when a person agrees (OAuth), at `server.api_listen`. Left out: there is none.
+    pub authorization: Option<Authorization>,
+    /// Programs that are known to the authorization server, each with the agent for which it asks.
+    pub oauth_clients: Vec<OauthClient>,
     /// Bounds on everything that a peer can make grow.
     pub limits: Limits,
     /// Who there is.
@@ -263,6 +267,108 @@ pub struct Authzen {
 
 fn people_types() -> BTreeSet<String> {
     BTreeSet::from(["user".to_owned()])
+}
+
+/// It is known by `issuer`, and issues tokens for one gateway, `resource`. People sign in with accounts (`prudence account add`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Authorization {
+    /// Its address as browsers and clients know it, without a path: https, or http on this machine. Left out: `server.api_url`, or `http` and `server.api_listen`.
+    pub issuer: Option<String>,
+    /// The gateway's address as clients know it: https, or http on this machine. Left out: `http`, `server.listen` and `/mcp`.
+    pub resource: Option<String>,
+    /// What it keeps: accounts, sessions, clients that registered themselves, and hashes of refresh tokens. One SQLite file.
+    pub store: String,
+    /// How long an access token is good for; never longer than its task.
+    #[schemars(extend("x-min" = "10s", "x-max" = "1h"))]
+    pub token_life: Span,
+    /// Effects of tasks that a client may have whose token is bound to no key, so that whoever sees it can use it. `[]`: none, every client proves a key (DPoP).
+    #[schemars(with = "Vec<EffectWord>")]
+    pub bearer_effects: BTreeSet<Effect>,
+    /// How long a token is good for that is bound to no key.
+    #[schemars(extend("x-min" = "10s", "x-max" = "1h"))]
+    pub bearer_token_life: Span,
+    /// The longest lease that a person can agree to.
+    #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
+    pub lease_max: Span,
+    /// Effects for which a client asks that does not know what it needs.
+    #[schemars(with = "Vec<EffectWord>")]
+    pub scopes: BTreeSet<Effect>,
+    /// The agent for which programs stand that nobody knew before. Left out: only `[[oauth_clients]]` are let in.
+    #[schemars(with = "Option<String>")]
+    pub guest_agent: Option<PrincipalId>,
+    /// Whether such a program may register itself (RFC 7591).
+    pub registration: bool,
+    /// Whether such a program may be known by the address of a document that describes it; the document is fetched, from the open network only.
+    pub client_documents: bool,
+    /// Whether a call with an effect that the task does not name is answered with HTTP 403 and the missing scope, so that the program asks the person again. Otherwise the model reads a refusal, and a person may approve the one call.
+    pub step_up: bool,
+}
+
+impl Default for Authorization {
+    fn default() -> Self {
+        let harmless = BTreeSet::from([Effect::Read, Effect::Compute, Effect::Write]);
+        Self {
+            issuer: None,
+            resource: None,
+            store: "prudence-auth.db".to_owned(),
+            token_life: Span::minutes(10),
+            bearer_effects: harmless.clone(),
+            bearer_token_life: Span::minutes(5),
+            lease_max: Span::minutes(8 * 60),
+            scopes: harmless,
+            guest_agent: None,
+            registration: false,
+            client_documents: false,
+            step_up: false,
+        }
+    }
+}
+
+/// With `keys` it shows by its signature that it is the one (`private_key_jwt`); without, anybody may say its name, and only a person's agreement counts. With `purpose` it works on a task of the agent's owner without anybody being asked each time (`client_credentials`), which needs `keys`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OauthClient {
+    /// Its `client_id`.
+    #[schemars(length(min = 1, max = 256))]
+    pub id: String,
+    /// The agent for which it asks.
+    #[schemars(with = "String")]
+    pub agent: PrincipalId,
+    /// What people read when it asks them. Left out: its id.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Where its answers go, letter by letter; for `http` on this machine any port. Left out: it never asks a person.
+    #[serde(default)]
+    pub redirects: Vec<String>,
+    /// A file with its public keys, as a JWK set (P-256 or Ed25519).
+    #[serde(default)]
+    pub keys: Option<String>,
+    /// Whether it may ask about tokens of others (introspection).
+    #[serde(default)]
+    pub introspects: bool,
+    /// Whether its assertions may name the token endpoint instead of the issuer, as some libraries send them.
+    #[serde(default)]
+    pub asserts_to_endpoint: bool,
+    /// What its standing task is for. Left out: it has none.
+    #[serde(default)]
+    pub purpose: Option<String>,
+    /// The effects that the standing task names.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<EffectWord>>")]
+    pub effects: Option<BTreeSet<Effect>>,
+    /// The resources that the standing task names, as names and patterns.
+    #[serde(default)]
+    pub resources: Option<Vec<String>>,
+    /// The tools that the standing task names for anything beyond reading.
+    #[serde(default)]
+    pub tools: Option<BTreeSet<String>>,
+    /// Who the answer of the standing task is for. Left out: the agent's owner.
+    #[serde(default)]
+    pub address: Vec<String>,
+    /// The lease of the standing task; then another one begins. Left out: `authorization.lease_max`.
+    #[serde(default)]
+    pub lease: Option<Span>,
 }
 
 /// Bounds on everything that a peer can make grow. Sizes are bytes.

@@ -392,7 +392,7 @@ fn new_gateway(workplace: &str, engine: &Engine, issuer: &Issuer) -> Result<Gate
     let keys = TokenKeys {
         keys: issuer.verifying().clone(),
         issuer: issuer.name().to_owned(),
-        audience: issuer.name().to_owned(),
+        audience: issuer.audience().to_owned(),
         leeway_s: LEEWAY_S,
     };
     let contracts = contract::Contracts::parse("workplace", include_str!("../../demo/contracts/workplace.toml"))

@@ -1,0 +1,194 @@
+//! From settings to the authorization server, and to what the gateway tells clients about it.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use authority::oauth::Oauth;
+use authority::oauth::client::{Client, Method, Origin, redirect};
+use authority::oauth::config::{Config, Standing, is_address};
+use authority::oauth::details::{TASK_TYPE, TaskDetails};
+use authority::oauth::store::Store;
+use authority::{Issuer, Keys};
+use gateway::Door;
+use wire::jwk::PublicKey;
+
+use crate::assemble::House;
+use crate::config::Loaded;
+use crate::config::settings::{Authorization, OauthClient, Settings};
+use crate::failure::Failure;
+
+/// The largest file of a client's keys, in bytes.
+const KEYS_BYTES_MAX: u64 = 64 << 10;
+
+/// Who issues tokens, and for whom: without an authorization server both go by one name.
+pub fn issuer(settings: &Settings, keys: &Keys) -> Issuer {
+    match &settings.authorization {
+        Some(authorization) => {
+            Issuer::new(issuer_url(settings, authorization), keys).for_gateway(resource_url(settings, authorization))
+        }
+        None => Issuer::new(&settings.server.name, keys),
+    }
+}
+
+/// The address of the authorization server.
+pub fn issuer_url(settings: &Settings, authorization: &Authorization) -> String {
+    let server = &settings.server;
+    let said = authorization.issuer.as_ref().or(server.api_url.as_ref());
+    let listening = || server.api_listen.map(|address| format!("http://{address}")).unwrap_or_default();
+    said.map_or_else(listening, |url| url.trim_end_matches('/').to_owned())
+}
+
+/// The address of the gateway.
+pub fn resource_url(settings: &Settings, authorization: &Authorization) -> String {
+    authorization.resource.clone().unwrap_or_else(|| format!("http://{}/mcp", settings.server.listen))
+}
+
+/// What the gateway tells clients that have no token.
+pub fn door(settings: &Settings) -> Option<Door> {
+    let authorization = settings.authorization.as_ref()?;
+    Some(Door {
+        resource: resource_url(settings, authorization),
+        authorization_servers: vec![issuer_url(settings, authorization)],
+        scopes: authorization.scopes.iter().map(|effect| effect.word().to_owned()).collect(),
+        // `prudence task start` hands out such tokens too: whether they are issued to programs is another question.
+        bearer: true,
+        nonces: true,
+        step_up: authorization.step_up,
+    })
+}
+
+/// The store of the authorization server.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn store(loaded: &Loaded) -> anyhow::Result<Store> {
+    let authorization = loaded.settings.authorization.as_ref().ok_or_else(|| Failure::Helpless {
+        sentence: format!("`{}` has no authorization server", loaded.path.display()),
+        help: "add `[authorization]`; docs/authorization.md tells how".to_owned(),
+    })?;
+    Ok(Store::open(&loaded.beside(&authorization.store))?)
+}
+
+/// The authorization server of a house, if it has one.
+///
+/// # Errors
+/// When something that it needs cannot be opened or read.
+pub fn server(house: &House) -> anyhow::Result<Option<Oauth>> {
+    let settings = &house.loaded.settings;
+    let Some(authorization) = &settings.authorization else { return Ok(None) };
+    let clients: anyhow::Result<Vec<Client>> = settings.oauth_clients.iter().map(|client| of(client, &house.loaded)).collect();
+    let config = Config {
+        issuer: issuer_url(settings, authorization),
+        resource: resource_url(settings, authorization),
+        token_ms: authorization.token_life.ms(),
+        bearer_token_ms: authorization.bearer_token_life.ms(),
+        lease_ms_max: authorization.lease_max.ms(),
+        scopes: authorization.scopes.clone(),
+        bearer_effects: authorization.bearer_effects.clone(),
+        clients: clients?,
+        guest_agent: authorization.guest_agent.clone(),
+        registration: authorization.registration,
+        client_documents: authorization.client_documents,
+    };
+    Ok(Some(Oauth::new(config, house.issuer.clone(), house.engine.clone(), store(&house.loaded)?)?))
+}
+
+/// A client of the settings.
+fn of(client: &OauthClient, loaded: &Loaded) -> anyhow::Result<Client> {
+    let OauthClient { id, agent, name, redirects, keys, introspects, asserts_to_endpoint, .. } = client.clone();
+    let keys = keys.map(|file| keys_at(&loaded.beside(&file))).transpose()?;
+    Ok(Client {
+        name: name.unwrap_or_else(|| id.clone()),
+        id,
+        agent,
+        redirects,
+        method: if keys.is_some() { Method::PrivateKey } else { Method::None },
+        keys: keys.unwrap_or_default(),
+        origin: Origin::Configured,
+        standing: client.purpose.is_some().then(|| Standing { task: standing(client) }),
+        introspects,
+        asserts_to_endpoint,
+    })
+}
+
+fn standing(client: &OauthClient) -> TaskDetails {
+    TaskDetails {
+        kind: TASK_TYPE.to_owned(),
+        purpose: client.purpose.clone(),
+        effects: client.effects.clone(),
+        resources: client.resources.clone(),
+        tools: client.tools.clone(),
+        address: client.address.clone(),
+        lease_ms: client.lease.map(|lease| lease.ms()),
+        ..TaskDetails::default()
+    }
+}
+
+/// Public keys in a file.
+fn keys_at(path: &Path) -> anyhow::Result<Vec<PublicKey>> {
+    let wrong = || format!("the keys in `{}` cannot be used", path.display());
+    let length = std::fs::metadata(path).with_context(wrong)?.len();
+    anyhow::ensure!(length <= KEYS_BYTES_MAX, "`{}` is larger than {KEYS_BYTES_MAX} bytes", path.display());
+    let text = std::fs::read(path).with_context(wrong)?;
+    let jwks: serde_json::Value = serde_json::from_slice(&text).with_context(wrong)?;
+    PublicKey::set(&jwks).with_context(wrong)
+}
+
+/// What is wrong with the authorization server: the sentence, what would help, and the setting.
+pub fn problems(settings: &Settings) -> Vec<(String, &'static str, Vec<String>)> {
+    let at = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+    let mut found = Vec::new();
+    let Some(authorization) = &settings.authorization else {
+        if !settings.oauth_clients.is_empty() {
+            let help = "add `[authorization]`, or take them out";
+            found.push(("`[[oauth_clients]]` are there, and `[authorization]` is not".to_owned(), help, at(&["oauth_clients"])));
+        }
+        return found;
+    };
+    if settings.server.api_listen.is_none() {
+        let help = "say where people and programs reach it, as in `api_listen = \"127.0.0.1:8788\"`";
+        found.push(("`[authorization]` is there, and `server.api_listen` is not".to_owned(), help, at(&["authorization"])));
+    }
+    let (issuer, resource) = (issuer_url(settings, authorization), resource_url(settings, authorization));
+    if settings.server.api_listen.is_some() && !is_address(&issuer, "") {
+        let sentence = format!("`{issuer}`, by which the authorization server is known, is no https address without a path");
+        let help = "like `https://auth.example.com`; http is for this machine alone, as in `http://127.0.0.1:8788`";
+        found.push((sentence, help, at(&["authorization", "issuer"])));
+    }
+    if !is_address(&resource, "/mcp") {
+        let sentence = format!("`{resource}`, by which the gateway is known, is no https address that ends in `/mcp`");
+        let help = "like `https://gate.example.com/mcp`; http is for this machine alone, as in `http://127.0.0.1:8787/mcp`";
+        found.push((sentence, help, at(&["authorization", "resource"])));
+    }
+    let mut agents: Vec<(&str, Vec<String>)> = Vec::new();
+    if let Some(agent) = &authorization.guest_agent {
+        agents.push((agent.as_str(), at(&["authorization", "guest_agent"])));
+    } else if authorization.registration || authorization.client_documents {
+        let sentence =
+            "programs that nobody knew before are let in, and there is no `guest_agent` for which they stand".to_owned();
+        found.push((sentence, "name one of `[[agents]]`", at(&["authorization"])));
+    }
+    for (number, client) in settings.oauth_clients.iter().enumerate() {
+        let number = number.to_string();
+        agents.push((client.agent.as_str(), at(&["oauth_clients", &number, "agent"])));
+        for uri in &client.redirects {
+            if let Err(refusal) = redirect(uri) {
+                let sentence = format!("`{uri}` of `{}`: {}", client.id, refusal.sentence());
+                found.push((sentence, "like `http://127.0.0.1/callback`", at(&["oauth_clients", &number, "redirects"])));
+            }
+        }
+        if client.purpose.is_some() && client.keys.is_none() {
+            let sentence = format!("`{}` has a task without a person, and no `keys`", client.id);
+            found.push((sentence, "anybody could say its name; give it a key", at(&["oauth_clients", &number, "purpose"])));
+        }
+        if settings.oauth_clients.iter().filter(|other| other.id == client.id).count() > 1 {
+            found.push((format!("two clients are called `{}`", client.id), "", at(&["oauth_clients", &number, "id"])));
+        }
+    }
+    for (agent, place) in agents {
+        if !settings.agents.iter().any(|known| known.id.as_str() == agent) {
+            found.push((format!("`{agent}` is none of `[[agents]]`"), "register it, with an owner", place));
+        }
+    }
+    found
+}
