@@ -16,8 +16,8 @@ process.on("exit", () => {
 });
 
 /** Runs to the end, or to the limit. @returns {Promise<{code: number|null, stdout: string, stderr: string, late: boolean}>} */
-export async function runToEnd(command, args, { msMax, env, cwd } = {}) {
-  const child = start(command, args, { env, cwd });
+export async function runToEnd(command, args, { msMax, env, cwd, stdin } = {}) {
+  const child = start(command, args, { env, cwd, stdin });
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   let late = false;
   const timer = setTimeout(() => {
@@ -66,8 +66,10 @@ export async function freePort() {
   return port;
 }
 
-function start(command, args, { env, cwd }) {
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+function start(command, args, { env, cwd, stdin }) {
+  const input = stdin === undefined ? "ignore" : "pipe";
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, detached: true, stdio: [input, "pipe", "pipe"] });
+  child.stdin?.end(stdin);
   running.add(child);
   child.on("error", () => running.delete(child));
   child.on("close", () => running.delete(child));

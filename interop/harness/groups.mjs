@@ -9,7 +9,7 @@ import { freePort, runToEnd, startServer } from "./children.mjs";
 import { forward } from "./forward.mjs";
 import { PREFIXES, standsBefore, startGateway, wrap } from "./gateway.mjs";
 import * as places from "./places.mjs";
-import { startDirectory } from "./prudence.mjs";
+import { startAuthority, startDirectory } from "./prudence.mjs";
 import { refusals, seen } from "./raw.mjs";
 
 const REVISIONS = ["2025-11-25", "2026-07-28"];
@@ -47,6 +47,8 @@ export function groups() {
     several("several-servers-legacy", "legacy", [["everything", everythingHttp], ["filesystem", filesystemStdio]], []),
     several("several-servers-auto", "auto", [["suite", suiteServer], ["suite", suiteServer]], ["resources", "resource-templates"]),
     { name: "scim-tester", run: scimTester },
+    ...["typescript-sdk-dpop", "typescript-sdk-registers-itself", "openid-client", "oauth4webapi"].map((client) => logsIn(client, places.node, places.oauthClients)),
+    ...["python-sdk", "authlib"].map((client) => logsIn(client, places.python, places.oauthClientsPython)),
     { name: "what-the-upstream-sees", run: (context) => behindATap(context, seen) },
     { name: "what-the-gateway-refuses", run: async (context) => (context.choice.bin ? { ...(await behindATap(context, refusals)), known: [OF_NUMBERS] } : decidesNothing()) },
   ];
@@ -198,6 +200,29 @@ async function scimTester({ choice }) {
   } finally {
     await stop();
   }
+}
+
+/** A client that nobody here wrote logs in: there is no other side to compare with. */
+function logsIn(client, command, script) {
+  return {
+    name: `oauth-${client}`,
+    run: async (context) => {
+      if (!context.choice.bin) return { direct: [], through: [], skipped: "the stand-in issues no tokens" };
+      const upstream = await everythingHttp();
+      try {
+        const { stop, ...authority } = await startAuthority(context.choice.bin, upstream.target);
+        try {
+          const job = JSON.stringify({ client, ...authority });
+          const through = lines(await runToEnd(command, [script, job], { msMax: CLIENT_MS_MAX }));
+          return { direct: [], through, throughOnly: new Set(through.map(({ id }) => id)) };
+        } finally {
+          await stop();
+        }
+      } finally {
+        await upstream.stop();
+      }
+    },
+  };
 }
 
 async function bothWays(context, startUpstream, drive, rules) {

@@ -17,3 +17,5 @@ export const typescriptClient = at("typescript-client.mjs");
 export const pythonClient = at("python_client.py");
 export const scimClient = at("scim_client.py");
 export const frameworks = at("frameworks.py");
+export const oauthClients = at("oauth_clients.mjs");
+export const oauthClientsPython = at("oauth_clients.py");

@@ -2,6 +2,7 @@
 // `task start`, or `wrap`.
 // It refuses to know what the checks are; it knows Prudence's command line and files.
 
+import { generateKeyPairSync } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,6 +61,37 @@ export async function startDirectory(bin) {
   }
 }
 
+const PERSON = { name: "bo", password: "a password that is long enough" };
+
+/** Gateway and authorization server, with one person who has an account, a client for people's machines, and two with a key. */
+export async function startAuthority(bin, target) {
+  const api = await freePort();
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const oauth = async (folder) => {
+    await writeFile(join(folder, "robot.json"), JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
+  };
+  const gate = await prepare(bin, [target], { api, oauth });
+  try {
+    const account = ["--config", gate.config, "account", "add", PERSON.name, "--password-stdin"];
+    await prudence(gate, account, `${PERSON.password}\n`);
+    const server = await startServer(bin, ["--config", gate.config, "serve"], { port: gate.port, cwd: gate.folder });
+    const stop = async () => {
+      await server.stop();
+      await gate.remove();
+    };
+    return {
+      url: `http://127.0.0.1:${gate.port}/mcp`,
+      issuer: `http://127.0.0.1:${api}`,
+      person: PERSON,
+      robot: privateKey.export({ format: "jwk" }),
+      stop,
+    };
+  } catch (error) {
+    await gate.remove();
+    throw error;
+  }
+}
+
 /**
  * The gateway as a client starts it itself, in place of the server: nothing listens, and each start is a task of its own.
  * `permits` counts what it let through, out of a ledger whose chain holds.
@@ -75,7 +107,7 @@ export async function wrapInPrudence(bin, target) {
   return { command: bin, args: ["--config", gate.config, "wrap", ...task, "--", target.command, ...target.args], permits, stop: gate.remove };
 }
 
-async function prepare(bin, targets, { refusedTool, mode = "enforce", api }) {
+async function prepare(bin, targets, { refusedTool, mode = "enforce", api, oauth }) {
   const folder = await mkdtemp(join(tmpdir(), "interop-gate-"));
   const gate = {
     bin,
@@ -83,11 +115,13 @@ async function prepare(bin, targets, { refusedTool, mode = "enforce", api }) {
     config: join(folder, "prudence.toml"),
     port: await freePort(),
     api,
+    oauth,
     remove: () => rm(folder, { recursive: true, force: true }),
   };
   try {
     await prudence(gate, ["init", folder]);
     await mkdir(join(folder, "contracts"), { recursive: true });
+    await oauth?.(folder);
     await writeFile(gate.config, configuration(gate, targets, mode));
     if (mode === "enforce") {
       // Every file that the configuration names has to be there before any can be accepted.
@@ -105,7 +139,45 @@ async function prepare(bin, targets, { refusedTool, mode = "enforce", api }) {
   }
 }
 
-function configuration({ port, api }, targets, mode) {
+/** Strangers are let in as guests, so that SDKs can register themselves. */
+const AUTHORIZATION = `
+[authorization]
+guest_agent = "guest"
+registration = true
+
+[[oauth_clients]]
+id = "desk"
+name = "Desk"
+agent = "helper"
+redirects = ["http://127.0.0.1/callback"]
+
+[[oauth_clients]]
+id = "robot"
+agent = "helper"
+keys = "robot.json"
+purpose = "nightly"
+effects = ["read", "compute"]
+introspects = true
+
+[[oauth_clients]]
+id = "pyrobot"
+agent = "helper"
+keys = "robot.json"
+purpose = "nightly"
+effects = ["read", "compute"]
+asserts_to_endpoint = true
+
+[[agents]]
+id = "guest"
+owner = "bo"
+
+[[grants]]
+to = "guest"
+may = ["read", "compute"]
+on = ["*"]
+`;
+
+function configuration({ port, api, oauth }, targets, mode) {
   const upstreams = targets.map((target, index) => {
     const reached = target.url
       ? `url = ${quoted(target.url)}`
@@ -113,6 +185,7 @@ function configuration({ port, api }, targets, mode) {
     const contract = mode === "enforce" ? `contract = ${quoted(`contracts/${NAMES[index]}.toml`)}\n` : "";
     return `[[upstreams]]\nname = "${NAMES[index]}"\n${reached}\nmode = "${mode}"\n${contract}`;
   });
+  const authorization = oauth ? AUTHORIZATION : "";
   const door = api ? `api_listen = "127.0.0.1:${api}"\n\n[[clients]]\nid = "${PROVISIONER}"\ndoors = ["scim"]\n` : "";
   const may = [...EFFECTS, REFUSED_EFFECT].map(quoted).join(", ");
   return `[server]
@@ -135,6 +208,7 @@ to = "helper"
 may = [${may}]
 on = ["*"]
 
+${authorization}
 ${upstreams.join("\n")}`;
 }
 
@@ -170,8 +244,8 @@ async function startTask(gate) {
   return (await prudence(gate, ["--config", gate.config, "task", "start", ...args, ...names])).trim();
 }
 
-async function prudence(gate, args) {
-  const { code, stdout, stderr, late } = await runToEnd(gate.bin, args, { msMax: COMMAND_MS_MAX, cwd: gate.folder });
+async function prudence(gate, args, stdin) {
+  const { code, stdout, stderr, late } = await runToEnd(gate.bin, args, { msMax: COMMAND_MS_MAX, cwd: gate.folder, stdin });
   if (code !== 0 || late) throw new Error(`\`prudence ${args.filter((arg) => !arg.startsWith("/")).join(" ")}\` ended with ${late ? "silence" : code}: ${(stderr || stdout).slice(0, 2_000)}`);
   return stdout;
 }
