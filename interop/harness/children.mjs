@@ -16,9 +16,10 @@ process.on("exit", () => {
 });
 
 /** Runs to the end, or to the limit. @returns {Promise<{code: number|null, stdout: string, stderr: string, late: boolean}>} */
-export async function runToEnd(command, args, { msMax, env, cwd, stdin } = {}) {
+export async function runToEnd(command, args, { msMax, env, cwd, stdin, onOutput } = {}) {
   const child = start(command, args, { env, cwd, stdin });
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  if (onOutput) child.stdout.on("data", () => onOutput(stdout()));
   let late = false;
   const timer = setTimeout(() => {
     late = true;

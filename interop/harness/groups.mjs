@@ -9,6 +9,7 @@ import { freePort, runToEnd, startServer } from "./children.mjs";
 import { forward } from "./forward.mjs";
 import { PREFIXES, standsBefore, startGateway, wrap } from "./gateway.mjs";
 import * as places from "./places.mjs";
+import { agree } from "./person.mjs";
 import { startAuthority, startDirectory } from "./prudence.mjs";
 import { refusals, seen } from "./raw.mjs";
 
@@ -47,6 +48,7 @@ export function groups() {
     several("several-servers-legacy", "legacy", [["everything", everythingHttp], ["filesystem", filesystemStdio]], []),
     several("several-servers-auto", "auto", [["suite", suiteServer], ["suite", suiteServer]], ["resources", "resource-templates"]),
     { name: "scim-tester", run: scimTester },
+    { name: "conformance-authorization", run: suiteAsPerson },
     ...["typescript-sdk-dpop", "typescript-sdk-registers-itself", "openid-client", "oauth4webapi"].map((client) => logsIn(client, places.node, places.oauthClients)),
     ...["python-sdk", "authlib"].map((client) => logsIn(client, places.python, places.oauthClientsPython)),
     { name: "what-the-upstream-sees", run: (context) => behindATap(context, seen) },
@@ -197,6 +199,24 @@ async function scimTester({ choice }) {
   try {
     const through = lines(await runToEnd(places.python, [places.scimClient, JSON.stringify(service)], { msMax: CLIENT_MS_MAX }));
     return { direct: [], through, throughOnly: new Set(through.map(({ id }) => id)), known: [OF_OWNERS] };
+  } finally {
+    await stop();
+  }
+}
+
+/** The suite as a client of the authorization server. It waits for a person with a browser, who is played here. */
+async function suiteAsPerson({ choice }) {
+  if (!choice.bin) return { direct: [], through: [], skipped: "the stand-in issues no tokens" };
+  const { url, issuer, person, stop } = await startAuthority(choice.bin, { command: places.node, args: [places.everythingServer, "stdio"] });
+  try {
+    let answered;
+    const onOutput = (said) => {
+      const authorize = said.match(/http:\S+\/oauth\/authorize\?\S+/)?.[0];
+      if (authorize && !answered) answered = agree(authorize, person).then(({ back }) => fetch(back)).catch(() => {});
+    };
+    const args = ["authorization", "--url", issuer, "--client-id", "desk", "--resource", url, "--port", String(await freePort())];
+    const through = await withResults((folder) => runToEnd(places.node, [places.suite, ...args, "--output-dir", folder], { msMax: SUITE_MS_MAX, onOutput }));
+    return { direct: [], through, throughOnly: new Set(through.map(({ id }) => id)) };
   } finally {
     await stop();
   }

@@ -144,6 +144,7 @@ const AUTHORIZATION = `
 [authorization]
 guest_agent = "guest"
 registration = true
+client_documents = true
 
 [[oauth_clients]]
 id = "desk"
