@@ -116,26 +116,46 @@ fn request_with_a_new_token(bencher: divan::Bencher, kind: &str) {
         });
 }
 
-/// The peer beside it: the signature check alone, over as many bytes.
+/// The peer beside it: the signature check alone, of another message each time and as long as a proof.
 #[divan::bench]
 fn bare_check_es256(bencher: divan::Bencher) {
     let random = SystemRandom::new();
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).expect("random bytes");
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).expect("a key");
-    let signature = pair.sign(&random, MESSAGE).expect("it signs");
     let public = pair.public_key().as_ref().to_vec();
-    bencher.bench(|| {
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &public).verify(MESSAGE, signature.as_ref()).expect("it holds")
-    });
+    let mut number = 0;
+    bencher
+        .with_inputs(|| {
+            number += 1;
+            let message = message(number);
+            let signature = pair.sign(&random, message.as_bytes()).expect("it signs");
+            (message, signature)
+        })
+        .bench_local_values(|(message, signature)| {
+            let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &public);
+            key.verify(message.as_bytes(), signature.as_ref()).expect("it holds");
+        });
 }
 
 /// The same.
 #[divan::bench]
 fn bare_check_eddsa(bencher: divan::Bencher) {
     let pair = Ed25519KeyPair::generate().expect("random bytes");
-    let signature = pair.sign(MESSAGE);
     let public = pair.public_key().as_ref().to_vec();
-    bencher.bench(|| UnparsedPublicKey::new(&ED25519, &public).verify(MESSAGE, signature.as_ref()).expect("it holds"));
+    let mut number = 0;
+    bencher
+        .with_inputs(|| {
+            number += 1;
+            let message = message(number);
+            let signature = pair.sign(message.as_bytes());
+            (message, signature)
+        })
+        .bench_local_values(|(message, signature)| {
+            let key = UnparsedPublicKey::new(&ED25519, &public);
+            key.verify(message.as_bytes(), signature.as_ref()).expect("it holds");
+        });
 }
 
-const MESSAGE: &[u8] = &[b'x'; 500];
+fn message(number: usize) -> String {
+    format!("{number:0600}")
+}

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::jwk::PublicKey;
-use crate::jws::{Compact, NotCompact};
+use crate::jws::{Compact, Names, NotCompact};
+use crate::strict::Object;
 
 /// An assertion longer than this is not looked at.
 pub const ASSERTION_BYTES_MAX: usize = 8 << 10;
@@ -23,11 +24,11 @@ pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// How far the client's clock may be off, in seconds.
 const LEEWAY_S: u64 = 30;
-/// RFC 7515 §4.1; every member that brings a key along is left out.
-const HEADER: [&str; 3] = ["alg", "typ", "kid"];
 /// A plain JWT, and the explicit type of draft-ietf-oauth-rfc7523bis.
 const TYPS: [&str; 2] = ["JWT", "client-authentication+jwt"];
 const AUDIENCES_MAX: usize = 8;
+/// SHA-256 in base64url.
+const THUMBPRINT_CHARS: usize = 43;
 
 /// What is demanded of an assertion.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,8 @@ pub struct Assertion {
     pub id: String,
     /// The thumbprint of the key that signed it.
     pub key_thumbprint: String,
+    /// The thumbprint of the key to which what comes out of it shall be bound, where it names one (`cnf.jkt`, RFC 9449 §6.1).
+    pub confirmed: Option<String>,
 }
 
 /// Whom an assertion claims to be of, before anything of it is believed: to know whose keys to try.
@@ -54,7 +57,7 @@ pub struct Assertion {
 /// # Errors
 /// [`AssertionRefusal`].
 pub fn claimed_client(assertion: &str) -> Result<String, AssertionRefusal> {
-    let compact = Compact::read(assertion, ASSERTION_BYTES_MAX, &HEADER)?;
+    let compact = Compact::read(assertion, ASSERTION_BYTES_MAX, Names::Id)?;
     claims(&compact).map(|claims| claims.sub)
 }
 
@@ -63,17 +66,18 @@ pub fn claimed_client(assertion: &str) -> Result<String, AssertionRefusal> {
 /// # Errors
 /// [`AssertionRefusal`].
 pub fn verify(keys: &[PublicKey], assertion: &str, expected: &Expected) -> Result<Assertion, AssertionRefusal> {
-    let compact = Compact::read(assertion, ASSERTION_BYTES_MAX, &HEADER)?;
-    if compact.member("typ").is_some_and(|typ| !typ.as_str().is_some_and(|typ| TYPS.contains(&typ))) {
+    let compact = Compact::read(assertion, ASSERTION_BYTES_MAX, Names::Id)?;
+    if compact.kind().is_some_and(|typ| !TYPS.contains(&typ)) {
         return Err(AssertionRefusal::Kind);
     }
     let algorithm = compact.algorithm().ok_or(AssertionRefusal::Algorithm)?;
     let claims = claims(&compact)?;
     claims.hold(expected)?;
-    let id = compact.text("kid");
+    let id = compact.key_id();
     let is_meant = |key: &&PublicKey| key.algorithm() == algorithm && (id.is_none() || key.id().is_none() || key.id() == id);
     let signer = keys.iter().filter(is_meant).find(|key| compact.is_signed_by(key)).ok_or(AssertionRefusal::Signature)?;
-    Ok(Assertion { id: claims.jti, key_thumbprint: signer.thumbprint().to_owned() })
+    let confirmed = claims.cnf.map(|Object(confirmation)| confirmation.jkt);
+    Ok(Assertion { id: claims.jti, key_thumbprint: signer.thumbprint().to_owned(), confirmed })
 }
 
 /// RFC 7523 §3; `jti` is demanded, so that none counts twice.
@@ -86,10 +90,18 @@ struct Claims {
     iat: Option<u64>,
     nbf: Option<u64>,
     jti: String,
+    cnf: Option<Object<Confirmation>>,
+}
+
+/// Another way to confirm than by a thumbprint is none that is known here.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    jkt: String,
 }
 
 fn claims(compact: &Compact) -> Result<Claims, AssertionRefusal> {
-    serde_json::from_str(compact.claims()).map_err(|_| AssertionRefusal::Claims)
+    compact.claims().ok_or(AssertionRefusal::Claims)
 }
 
 impl Claims {
@@ -106,7 +118,8 @@ impl Claims {
         if !is_for_us {
             return Err(AssertionRefusal::Audience);
         }
-        if self.jti.is_empty() || self.jti.len() > ID_BYTES_MAX {
+        let is_thumbprint = |Object(confirmation): &Object<Confirmation>| confirmation.jkt.len() == THUMBPRINT_CHARS;
+        if self.jti.is_empty() || self.jti.len() > ID_BYTES_MAX || !self.cnf.as_ref().is_none_or(is_thumbprint) {
             return Err(AssertionRefusal::Claims);
         }
         let (now_s, latest_s) = (expected.now_s, expected.now_s.saturating_add(LEEWAY_S));

@@ -13,18 +13,19 @@ mod tests;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use url::Url;
 
 pub use prove::{ProofKey, Proving};
 
 use crate::jwk::{JwkError, PublicKey};
-use crate::jws::{Compact, NotCompact};
+use crate::jws::{Compact, Names, NotCompact};
 
 /// A proof longer than this is not looked at.
 pub const PROOF_BYTES_MAX: usize = 4 << 10;
@@ -36,7 +37,6 @@ pub const ID_BYTES_MAX: usize = 256;
 pub const NONCE_BYTES_MAX: usize = 256;
 
 const TYP: &str = "dpop+jwt";
-const HEADER: [&str; 3] = ["typ", "alg", "jwk"];
 
 /// The request that a proof must be for.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ impl Proof {
     /// Whether this is the body that the proof is for, if it is for one in particular.
     #[must_use]
     pub fn is_for_body(&self, body: &[u8]) -> bool {
-        self.body_digest.is_none_or(|digest| digest == <[u8; 32]>::from(Sha256::digest(body)))
+        self.body_digest.is_none_or(|stated| stated == *digest(&SHA256, body).as_ref())
     }
 }
 
@@ -85,13 +85,13 @@ impl fmt::Debug for Proof {
 /// # Errors
 /// [`ProofRefusal`].
 pub fn verify(proof: &str, demanded: &Demanded) -> Result<Proof, ProofRefusal> {
-    let compact = Compact::read(proof, PROOF_BYTES_MAX, &HEADER)?;
-    if compact.text("typ") != Some(TYP) {
+    let mut compact = Compact::read(proof, PROOF_BYTES_MAX, Names::Key)?;
+    if compact.kind() != Some(TYP) {
         return Err(ProofRefusal::Kind);
     }
     compact.algorithm().ok_or(ProofRefusal::Algorithm)?;
-    let key = PublicKey::of(compact.member("jwk").ok_or(ProofRefusal::Key(JwkError::Kind))?)?;
-    let claims: Claims = serde_json::from_str(compact.claims()).map_err(|_| ProofRefusal::Claims)?;
+    let key = PublicKey::of_written(compact.take_key().ok_or(ProofRefusal::Key(JwkError::Kind))?)?;
+    let claims: Claims = compact.claims().ok_or(ProofRefusal::Claims)?;
     // What costs nothing comes before what costs a signature.
     let proof = claims.proof(demanded)?;
     if !compact.is_signed_by(&key) {
@@ -142,7 +142,11 @@ impl Claims {
 /// The hash of an access token as proofs hold it (`ath`, RFC 9449 §4.2).
 #[must_use]
 pub fn hash(access_token: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(access_token.as_bytes()))
+    digest_in_base64(access_token.as_bytes())
+}
+
+fn digest_in_base64(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes))
 }
 
 fn digest_of(text: &str) -> Option<[u8; 32]> {
@@ -249,13 +253,17 @@ impl From<NotCompact> for ProofRefusal {
 pub struct Nonces {
     key: hmac::Key,
     span_s: u64,
+    /// The newest that was made, with its span: every request asks for it.
+    newest: Mutex<(u64, String)>,
 }
 
 impl Nonces {
     /// Nonces under a secret key. `span_s` is at least 1.
     #[must_use]
     pub fn new(key: &[u8; 32], span_s: u64) -> Nonces {
-        Nonces { key: hmac::Key::new(hmac::HMAC_SHA256, key), span_s: span_s.max(1) }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let first = made(&key, 0);
+        Nonces { key, span_s: span_s.max(1), newest: Mutex::new((0, first)) }
     }
 
     /// How long a nonce is good at most, in seconds.
@@ -279,8 +287,17 @@ impl Nonces {
     }
 
     fn of(&self, span: u64) -> String {
-        URL_SAFE_NO_PAD.encode(&hmac::sign(&self.key, &span.to_be_bytes()).as_ref()[..16])
+        // Whoever held it when it was poisoned left a whole pair behind.
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.0 < span {
+            *newest = (span, made(&self.key, span));
+        }
+        if newest.0 == span { newest.1.clone() } else { made(&self.key, span) }
     }
+}
+
+fn made(key: &hmac::Key, span: u64) -> String {
+    URL_SAFE_NO_PAD.encode(&hmac::sign(key, &span.to_be_bytes()).as_ref()[..16])
 }
 
 impl fmt::Debug for Nonces {
@@ -346,11 +363,9 @@ impl Replays {
 
 /// The half of a SHA-256 is enough to tell proofs apart, and an attacker gains nothing by two that look alike but a refusal.
 fn print_of(key_thumbprint: &str, id: &str) -> [u8; 16] {
-    let mut hash = Sha256::new();
+    let mut hash = Context::new(&SHA256);
     hash.update(key_thumbprint.as_bytes());
-    hash.update([0]);
+    hash.update(&[0]);
     hash.update(id.as_bytes());
-    let digest: [u8; 32] = hash.finalize().into();
-    let (half, _) = digest.split_at(16);
-    half.try_into().expect("16 of 32 bytes")
+    *hash.finish().as_ref().first_chunk().expect("16 of 32 bytes")
 }

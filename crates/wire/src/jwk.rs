@@ -1,26 +1,28 @@
 //! Public keys of others, as JWK (RFC 7517): the key of a proof, the keys of a client.
 //!
 //! A key has one algorithm, which follows from its kind and never from a message (RFC 8725 §3.1). A JWK with private members is refused:
-//! jsonwebtoken drops them in silence, and a key whose private half travels proves nothing (RFC 9449 §4.3, number 7).
+//! libraries drop them in silence, and a key whose private half travels proves nothing (RFC 9449 §4.3, number 7). Signatures are
+//! aws-lc's, on the bytes as it takes them: a proof comes with every request.
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, CommonParameters, EllipticCurve, EllipticCurveKeyParameters, EllipticCurveKeyType, Jwk,
-    OctetKeyPairParameters, OctetKeyPairType, ThumbprintHash,
-};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+
+use crate::strict::Object;
 
 /// A coordinate of P-256 (RFC 7518 §6.2.1.2) and a public key of Ed25519 (RFC 8032 §5.1.5), in bytes.
 const COORDINATE_BYTES: usize = 32;
-/// Members that only a private or a symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
-const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/// A signature of either algorithm, in bytes.
+const SIGNATURE_BYTES: usize = 64;
 /// The most keys of one client.
 pub const KEYS_MAX: usize = 16;
 /// The longest id of a key, in bytes.
@@ -47,22 +49,55 @@ impl Algorithm {
             _ => None,
         }
     }
-
-    pub(crate) fn library(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-        }
-    }
 }
 
 /// A public key of somebody else.
 #[derive(Clone)]
 pub struct PublicKey {
-    algorithm: Algorithm,
-    key: DecodingKey,
+    key: Key,
     thumbprint: String,
     id: Option<String>,
+}
+
+/// A public key as the library for signatures takes it.
+#[derive(Clone)]
+enum Key {
+    /// An uncompressed point: 4, x, y (SEC 1 §2.3.3).
+    Es256([u8; 1 + 2 * COORDINATE_BYTES]),
+    /// RFC 8032 §5.1.5.
+    EdDsa([u8; COORDINATE_BYTES]),
+}
+
+/// A JWK as it is written (RFC 7517 §4). A member twice is no JWK; what is not here says nothing here.
+#[derive(Deserialize)]
+pub(crate) struct Written {
+    kty: Option<String>,
+    crv: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+    alg: Option<String>,
+    kid: Option<String>,
+    // What only a private or a symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1), whatever it is.
+    #[serde(default, deserialize_with = "present")]
+    d: bool,
+    #[serde(default, deserialize_with = "present")]
+    p: bool,
+    #[serde(default, deserialize_with = "present")]
+    q: bool,
+    #[serde(default, deserialize_with = "present")]
+    dp: bool,
+    #[serde(default, deserialize_with = "present")]
+    dq: bool,
+    #[serde(default, deserialize_with = "present")]
+    qi: bool,
+    #[serde(default, deserialize_with = "present")]
+    oth: bool,
+    #[serde(default, deserialize_with = "present")]
+    k: bool,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// Why a JWK is not used. Never says anything of the key itself.
@@ -88,37 +123,36 @@ impl PublicKey {
     /// # Errors
     /// [`JwkError`].
     pub fn of(jwk: &Value) -> Result<PublicKey, JwkError> {
-        let members = jwk.as_object().ok_or(JwkError::Kind)?;
-        if PRIVATE.iter().any(|name| members.contains_key(*name)) {
+        let Object(written) = Object::<Written>::deserialize(jwk).map_err(|_| JwkError::Kind)?;
+        PublicKey::of_written(written)
+    }
+
+    pub(crate) fn of_written(jwk: Written) -> Result<PublicKey, JwkError> {
+        if jwk.d || jwk.p || jwk.q || jwk.dp || jwk.dq || jwk.qi || jwk.oth || jwk.k {
             return Err(JwkError::Private);
         }
-        let text = |name: &str| members.get(name).and_then(Value::as_str);
-        let coordinate = |name: &str| text(name).filter(|text| is_coordinate(text)).ok_or(JwkError::Kind).map(str::to_owned);
-        let (algorithm, parameters) = match (text("kty"), text("crv")) {
-            (Some("EC"), Some("P-256")) => {
-                let (x, y) = (coordinate("x")?, coordinate("y")?);
-                let key = EllipticCurveKeyParameters { key_type: EllipticCurveKeyType::EC, curve: EllipticCurve::P256, x, y };
-                (Algorithm::Es256, AlgorithmParameters::EllipticCurve(key))
+        // What is hashed are the members that a key of its kind must have, in the order of their names (RFC 7638 §3.2).
+        let (key, hashed) = match (jwk.kty.as_deref(), jwk.crv.as_deref(), &jwk.x, &jwk.y) {
+            (Some("EC"), Some("P-256"), Some(x), Some(y)) => {
+                let mut point = [4; 1 + 2 * COORDINATE_BYTES];
+                point[1..=COORDINATE_BYTES].copy_from_slice(&coordinate(x)?);
+                point[1 + COORDINATE_BYTES..].copy_from_slice(&coordinate(y)?);
+                (Key::Es256(point), format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#))
             }
-            (Some("OKP"), Some("Ed25519")) => {
-                let x = coordinate("x")?;
-                let key = OctetKeyPairParameters { key_type: OctetKeyPairType::OctetKeyPair, curve: EllipticCurve::Ed25519, x };
-                (Algorithm::EdDsa, AlgorithmParameters::OctetKeyPair(key))
+            (Some("OKP"), Some("Ed25519"), Some(x), _) => {
+                (Key::EdDsa(coordinate(x)?), format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#))
             }
             _ => return Err(JwkError::Kind),
         };
         // A key that says what it is for is not used for anything else (RFC 7517 §4.4).
-        if text("alg").is_some_and(|name| Algorithm::named(name) != Some(algorithm)) {
+        if jwk.alg.is_some_and(|name| Algorithm::named(&name) != Some(key.algorithm())) {
             return Err(JwkError::Kind);
         }
-        let id = text("kid").map(str::to_owned);
-        if id.as_ref().is_some_and(|id| id.len() > ID_BYTES_MAX) {
+        if jwk.kid.as_ref().is_some_and(|id| id.len() > ID_BYTES_MAX) {
             return Err(JwkError::Id);
         }
-        let jwk = Jwk { common: CommonParameters::default(), algorithm: parameters };
-        let key = DecodingKey::from_jwk(&jwk).map_err(|_| JwkError::Kind)?;
-        let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| JwkError::Kind)?;
-        Ok(PublicKey { algorithm, key, thumbprint, id })
+        let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, hashed.as_bytes()));
+        Ok(PublicKey { key, thumbprint, id: jwk.kid })
     }
 
     /// Reads a set of keys (RFC 7517 §5).
@@ -136,7 +170,7 @@ impl PublicKey {
     /// Its one algorithm.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.key.algorithm()
     }
 
     /// The SHA-256 thumbprint (RFC 7638 §3), base64url.
@@ -151,20 +185,41 @@ impl PublicKey {
         self.id.as_deref()
     }
 
+    /// Whether a signature in base64url is one of this key, with its own algorithm.
     pub(crate) fn verifies(&self, message: &str, signature: &str) -> bool {
-        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.key, self.algorithm.library()).unwrap_or(false)
+        let mut bytes = [0; SIGNATURE_BYTES + 3];
+        // Both algorithms have signatures of one length (RFC 7518 §3.4, RFC 8032 §5.1.6).
+        let Ok(SIGNATURE_BYTES) = URL_SAFE_NO_PAD.decode_slice(signature, &mut bytes) else { return false };
+        let signature = &bytes[..SIGNATURE_BYTES];
+        let verified = match &self.key {
+            Key::Es256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), signature),
+            Key::EdDsa(key) => UnparsedPublicKey::new(&ED25519, key).verify(message.as_bytes(), signature),
+        };
+        verified.is_ok()
+    }
+}
+
+impl Key {
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Key::Es256(_) => Algorithm::Es256,
+            Key::EdDsa(_) => Algorithm::EdDsa,
+        }
     }
 }
 
 /// A public key's fingerprint is no secret, and tells one from another.
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.debug_struct("PublicKey").field("algorithm", &self.algorithm).field("thumbprint", &self.thumbprint).finish()
+        f.debug_struct("PublicKey").field("algorithm", &self.algorithm()).field("thumbprint", &self.thumbprint).finish()
     }
 }
 
 /// Exactly 32 bytes, in the one spelling that base64url has for them: two spellings would be two thumbprints of one key.
-fn is_coordinate(text: &str) -> bool {
-    let mut bytes = [0; COORDINATE_BYTES + 1];
-    URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).is_ok_and(|length| length == COORDINATE_BYTES)
+fn coordinate(text: &str) -> Result<[u8; COORDINATE_BYTES], JwkError> {
+    let mut bytes = [0; COORDINATE_BYTES + 3];
+    match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+        Ok(COORDINATE_BYTES) => Ok(*bytes.first_chunk().expect("there are more")),
+        Ok(_) | Err(_) => Err(JwkError::Kind),
+    }
 }

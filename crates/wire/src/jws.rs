@@ -5,21 +5,29 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::frame::Limits;
-use crate::jwk::{Algorithm, PublicKey};
-use crate::strict;
+use crate::jwk::{Algorithm, PublicKey, Written};
+use crate::strict::Object;
 
 /// The longest member name that appears in an error, in characters.
 const NAME_SHOWN_CHARS_MAX: usize = 16;
-/// Header and claims are flat, but for a key and its lists.
-const DEPTH_MAX: usize = 6;
+
+/// The header, read by its members: one that is there twice, or that is not here, is refused.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: Option<String>,
+    typ: Option<String>,
+    kid: Option<String>,
+    jwk: Option<Object<Written>>,
+}
 
 /// A text in three parts. Nothing of it is believed before [`Compact::is_signed_by`].
 pub(crate) struct Compact<'t> {
-    header: Map<String, Value>,
-    claims: String,
+    header: Header,
+    claims: Vec<u8>,
     message: &'t str,
     signature: &'t str,
 }
@@ -34,36 +42,55 @@ pub(crate) enum NotCompact {
     Header(String),
 }
 
+/// Which members a header may have beside `alg` and `typ`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// `jwk`: the key itself.
+    Key,
+    /// `kid`: the id of a key that is known already.
+    Id,
+}
+
 impl<'t> Compact<'t> {
-    /// Takes `text` apart. Its header may hold the members `allowed` and no other.
-    pub(crate) fn read(text: &'t str, bytes_max: usize, allowed: &[&str]) -> Result<Compact<'t>, NotCompact> {
+    /// Takes `text` apart. Its header may hold `alg`, `typ`, and what `names` says.
+    pub(crate) fn read(text: &'t str, bytes_max: usize, names: Names) -> Result<Compact<'t>, NotCompact> {
         if text.len() > bytes_max {
             return Err(NotCompact::TooBig);
         }
         let (message, signature) = text.rsplit_once('.').ok_or(NotCompact::Malformed)?;
         let (header, claims) = message.split_once('.').ok_or(NotCompact::Malformed)?;
-        let header = decoded(header).ok_or(NotCompact::Malformed)?;
-        let claims = decoded(claims).ok_or(NotCompact::Malformed)?;
-        let header: Map<String, Value> = serde_json::from_str(&header).map_err(|_| NotCompact::Malformed)?;
-        if let Some(name) = header.keys().find(|name| !allowed.contains(&name.as_str())) {
-            return Err(NotCompact::Header(name.chars().take(NAME_SHOWN_CHARS_MAX).collect()));
+        let bytes = URL_SAFE_NO_PAD.decode(header).map_err(|_| NotCompact::Malformed)?;
+        let Object(header) = serde_json::from_slice::<Object<Header>>(&bytes).map_err(|_| foreign(&bytes))?;
+        let unnamed = match names {
+            Names::Key if header.kid.is_some() => Some("kid"),
+            Names::Id if header.jwk.is_some() => Some("jwk"),
+            Names::Key | Names::Id => None,
+        };
+        if let Some(name) = unnamed {
+            return Err(NotCompact::Header(name.to_owned()));
         }
+        let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| NotCompact::Malformed)?;
         Ok(Compact { header, claims, message, signature })
     }
 
-    /// A member of the header.
-    pub(crate) fn member(&self, name: &str) -> Option<&Value> {
-        self.header.get(name)
+    /// `typ`
+    pub(crate) fn kind(&self) -> Option<&str> {
+        self.header.typ.as_deref()
     }
 
-    /// A member of the header that is a text.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.member(name).and_then(Value::as_str)
+    /// `kid`
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// `jwk`
+    pub(crate) fn take_key(&mut self) -> Option<Written> {
+        self.header.jwk.take().map(|Object(jwk)| jwk)
     }
 
     /// The algorithm that the header names, where it is one that is believed.
     pub(crate) fn algorithm(&self) -> Option<Algorithm> {
-        self.text("alg").and_then(Algorithm::named)
+        self.header.alg.as_deref().and_then(Algorithm::named)
     }
 
     /// Whether this key signed it, with the algorithm of the key and no other.
@@ -71,15 +98,18 @@ impl<'t> Compact<'t> {
         self.algorithm() == Some(key.algorithm()) && key.verifies(self.message, self.signature)
     }
 
-    /// The claims, as text without duplicate members.
-    pub(crate) fn claims(&self) -> &str {
-        &self.claims
+    /// The claims; a member that is read and there twice makes them none. What is not read may be anything.
+    pub(crate) fn claims<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.claims).ok().map(|Object(claims)| claims)
     }
 }
 
-/// The JSON text of one part, held to the bounds and without duplicate members.
-fn decoded(part: &str) -> Option<String> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(part).ok()?).ok()?;
-    strict::check(&text, &Limits { depth_max: DEPTH_MAX, ..Limits::default() }).ok()?;
-    Some(text)
+/// What is wrong with a header that could not be read: a member that nobody here knows, or anything else.
+fn foreign(header: &[u8]) -> NotCompact {
+    let Ok(members) = serde_json::from_slice::<Map<String, Value>>(header) else { return NotCompact::Malformed };
+    let known = |name: &&String| !matches!(name.as_str(), "alg" | "typ" | "kid" | "jwk");
+    match members.keys().find(known) {
+        Some(name) => NotCompact::Header(name.chars().take(NAME_SHOWN_CHARS_MAX).collect()),
+        None => NotCompact::Malformed,
+    }
 }

@@ -24,6 +24,29 @@ pub(crate) fn check(text: &str, limits: &Limits) -> Result<(), FrameError> {
     }
 }
 
+/// A value that is written as an object: a reader of structures takes a list of their members too, and nobody else does.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: de::Deserialize<'de>> de::Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: de::Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(de::value::MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(std::marker::PhantomData))
+    }
+}
+
 struct Walk<'de, 'l> {
     limits: &'l Limits,
     depth: usize,

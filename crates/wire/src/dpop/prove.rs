@@ -7,9 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use super::hash;
+use super::{digest_in_base64, hash};
 use crate::jwk::{Algorithm, PublicKey};
 use crate::token::KeyError;
 
@@ -82,7 +81,7 @@ impl ProofKey {
         let optional = [
             ("ath", proving.access_token.map(hash)),
             ("nonce", proving.nonce.map(str::to_owned)),
-            ("content_digest", proving.body.map(|body| URL_SAFE_NO_PAD.encode(Sha256::digest(body)))),
+            ("content_digest", proving.body.map(digest_in_base64)),
         ];
         for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             claims[name] = value.into();
@@ -105,8 +104,15 @@ impl ProofKey {
     /// [`KeyError::Private`] when the key does not sign.
     pub fn sign(&self, header: &Value, claims: &Value) -> Result<String, KeyError> {
         let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.algorithm.library());
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.library());
         Ok(format!("{message}.{}", signature.map_err(|_| KeyError::Private)?))
+    }
+
+    fn library(&self) -> jsonwebtoken::Algorithm {
+        match self.algorithm {
+            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+        }
     }
 
     fn name(&self) -> &'static str {

@@ -162,7 +162,9 @@ fn what_is_no_proof_is_refused() {
     let parts: Vec<&str> = good.split('.').collect();
     let twice =
         URL_SAFE_NO_PAD.encode(r#"{"jti":"one","jti":"two","htm":"POST","htu":"https://gate.example/mcp","iat":1800000000}"#);
-    let deep = URL_SAFE_NO_PAD.encode(format!("{}1{}", "[".repeat(100), "]".repeat(100)));
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let deep = encode(&format!("{}1{}", "[".repeat(1_000), "]".repeat(1_000)));
+    let listed = encode(r#"["one","POST","https://gate.example/mcp",1800000000,null,null,null]"#);
     let cases = [
         ("nothing", String::new(), ProofRefusal::Malformed),
         ("two parts", parts[..2].join("."), ProofRefusal::Malformed),
@@ -170,8 +172,19 @@ fn what_is_no_proof_is_refused() {
         ("five parts, as of an encrypted one", format!("{good}.AAAA.AAAA"), ProofRefusal::Malformed),
         ("no signature", format!("{}.{}.", parts[0], parts[1]), ProofRefusal::Signature),
         ("another's signature", format!("{}.{}.{}", parts[0], parts[1], "A".repeat(86)), ProofRefusal::Signature),
-        ("a member twice", format!("{}.{twice}.{}", parts[0], parts[2]), ProofRefusal::Malformed),
-        ("endless depth", format!("{}.{deep}.{}", parts[0], parts[2]), ProofRefusal::Malformed),
+        ("a claim twice", format!("{}.{twice}.{}", parts[0], parts[2]), ProofRefusal::Claims),
+        ("endless depth", format!("{}.{deep}.{}", parts[0], parts[2]), ProofRefusal::Claims),
+        ("claims as a list", format!("{}.{listed}.{}", parts[0], parts[2]), ProofRefusal::Claims),
+        (
+            "a header as a list",
+            format!("{}.{}.{}", encode(r#"["ES256","dpop+jwt",null,{}]"#), parts[1], parts[2]),
+            ProofRefusal::Malformed,
+        ),
+        (
+            "a header's member twice",
+            format!("{}.{}.{}", encode(r#"{"typ":"dpop+jwt","alg":"none","alg":"ES256"}"#), parts[1], parts[2]),
+            ProofRefusal::Malformed,
+        ),
         ("padding", format!("{}=.{}.{}", parts[0], parts[1], parts[2]), ProofRefusal::Malformed),
         ("too long", "A".repeat(PROOF_BYTES_MAX + 1), ProofRefusal::TooBig),
     ];

@@ -57,6 +57,7 @@ fn keys_that_cannot_be_used_are_refused() {
         ("a keyed hash", with(ec(), "alg", "HS256".into()), JwkError::Kind),
         ("a long id", with(ec(), "kid", "x".repeat(300).into()), JwkError::Id),
         ("a list", json!([]), JwkError::Kind),
+        ("a list of what a key has", json!(["OKP", "Ed25519", x, null, null, null, 0, 0, 0, 0, 0, 0, 0, 0]), JwkError::Kind),
     ];
     for (what, key, refusal) in cases {
         assert_eq!(PublicKey::of(&key).unwrap_err(), refusal, "{what}");
