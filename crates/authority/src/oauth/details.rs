@@ -15,7 +15,7 @@ use super::error::Refusal;
 
 /// The type of ours.
 pub const TASK_TYPE: &str = "prudence_task";
-const DETAILS_BYTES_MAX: usize = 16 << 10;
+const DETAILS_BYTES_MAX: usize = 12 << 10;
 const TEXT_CHARS_MAX: usize = 2_000;
 const PURPOSE_CHARS_MAX: usize = 200;
 const NAMES_MAX: usize = 100;

@@ -9,7 +9,7 @@ use super::error::Refusal;
 /// The most parameters of one request.
 const PARAMETERS_MAX: usize = 64;
 /// The longest query, in bytes. Longer requests are pushed.
-pub const QUERY_BYTES_MAX: usize = 16 << 10;
+pub const QUERY_BYTES_MAX: usize = 12 << 10;
 /// The largest body, in bytes.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 

@@ -43,7 +43,7 @@ use engine::Engine;
 use judge::moment::Moment;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
-use wire::assertion::{self, Expected};
+use wire::assertion::{self, Assertion, Expected};
 use wire::dpop::{Nonces, NotTaken, Replays};
 
 use crate::keys::{KeysError, random};
@@ -240,12 +240,18 @@ async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Form) -> Result
     if form.get("client_assertion_type") != Some(assertion::TYPE) {
         return Err(wrong("expected 'client_assertion_type' of a JWT bearer"));
     }
-    let refused = |refusal: assertion::AssertionRefusal| Refusal::Client(refusal.to_string());
-    let claimed = assertion::claimed_client(signed).map_err(refused)?;
-    if form.get("client_id").is_some_and(|id| id != claimed) {
+    let (client, _) = asserted(oauth, signed).await?;
+    if form.get("client_id").is_some_and(|id| id != client.id) {
         return Err(wrong("'client_id' and 'client_assertion' are of two clients"));
     }
-    let client = oauth.client(&claimed).await?;
+    Ok(client)
+}
+
+/// The client that signed an assertion, which counts once.
+async fn asserted(oauth: &Oauth, signed: &str) -> Result<(Arc<Client>, Assertion), Refusal> {
+    let wrong = |sentence: &str| Refusal::Client(sentence.to_owned());
+    let refused = |refusal: assertion::AssertionRefusal| Refusal::Client(refusal.to_string());
+    let client = oauth.client(&assertion::claimed_client(signed).map_err(refused)?).await?;
     if client.method != Method::PrivateKey {
         return Err(wrong("this client has no key"));
     }
@@ -260,7 +266,7 @@ async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Form) -> Result
         NotTaken::Used => wrong("the assertion was used before"),
         NotTaken::Full => Refusal::Busy,
     })?;
-    Ok(client)
+    Ok((client, proved))
 }
 
 /// `POST /oauth/par` (RFC 9126): a client pushes its request where nobody can change or read it.

@@ -22,8 +22,8 @@ use super::store::{Hash, hash};
 const REQUEST_MS: u64 = 10 * 60 * 1000;
 /// How long a code is good for (RFC 6749 §4.1.2 allows ten minutes).
 const CODE_MS: u64 = 60 * 1000;
-/// Requests and codes that are kept at a time, each.
-const KEPT_MAX: usize = 20_000;
+/// Requests and codes that are kept at a time, each. Anybody can send requests, and each takes up to twice [`super::form::QUERY_BYTES_MAX`].
+const KEPT_MAX: usize = 4_096;
 const STATE_BYTES_MAX: usize = 2_048;
 /// What pushed requests are called (RFC 9126 §2.2).
 pub const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
@@ -196,12 +196,13 @@ impl Waiting {
 /// Whether a verifier is that of a challenge (RFC 7636 §4.6).
 ///
 /// # Errors
-/// When it is none at all (§4.1).
-pub fn is_verifier(verifier: &str, challenge: &str) -> Result<bool, Refusal> {
+/// When it is not, or none at all (§4.1).
+pub fn is_verifier(verifier: &str, challenge: &str) -> Result<(), Refusal> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(is_allowed) {
         return Err(Refusal::Request("expected a 'code_verifier' of 43 to 128 unreserved characters".to_owned()));
     }
     let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
-    Ok(aws_lc_rs::constant_time::verify_slices_are_equal(digest.as_bytes(), challenge.as_bytes()).is_ok())
+    aws_lc_rs::constant_time::verify_slices_are_equal(digest.as_bytes(), challenge.as_bytes())
+        .map_err(|_| Refusal::Grant("the verifier is not that of the challenge".to_owned()))
 }

@@ -25,6 +25,8 @@ const VERSION: i64 = 1;
 const REMEMBERED_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Clients that registered themselves, at most.
 pub const REGISTERED_MAX: u64 = 10_000;
+/// One that never got a task is forgotten after this time, when there are too many: nobody may keep others out for good.
+const REGISTERED_MS: u64 = 60 * 60 * 1000;
 
 const FORM: &str = "
 CREATE TABLE accounts (person TEXT PRIMARY KEY, password TEXT NOT NULL, is_admin INTEGER NOT NULL, created_ms INTEGER NOT NULL) STRICT;
@@ -278,12 +280,21 @@ impl Store {
     /// [`StoreError`].
     pub async fn add_client(&self, id: &str, metadata: String, now: Moment) -> Result<bool, StoreError> {
         let id = id.to_owned();
+        let most = i64::try_from(REGISTERED_MAX).unwrap_or(i64::MAX);
         self.run(move |connection| {
-            let added = connection.execute(
-                "INSERT INTO clients SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM clients) < ?4",
-                params![id, metadata, millis(now), i64::try_from(REGISTERED_MAX).unwrap_or(i64::MAX)],
-            )?;
-            Ok(added > 0)
+            let add = |connection: &Connection| {
+                connection.execute(
+                    "INSERT INTO clients SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM clients) < ?4",
+                    params![id, metadata, millis(now), most],
+                )
+            };
+            if add(connection)? > 0 {
+                return Ok(true);
+            }
+            let unused_since = millis(Moment(now.0.saturating_sub(REGISTERED_MS)));
+            let forget = "DELETE FROM clients WHERE created_ms < ?1 AND id NOT IN (SELECT client FROM families)";
+            connection.execute(forget, [unused_since])?;
+            Ok(add(connection)? > 0)
         })
         .await
     }

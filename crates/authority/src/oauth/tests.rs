@@ -180,7 +180,8 @@ async fn a_stolen_code_is_worth_nothing_and_leaves_nothing_behind() {
     let world = World::new().await;
     let (ours, theirs) = (key(), key());
     let bound = ours.thumbprint().to_owned();
-    let cases: [(&str, Pairs, &str); 5] = [
+    let cases: [(&str, Pairs, &str); 6] = [
+        ("with a verifier that is none", &[("code_verifier", "short")], "invalid_request"),
         ("without the verifier", &[("code_verifier", "")], "invalid_request"),
         ("with another verifier", &[("code_verifier", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")], "invalid_grant"),
         ("as another client", &[("client_id", "other")], "invalid_grant"),
@@ -249,6 +250,9 @@ async fn a_stolen_refresh_token_is_worth_nothing_and_its_second_use_ends_the_tas
     let wider =
         [("grant_type", "refresh_token"), ("refresh_token", second.as_str()), ("client_id", "app"), ("scope", "read spend")];
     assert_eq!(world.post_proved("/oauth/token", &wider, &ours).await.error(), "invalid_scope", "wider");
+    let third = send(form(&second, "app"), Some(&ours)).await.json();
+    assert!(third["refresh_token"].is_string(), "that did not use it up: {third}");
+    let second = third["refresh_token"].as_str().expect("rotated").to_owned();
     assert_eq!(send(form(&first, "app"), Some(&ours)).await.error(), "invalid_grant", "the first again");
     assert!(!is_running(&world, &task), "the task ended");
     assert_eq!(send(form(&second, "app"), Some(&ours)).await.error(), "invalid_grant", "and with it the second");
@@ -596,4 +600,29 @@ async fn what_is_no_form_is_refused() {
     let unknown = send(form, "grant_type=password&username=bo&password=x&client_id=app").await;
     assert_eq!(unknown.error(), "unsupported_grant_type", "the password grant is gone");
     assert_eq!(send(form, &"x".repeat(70_000)).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+proptest::proptest! {
+    /// Whatever comes is read or refused, and what is read is within its bounds.
+    #[test]
+    fn any_request_is_read_or_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+        let text = String::from_utf8_lossy(&bytes);
+        let _ = super::form::Form::parse(&bytes);
+        let _ = super::client::redirect(&text);
+        let _ = super::details::TaskDetails::read(Some(&text), Some(&text));
+        let _ = super::request::is_verifier(&text, "challenge");
+    }
+
+    #[test]
+    fn nearly_redirects_never_reach_another_host(path in r"[a-z/.%@:?#\\\\0-9-]{0,40}") {
+        let app = client("app", "helper");
+        for begins in ["https://app.example", "http://127.0.0.1", "http://localhost"] {
+            let uri = format!("{begins}{path}");
+            if app.may_redirect_to(&uri) {
+                let url = url::Url::parse(&uri).expect("it was read before");
+                proptest::prop_assert!(matches!(url.host_str(), Some("app.example" | "127.0.0.1")), "{uri}");
+                proptest::prop_assert_eq!(url.path(), "/callback");
+            }
+        }
+    }
 }

@@ -106,11 +106,22 @@ pub fn proved(oauth: &Oauth, headers: &HeaderMap, path: &str) -> Result<Option<S
 }
 
 /// A request for a token, of a client that is who it says.
-struct Asking<'a> {
-    oauth: &'a Oauth,
-    client: &'a Client,
-    key: Option<&'a str>,
-    form: &'a Form,
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) oauth: &'a Oauth,
+    pub(super) client: &'a Client,
+    /// The thumbprint of the key that it proved.
+    pub(super) key: Option<&'a str>,
+    pub(super) form: &'a Form,
+}
+
+/// What goes with an access token.
+#[derive(Default)]
+pub(super) struct Granting {
+    /// The refresh token.
+    pub(super) refresh: Option<String>,
+    /// How long the access token is good for at most, in milliseconds; as configured when nothing is said.
+    pub(super) life_ms_max: Option<u64>,
 }
 
 impl Asking<'_> {
@@ -135,8 +146,8 @@ impl Asking<'_> {
             Err(wrong("the code is of another client"))
         } else if form.get("redirect_uri").is_some_and(|uri| uri != asked.redirect) {
             Err(wrong("the code was sent to another redirect URI"))
-        } else if !is_verifier(verifier, &asked.challenge)? {
-            Err(wrong("the verifier is not that of the challenge"))
+        } else if let Err(refusal) = is_verifier(verifier, &asked.challenge) {
+            Err(refusal)
         } else if asked.key.is_some() && asked.key.as_deref() != key {
             Err(wrong("the code is bound to another key"))
         } else {
@@ -153,8 +164,8 @@ impl Asking<'_> {
             return Err(refusal);
         }
         let actors = vec![asked.client.agent.clone()];
-        let (family, refresh) = self.begin(&task, &actors).await?;
-        self.granted(&task, &actors, now, Some((family, refresh)))
+        let refresh = self.begin(&task, &actors).await?;
+        self.granted(&task, &actors, now, Granting { refresh: Some(refresh), ..Granting::default() })
     }
 
     /// RFC 6749 §6 with rotation (RFC 9700 §4.14.2), bound to the key as well (RFC 9449 §5).
@@ -164,16 +175,22 @@ impl Asking<'_> {
         let presented = hash(form.demand("refresh_token")?);
         let next = secret()?;
         let now = oauth.now();
+        // Looked at before the token is used up: who asks for too much may ask again.
+        if form.has("scope")
+            && let Some(family) = oauth.store().family_of(presented, now).await?
+            && let Some((task, _)) = tasks::running(oauth.engine(), &family.task)
+        {
+            self.has_scope(&task)?;
+        }
         match oauth.store().rotate(presented, hash(&next), &client.id, key, now).await? {
             Rotated::Fresh(family) => {
                 let Some((task, now)) = tasks::running(oauth.engine(), &family.task) else {
                     oauth.store().revoke(&family.id).await?;
                     return Err(wrong("the task has ended; ask its person for another"));
                 };
-                self.has_scope(&task)?;
                 let actors: Option<Vec<_>> = family.actors.iter().map(|actor| PrincipalId::parse(actor).ok()).collect();
                 let actors = actors.ok_or(Refusal::Server)?;
-                self.granted(&task, &actors, now, Some((family.id, next)))
+                self.granted(&task, &actors, now, Granting { refresh: Some(next), ..Granting::default() })
             }
             Rotated::Reused(family) => {
                 self.end(&family.task).await?;
@@ -208,7 +225,7 @@ impl Asking<'_> {
         self.has_scope(&task)?;
         self.is_bound_enough(&task)?;
         // RFC 6749 §4.4.3: no refresh token; it asks again.
-        self.granted(&task, std::slice::from_ref(&client.agent), oauth.now(), None)
+        self.granted(&task, std::slice::from_ref(&client.agent), oauth.now(), Granting::default())
     }
 
     /// A narrower scope may be asked for; a wider one is nobody's to give here.
@@ -232,10 +249,10 @@ impl Asking<'_> {
     }
 
     /// Begins a family of refresh tokens, which ends with the task.
-    async fn begin(&self, task: &Task, actors: &[PrincipalId]) -> Result<(String, String), Refusal> {
-        let (id, refresh) = (secret()?, secret()?);
+    pub(super) async fn begin(&self, task: &Task, actors: &[PrincipalId]) -> Result<String, Refusal> {
+        let refresh = secret()?;
         let family = Family {
-            id: id.clone(),
+            id: secret()?,
             client: self.client.id.clone(),
             actors: actors.iter().map(ToString::to_string).collect(),
             task: task.id.to_string(),
@@ -243,19 +260,14 @@ impl Asking<'_> {
             ends: task.ends,
         };
         self.oauth.store().begin(family, hash(&refresh)).await?;
-        Ok((id, refresh))
+        Ok(refresh)
     }
 
     /// What the client gets (RFC 6749 §5.1, RFC 9449 §5, RFC 9396 §7).
-    fn granted(
-        &self,
-        task: &Task,
-        actors: &[PrincipalId],
-        now: Moment,
-        family: Option<(String, String)>,
-    ) -> Result<Value, Refusal> {
+    pub(super) fn granted(&self, task: &Task, actors: &[PrincipalId], now: Moment, granting: Granting) -> Result<Value, Refusal> {
         let config = self.oauth.config();
         let life_ms = if self.key.is_some() { config.token_ms } else { config.bearer_token_ms };
+        let life_ms = granting.life_ms_max.map_or(life_ms, |most_ms| most_ms.min(life_ms));
         let asked = TaskToken { task, actors, client: Some(&self.client.id), key: self.key, life_ms };
         let issued = self.oauth.issuer().token_of(&asked, now).map_err(|error| {
             tracing::error!(%error, "a token could not be issued");
@@ -270,7 +282,7 @@ impl Asking<'_> {
         if let Some(effects) = &task.effects {
             answer["scope"] = scope(effects).into();
         }
-        if let Some((_, refresh)) = family {
+        if let Some(refresh) = granting.refresh {
             answer["refresh_token"] = refresh.into();
         }
         Ok(answer)
@@ -291,5 +303,8 @@ fn is_of(task: &Task, details: &TaskDetails, owner: &PrincipalId) -> bool {
         && task.resources == details.resources
         && task.tools == details.tools
         && task.budget == details.budget
-        && (task.address == details.address || details.address.is_empty())
+        && match details.address.as_slice() {
+            [] => task.address.iter().all(|name| name == owner.as_str()),
+            address => task.address == address,
+        }
 }

@@ -107,3 +107,20 @@ async fn one_wrong_call_does_not_take_others_of_its_commit_with_it() {
     right.expect("it is kept");
     assert!(store.account("bo").await.expect("it works").is_some());
 }
+
+#[tokio::test]
+async fn nobody_keeps_others_from_registering_for_good() {
+    let store = Store::in_memory().expect("a store");
+    store.begin(family("f"), hash("one")).await.expect("it is kept");
+    assert!(store.add_client("app", "{}".into(), NOW).await.expect("it works"), "one that got a task");
+    store
+        .run(|connection| {
+            let mut add = connection.prepare("INSERT INTO clients VALUES (?1, '{}', ?2)")?;
+            (2..=REGISTERED_MAX).try_for_each(|number| add.execute(params![format!("spam-{number}"), millis(NOW)]).map(drop))
+        })
+        .await
+        .expect("it is full now");
+    assert!(!store.add_client("late", "{}".into(), NOW).await.expect("it works"));
+    assert!(store.add_client("later", "{}".into(), NOW.after_ms(REGISTERED_MS + 1)).await.expect("it works"));
+    assert!(store.client("app").await.expect("it works").is_some(), "who got a task stays");
+}
