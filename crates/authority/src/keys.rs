@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use judge::content::ContentKey;
 use judge::digest::Digest;
-use wire::token::{SigningKey, VerifyingKeys, thumbprint};
+use wire::token::{SigningKey, VerifyingKeys, public_of_pem, thumbprint};
 
 /// The largest key file, in bytes.
 pub const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
@@ -50,6 +50,17 @@ pub struct Keys {
     pub content: ContentKey,
     /// Lets a program start tasks over HTTP.
     pub operator: OperatorSecret,
+    /// Keys that sign no more, and whose tokens are believed until they end.
+    pub retired: Vec<RetiredKey>,
+}
+
+/// The public half of a key that signs no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredKey {
+    /// The id in the headers of its tokens.
+    pub id: String,
+    /// The public key, raw.
+    pub public: [u8; 32],
 }
 
 impl Keys {
@@ -60,11 +71,7 @@ impl Keys {
     pub fn generate(paths: &KeyPaths) -> Result<Keys, KeysError> {
         let pair = Ed25519KeyPair::generate().map_err(|_| KeysError::Random)?;
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeysError::Random)?;
-        let pem = pem::encode_config(
-            &pem::Pem::new("PRIVATE KEY", pkcs8.as_ref()),
-            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
-        );
-        write_secret(&paths.signing, pem.as_bytes())?;
+        write_secret(&paths.signing, in_pem("PRIVATE KEY", pkcs8.as_ref()).as_bytes())?;
         write_secret(&paths.content, format!("{}\n", hex::encode(random::<CONTENT_KEY_BYTES>()?)).as_bytes())?;
         let operator = URL_SAFE_NO_PAD.encode(random::<OPERATOR_SECRET_BYTES>()?);
         write_secret(&paths.operator, format!("{operator}\n").as_bytes())?;
@@ -84,7 +91,7 @@ impl Keys {
             .ok_or_else(|| not(&paths.content, "32 hexadecimal digits"))?;
         let operator = OperatorSecret::parse(&read_text(&paths.operator)?)
             .ok_or_else(|| not(&paths.operator, "a secret of at least 32 characters"))?;
-        Ok(Keys { signing, content: ContentKey::new(content), operator })
+        Ok(Keys { signing, content: ContentKey::new(content), operator, retired: Vec::new() })
     }
 
     /// Keys that live as long as this program, for what is not meant to be kept.
@@ -97,13 +104,60 @@ impl Keys {
         let first = SigningKey::from_der("pending", pkcs8.as_ref()).map_err(|_| KeysError::Random)?;
         let signing = SigningKey::from_der(key_id(&first), pkcs8.as_ref()).map_err(|_| KeysError::Random)?;
         let operator = OperatorSecret(URL_SAFE_NO_PAD.encode(random::<OPERATOR_SECRET_BYTES>()?));
-        Ok(Keys { signing, content: ContentKey::new(random()?), operator })
+        Ok(Keys { signing, content: ContentKey::new(random()?), operator, retired: Vec::new() })
+    }
+
+    /// Believes tokens of another key too, whose public half is in this file (`PUBLIC KEY`, RFC 8410).
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no such key.
+    pub fn retire(mut self, path: &Path) -> Result<Keys, KeysError> {
+        let not = |_| KeysError::NotAKey {
+            path: path.to_owned(),
+            expected: "an Ed25519 public key in PEM, as `prudence key rotate` writes it",
+        };
+        let pem = std::fs::read(path).map_err(|error| KeysError::File { path: path.to_owned(), error })?;
+        let public = public_of_pem(&pem).map_err(not)?;
+        let id = id_of(&public);
+        if id != self.signing.id() && self.retired.iter().all(|retired| retired.id != id) {
+            self.retired.push(RetiredKey { id, public });
+        }
+        Ok(self)
+    }
+
+    /// Puts a new signing key in the place of the old one, of which the public half stays in a file beside it: nobody can sign with it any
+    /// more, and tokens that it signed can be believed until they end. Returns where that is.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written; then the old key is still in its place.
+    pub fn rotate(signing: &Path) -> Result<PathBuf, KeysError> {
+        let old = signing_key(signing, &read_secret(signing)?)?;
+        let retired = signing.with_file_name(format!("signing-{}.pub.pem", &old.id()[..FINGERPRINT_CHARS]));
+        /// What stands before the key in a `SubjectPublicKeyInfo` (RFC 8410 §10.1).
+        const BEFORE_KEY: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+        // After an attempt that broke off it is there already.
+        if !retired.exists() {
+            write_secret(&retired, in_pem("PUBLIC KEY", &[&BEFORE_KEY[..], old.public()].concat()).as_bytes())?;
+        }
+        let pair = Ed25519KeyPair::generate().map_err(|_| KeysError::Random)?;
+        let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeysError::Random)?;
+        let new = signing.with_extension("new");
+        write_secret(&new, in_pem("PRIVATE KEY", pkcs8.as_ref()).as_bytes())?;
+        std::fs::rename(&new, signing).map_err(|error| KeysError::File { path: signing.to_owned(), error })?;
+        Ok(retired)
     }
 
     /// The public halves, for whoever checks tokens.
     #[must_use]
     pub fn verifying(&self) -> VerifyingKeys {
-        VerifyingKeys::new().with(&self.signing).expect("one key, with an id that was accepted")
+        let mut keys = VerifyingKeys::new().with(&self.signing).expect("one key, with an id that was accepted");
+        for RetiredKey { id, public } in &self.retired {
+            // When there are more than a verifier takes, the last ones end early.
+            if keys.add_raw(id, public).is_err() {
+                tracing::warn!(key = id, "too many retired keys: its tokens are not believed");
+            }
+        }
+        keys
     }
 }
 
@@ -111,6 +165,7 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys")
             .field("signing", &self.signing.id())
+            .field("retired", &self.retired.iter().map(|key| &key.id).collect::<Vec<_>>())
             .field("content", &self.content)
             .field("operator", &self.operator)
             .finish()
@@ -219,9 +274,17 @@ fn signing_key(path: &Path, pem: &[u8]) -> Result<SigningKey, KeysError> {
     SigningKey::from_pem(key_id(&read), pem).map_err(not)
 }
 
-/// The id under which verifiers know a key: the thumbprint of its public half (RFC 7638 §3, RFC 8037 §2).
+fn in_pem(label: &str, der: &[u8]) -> String {
+    pem::encode_config(&pem::Pem::new(label, der), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
+}
+
 fn key_id(key: &SigningKey) -> String {
-    let x = URL_SAFE_NO_PAD.encode(key.public());
+    id_of(key.public())
+}
+
+/// The id under which verifiers know a key: the thumbprint of its public half (RFC 7638 §3, RFC 8037 §2).
+fn id_of(public: &[u8; 32]) -> String {
+    let x = URL_SAFE_NO_PAD.encode(public);
     thumbprint(&serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": x})).expect("an Ed25519 public key is a JWK")
 }
 

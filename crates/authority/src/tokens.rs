@@ -31,6 +31,8 @@ pub struct Issuer {
     audience: String,
     key: SigningKey,
     verifying: VerifyingKeys,
+    /// Ids and public halves, the one that signs first.
+    public: Vec<(String, [u8; 32])>,
 }
 
 /// A token that is asked for.
@@ -73,7 +75,10 @@ impl Issuer {
     #[must_use]
     pub fn new(name: impl Into<String>, keys: &Keys) -> Self {
         let name = name.into();
-        Self { audience: name.clone(), name, key: keys.signing.clone(), verifying: keys.verifying() }
+        let signing = (keys.signing.id().to_owned(), *keys.signing.public());
+        let retired = keys.retired.iter().map(|key| (key.id.clone(), key.public));
+        let public = std::iter::once(signing).chain(retired).collect();
+        Self { audience: name.clone(), name, key: keys.signing.clone(), verifying: keys.verifying(), public }
     }
 
     /// Issues task tokens for a gateway with another name (`aud`).
@@ -97,10 +102,11 @@ impl Issuer {
     /// The public keys as clients and gateways of others read them (RFC 7517 §5).
     #[must_use]
     pub fn jwks(&self) -> serde_json::Value {
-        let x = URL_SAFE_NO_PAD.encode(self.key.public());
-        serde_json::json!({ "keys": [
-            { "kty": "OKP", "crv": "Ed25519", "x": x, "kid": self.key.id(), "use": "sig", "alg": "EdDSA" },
-        ] })
+        let jwk = |(id, public): &(String, [u8; 32])| {
+            let x = URL_SAFE_NO_PAD.encode(public);
+            serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": id, "use": "sig", "alg": "EdDSA" })
+        };
+        serde_json::json!({ "keys": self.public.iter().map(jwk).collect::<Vec<_>>() })
     }
 
     /// The public keys that tokens of this issuer are verified with.

@@ -121,7 +121,9 @@ pub fn keys(loaded: &Loaded) -> anyhow::Result<Keys> {
         content: loaded.beside(&server.content_key),
         operator: loaded.beside(&server.operator_secret),
     };
-    Keys::load(&paths).map_err(|error| match error.help() {
+    let retired = server.retired_keys.iter().map(|file| loaded.beside(file));
+    let loading = Keys::load(&paths).and_then(|keys| retired.into_iter().try_fold(keys, |keys, file| keys.retire(&file)));
+    loading.map_err(|error| match error.help() {
         Some(help) => Failure::Helpless { sentence: error.to_string(), help }.into(),
         None => error.into(),
     })

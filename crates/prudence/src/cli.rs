@@ -114,6 +114,9 @@ pub enum Command {
     /// Let people sign in at the authorization server.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Exchange the key that signs tokens.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Show who would newly see what if a change were made, before it is.
     #[command(after_help = PREVIEW_HELP)]
     Preview(Preview),
@@ -474,6 +477,16 @@ pub enum ClientCommand {
         #[arg(long, default_value = "90d", value_name = "SPAN")]
         lease: Span,
     },
+}
+
+/// `prudence key …`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Put a new signing key in the place of the old one.
+    #[command(
+        after_help = "The old key is gone, but for its public half: named under `server.retired_keys`, tokens that it signed are believed until they end.\nA running server takes the new key when it is started again."
+    )]
+    Rotate,
 }
 
 /// `prudence account …`.

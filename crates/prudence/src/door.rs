@@ -1,6 +1,6 @@
 //! From settings to the authorization server, and to what the gateway tells clients about it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use authority::oauth::Oauth;
@@ -90,7 +90,18 @@ pub fn server(house: &House) -> anyhow::Result<Option<Oauth>> {
         registration: authorization.registration,
         client_documents: authorization.client_documents,
     };
+    warn_of_unknown_agents(house, &config);
     Ok(Some(Oauth::new(config, house.issuer.clone(), house.engine.clone(), store(&house.loaded)?)?))
+}
+
+/// Agents may come later, over SCIM; until then their clients get nothing.
+fn warn_of_unknown_agents(house: &House, config: &Config) {
+    let named = config.clients.iter().map(|client| &client.agent).chain(&config.guest_agent);
+    house.engine.view(|state, _| {
+        for agent in named.filter(|agent| state.directory().agent(agent.as_str()).is_none()) {
+            tracing::warn!(%agent, "a program stands for an agent that is not registered");
+        }
+    });
 }
 
 /// A client of the settings.
@@ -134,8 +145,8 @@ fn keys_at(path: &Path) -> anyhow::Result<Vec<PublicKey>> {
     PublicKey::set(&jwks).with_context(wrong)
 }
 
-/// What is wrong with the authorization server: the sentence, what would help, and the setting.
-pub fn problems(settings: &Settings) -> Vec<(String, &'static str, Vec<String>)> {
+/// What is wrong with the authorization server: the sentence, what would help, and the setting. `beside` finds the files that it names.
+pub fn problems(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Vec<(String, &'static str, Vec<String>)> {
     let at = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
     let mut found = Vec::new();
     let Some(authorization) = &settings.authorization else {
@@ -160,34 +171,29 @@ pub fn problems(settings: &Settings) -> Vec<(String, &'static str, Vec<String>)>
         let help = "like `https://gate.example.com/mcp`; http is for this machine alone, as in `http://127.0.0.1:8787/mcp`";
         found.push((sentence, help, at(&["authorization", "resource"])));
     }
-    let mut agents: Vec<(&str, Vec<String>)> = Vec::new();
-    if let Some(agent) = &authorization.guest_agent {
-        agents.push((agent.as_str(), at(&["authorization", "guest_agent"])));
-    } else if authorization.registration || authorization.client_documents {
+    if authorization.guest_agent.is_none() && (authorization.registration || authorization.client_documents) {
         let sentence =
             "programs that nobody knew before are let in, and there is no `guest_agent` for which they stand".to_owned();
         found.push((sentence, "name one of `[[agents]]`", at(&["authorization"])));
     }
-    for (number, client) in settings.oauth_clients.iter().enumerate() {
-        let number = number.to_string();
-        agents.push((client.agent.as_str(), at(&["oauth_clients", &number, "agent"])));
+    for (at_number, client) in settings.oauth_clients.iter().enumerate() {
+        let number = at_number.to_string();
         for uri in &client.redirects {
             if let Err(refusal) = redirect(uri) {
                 let sentence = format!("`{uri}` of `{}`: {}", client.id, refusal.sentence());
                 found.push((sentence, "like `http://127.0.0.1/callback`", at(&["oauth_clients", &number, "redirects"])));
             }
         }
+        if let Some(Err(error)) = client.keys.as_deref().map(|file| keys_at(&beside(file))) {
+            let help = "a JWK set of public keys of P-256 or Ed25519, as in `{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"x\": \"…\"}]}`";
+            found.push((format!("{error:#}"), help, at(&["oauth_clients", &number, "keys"])));
+        }
         if client.purpose.is_some() && client.keys.is_none() {
             let sentence = format!("`{}` has a task without a person, and no `keys`", client.id);
             found.push((sentence, "anybody could say its name; give it a key", at(&["oauth_clients", &number, "purpose"])));
         }
-        if settings.oauth_clients.iter().filter(|other| other.id == client.id).count() > 1 {
+        if settings.oauth_clients[..at_number].iter().any(|other| other.id == client.id) {
             found.push((format!("two clients are called `{}`", client.id), "", at(&["oauth_clients", &number, "id"])));
-        }
-    }
-    for (agent, place) in agents {
-        if !settings.agents.iter().any(|known| known.id.as_str() == agent) {
-            found.push((format!("`{agent}` is none of `[[agents]]`"), "register it, with an owner", place));
         }
     }
     found

@@ -21,7 +21,7 @@ use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use key::{KeyError, SigningKey, VerifyingKeys, thumbprint};
+pub use key::{KeyError, SigningKey, VerifyingKeys, public_of_pem, thumbprint};
 
 use crate::frame::Limits;
 use crate::strict;

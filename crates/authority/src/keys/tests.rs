@@ -80,3 +80,25 @@ fn the_operators_secret_is_itself_only() {
     assert!(!keys.operator.is(&secret[1..]));
     assert!(!keys.operator.is(""));
 }
+
+#[test]
+fn a_rotated_key_signs_no_more_and_its_tokens_are_still_believed() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let paths = paths(dir.path());
+    let old = Keys::generate(&paths).expect("keys");
+    let person = judge::name::PrincipalId::parse("bo").expect("a name");
+    let now = judge::moment::Moment(1_800_000_000_000);
+    let token = crate::Issuer::new("here", &old).person_token(&person, now, 60_000).expect("a token");
+    let retired = Keys::rotate(&paths.signing).expect("another key");
+    let new = Keys::load(&paths).expect("keys");
+    assert_ne!(new.signing.id(), old.signing.id());
+    assert!(crate::Issuer::new("here", &new).person(&token, now).is_err(), "not without being told");
+    let both = new.retire(&retired).expect("a public key").retire(&retired).expect("and once");
+    let issuer = crate::Issuer::new("here", &both);
+    assert_eq!(issuer.person(&token, now).expect("believed"), person);
+    let ids: Vec<_> = issuer.jwks()["keys"].as_array().expect("keys").iter().map(|key| key["kid"].clone()).collect();
+    assert_eq!(ids, [both.signing.id(), old.signing.id()]);
+    let text = std::fs::read_to_string(&retired).expect("there");
+    assert!(text.starts_with("-----BEGIN PUBLIC KEY-----"), "the private half is gone: {text}");
+    assert!(both.retire(&paths.signing).is_err(), "a private key is no public one");
+}

@@ -9,6 +9,7 @@ mod directory;
 pub mod exposure;
 pub mod history;
 mod init;
+mod key;
 mod ldif;
 mod ledger;
 mod norm;
@@ -58,6 +59,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Task(command) => task::run(&context, command).await,
         Command::Approvals(command) => approvals::run(&context, command).await,
         Command::Client(command) => client::run(&context, command),
+        Command::Key(command) => key::run(&context, command),
         Command::Account(command) => account::run(&context, command).await,
         Command::Preview(command) => exposure::preview(&context, &command),
         Command::WhoCanSee(command) => exposure::who_can_see(&context, &command),

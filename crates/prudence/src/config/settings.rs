@@ -109,6 +109,8 @@ pub struct Server {
     pub store: String,
     /// The Ed25519 key that signs tokens, in PEM.
     pub signing_key: String,
+    /// Public halves of keys that sign no more and whose tokens are believed until they end, in PEM (`prudence key rotate` writes them).
+    pub retired_keys: Vec<String>,
     /// The key under which text of what was read is recognised in what is about to leave.
     pub content_key: String,
     /// The secret by which a program may start tasks over HTTP.
@@ -130,6 +132,7 @@ impl Default for Server {
             name: "prudence".to_owned(),
             store: "prudence.db".to_owned(),
             signing_key: "keys/signing.pem".to_owned(),
+            retired_keys: Vec::new(),
             content_key: "keys/content.key".to_owned(),
             operator_secret: "keys/operator.secret".to_owned(),
             recording: None,

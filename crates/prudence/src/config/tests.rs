@@ -27,6 +27,56 @@ fn what_init_writes_is_right() {
 }
 
 #[test]
+fn an_authorization_server_is_checked_with_everything_else() {
+    let good = r#"
+[server]
+api_listen = "127.0.0.1:8788"
+
+[authorization]
+guest_agent = "helper"
+registration = true
+
+[[people]]
+id = "bo"
+
+[[agents]]
+id = "helper"
+owner = "bo"
+
+[[oauth_clients]]
+id = "app"
+agent = "helper"
+redirects = ["http://127.0.0.1/callback", "com.example.app:/callback"]
+"#;
+    assert_eq!(problems(&[("prudence.toml", good)]), "");
+    let bad = r#"
+[authorization]
+issuer = "http://auth.example.com/path"
+resource = "http://gate.example.com/mcp"
+client_documents = true
+
+[[people]]
+id = "bo"
+
+[[oauth_clients]]
+id = "app"
+agent = "nobody"
+redirects = ["javascript:alert(1)"]
+purpose = "nightly"
+
+[[oauth_clients]]
+id = "app"
+agent = "bo"
+keys = "private.json"
+"#;
+    let private =
+        r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": "AAAA"}]}"#;
+    insta::assert_snapshot!(problems(&[("prudence.toml", bad), ("private.json", private)]));
+    let alone = "[[oauth_clients]]\nid = \"app\"\nagent = \"helper\"\n";
+    assert!(problems(&[("prudence.toml", alone)]).contains("`[authorization]` is not"));
+}
+
+#[test]
 fn an_empty_file_is_a_configuration_in_which_nobody_may_do_anything() {
     assert_eq!(problems(&[("prudence.toml", "")]), "");
 }

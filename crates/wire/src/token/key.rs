@@ -120,6 +120,12 @@ impl fmt::Debug for VerifyingKeys {
     }
 }
 
+/// The 32 bytes of a public key in PEM (`PUBLIC KEY`, RFC 8410).
+pub fn public_of_pem(pem: &[u8]) -> Result<[u8; KEY_BYTES], KeyError> {
+    let key = DecodingKey::from_ed_pem(pem).map_err(|_| KeyError::Public)?;
+    key.try_get_as_bytes().ok().and_then(|bytes| bytes.try_into().ok()).ok_or(KeyError::Public)
+}
+
 /// The SHA-256 thumbprint of a public key given as JWK (RFC 7638 §3), base64url. A JWK that holds private members is refused: jsonwebtoken
 /// drops them in silence, and a key whose private half travels proves nothing (RFC 9449 §4.2).
 pub fn thumbprint(jwk: &serde_json::Value) -> Result<String, KeyError> {
