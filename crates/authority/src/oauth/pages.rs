@@ -19,7 +19,7 @@ use url::Url;
 use wire::time::rfc3339;
 
 use super::accounts::{SESSION_MS, SignInError};
-use super::client::{Client, Origin};
+use super::client::{Client, Origin, is_loopback};
 use super::error::Refusal;
 use super::form::{Form, QUERY_BYTES_MAX};
 use super::request::{Asked, Consented, REQUEST_URI, back};
@@ -326,7 +326,7 @@ fn consent_page(
     let (owner, agent_purpose) = agent(oauth, &client.agent);
     let shown = ConsentPage {
         client: &client.name,
-        stranger: stranger(client),
+        stranger: stranger(client, redirect),
         problem,
         agent: client.agent.as_str(),
         agent_purpose,
@@ -359,14 +359,16 @@ fn agent(oauth: &Oauth, agent: &PrincipalId) -> (String, String) {
 }
 
 /// What people have to know about a client that nobody knew before.
-fn stranger(client: &Client) -> Option<String> {
-    match client.origin {
-        Origin::Configured => None,
-        Origin::Registered => Some(
-            "This program registered itself: its name is its own word. Say yes only if you just started it yourself.".to_owned(),
-        ),
-        Origin::Document => Some(format!("This program is described by {}. Its name is its own word.", goal(&client.id))),
-    }
+fn stranger(client: &Client, redirect: &str) -> Option<String> {
+    let said = match client.origin {
+        Origin::Configured => return None,
+        Origin::Registered => "This program registered itself: its name is its own word.".to_owned(),
+        Origin::Document => format!("This program is described by {}. Its name is its own word.", goal(&client.id)),
+    };
+    let is_here = Url::parse(redirect).is_ok_and(|url| is_loopback(&url));
+    // A document says nothing about who listens on this machine (MCP, "Localhost Redirect URI Risks").
+    let where_to = if is_here { " Any program on your machine could say the same." } else { "" };
+    Some(format!("{said}{where_to} Say yes only if you just started it yourself."))
 }
 
 fn audience(oauth: &Oauth, address: &[String], person: &PrincipalId) -> String {
@@ -410,10 +412,16 @@ fn leases(most_ms: u64, now: Moment) -> Vec<LeaseRow> {
     let chosen = spans.iter().rev().find(|ms| **ms <= LEASE_MINUTES * 60_000).copied().or(spans.first().copied());
     let row = |ms: u64| LeaseRow {
         ms,
-        label: format!("{} from now ({})", span(ms), rfc3339(now.after_ms(ms).0).replace('T', " ")),
+        label: format!("{} from now ({})", span(ms), minute(now.after_ms(ms))),
         is_chosen: Some(ms) == chosen,
     };
     spans.into_iter().map(row).collect()
+}
+
+/// To the minute, as people read it.
+fn minute(at: Moment) -> String {
+    let text = rfc3339(at.0);
+    format!("{} UTC", text.get(..16).unwrap_or(&text).replace('T', " "))
 }
 
 fn span(ms: u64) -> String {

@@ -192,6 +192,43 @@ async fn a_refusal_is_a_tool_result_that_says_why_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn a_call_beyond_the_tasks_effects_is_answered_with_the_missing_scope_where_that_is_wanted() {
+    let door = |step_up| gateway::Door {
+        resource: "https://gate.example/mcp".to_owned(),
+        authorization_servers: vec!["https://auth.example".to_owned()],
+        scopes: vec!["read".to_owned()],
+        bearer: true,
+        nonces: true,
+        step_up,
+    };
+    let notes = Notes::new();
+    let upstream = notes.start().await;
+    let post = call("post", json!({"board": "board", "text": "hello"}));
+    for (step_up, expected) in [(true, StatusCode::FORBIDDEN), (false, StatusCode::OK)] {
+        let gateway = before(&notes, &upstream, |config| config.door = Some(door(step_up))).await;
+        let reading = gateway.world.start(Some([judge::effect::Effect::Read].into())).await;
+        let client = gateway.client().with("authorization", &format!("Bearer {}", crate::peer::token_of(&reading)));
+        let (status, headers, body) = client.post(&post).await;
+        assert_eq!(status, expected, "{body}");
+        assert!(body.contains("a person must approve this call first"), "the refusal is the same: {body}");
+        let challenges: Vec<_> = headers.get_all("www-authenticate").iter().map(|value| value.to_str().expect("ascii")).collect();
+        assert_eq!(!challenges.is_empty(), step_up);
+        for challenge in challenges {
+            assert!(
+                challenge.contains("error=\"insufficient_scope\"") && challenge.contains("scope=\"read publish\""),
+                "{challenge}"
+            );
+            assert!(challenge.contains("resource_metadata=\"https://gate.example/"), "{challenge}");
+        }
+        // What another scope would not put right is no question of scope.
+        let wide = call("post", json!({"board": "wide", "text": "hello"}));
+        let (status, _, body) = gateway.client().post(&wide).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+    }
+    assert_eq!(calls(&upstream), 0);
+}
+
+#[tokio::test]
 async fn what_was_read_cannot_be_shown_to_others() {
     let notes = Notes::new();
     let secret = "the plan that only bo may know, and nobody else at all";

@@ -1,10 +1,12 @@
 //! What stands behind the gateway in tests: an engine on a ledger in memory, a small directory, and contracts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use contract::{Contracts, definition_digest};
 use engine::{Clock, Engine, NewTask, Node, Options};
 use judge::content::ContentKey;
+use judge::effect::Effect;
 use judge::event::{Bundle, Event, Record};
 use judge::name::PrincipalId;
 use judge::policy::PolicySources;
@@ -48,25 +50,31 @@ impl World {
             .configure(Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() })
             .await
             .expect("a sound configuration");
-        let mut tasks = Vec::new();
+        let mut world = Self { engine, ledger, tasks: Vec::new() };
         for _ in 0..2 {
-            let name = |text| PrincipalId::parse(text).expect("a name");
-            let new = NewTask {
-                tools: None,
-                address_open: false,
-                requester: name("bo"),
-                agent: name("helper"),
-                purpose: "testing".to_owned(),
-                words: None,
-                address: vec!["bo".to_owned(), "ann".to_owned()],
-                effects: None,
-                resources: None,
-                budget: Budget::default(),
-                lease_ms: 600_000,
-            };
-            tasks.push(engine.start_task(new).await.expect("bo and helper are known").id.to_string());
+            let task = world.start(None).await;
+            world.tasks.push(task);
         }
-        Self { engine, ledger, tasks }
+        world
+    }
+
+    /// Another task of Bo's helper, which names these effects.
+    pub async fn start(&self, effects: Option<BTreeSet<Effect>>) -> String {
+        let name = |text| PrincipalId::parse(text).expect("a name");
+        let new = NewTask {
+            tools: None,
+            address_open: false,
+            requester: name("bo"),
+            agent: name("helper"),
+            purpose: "testing".to_owned(),
+            words: None,
+            address: vec!["bo".to_owned(), "ann".to_owned()],
+            effects,
+            resources: None,
+            budget: Budget::default(),
+            lease_ms: 600_000,
+        };
+        self.engine.start_task(new).await.expect("bo and helper are known").id.to_string()
     }
 
     /// Everything that was recorded since the tasks began, in words.
