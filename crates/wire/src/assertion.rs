@@ -1,4 +1,5 @@
-//! A client's word for who it is, signed with its own key (`private_key_jwt`: RFC 7523 §2.2 and §3, OpenID Connect Core §9).
+//! A client's word for who it is, signed with its own key (`private_key_jwt`: RFC 7523 §2.2 and §3, OpenID Connect Core §9), and an identity
+//! provider's word for who a person is, said to one client (ID-JAG).
 //!
 //! No clock and no memory: the moment is an argument, and that no assertion counts twice is its caller's to hold
 //! ([`crate::dpop::Replays`] does it).
@@ -9,7 +10,7 @@ mod tests;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::jwk::PublicKey;
+use crate::jwk::{Algorithm, PublicKey};
 use crate::jws::{Compact, Names, NotCompact};
 use crate::strict::Object;
 
@@ -70,14 +71,97 @@ pub fn verify(keys: &[PublicKey], assertion: &str, expected: &Expected) -> Resul
     if compact.kind().is_some_and(|typ| !TYPS.contains(&typ)) {
         return Err(AssertionRefusal::Kind);
     }
-    let algorithm = compact.algorithm().ok_or(AssertionRefusal::Algorithm)?;
+    let algorithm = compact.algorithm().filter(|algorithm| *algorithm != Algorithm::Rs256).ok_or(AssertionRefusal::Algorithm)?;
     let claims = claims(&compact)?;
     claims.hold(expected)?;
-    let id = compact.key_id();
-    let is_meant = |key: &&PublicKey| key.algorithm() == algorithm && (id.is_none() || key.id().is_none() || key.id() == id);
-    let signer = keys.iter().filter(is_meant).find(|key| compact.is_signed_by(key)).ok_or(AssertionRefusal::Signature)?;
+    let signer = signer(keys, &compact, algorithm)?;
     let confirmed = claims.cnf.map(|Object(confirmation)| confirmation.jkt);
     Ok(Assertion { id: claims.jti, key_thumbprint: signer.thumbprint().to_owned(), confirmed })
+}
+
+/// The key that signed: the one that the header names, where both have names.
+fn signer<'k>(keys: &'k [PublicKey], compact: &Compact, algorithm: Algorithm) -> Result<&'k PublicKey, AssertionRefusal> {
+    let id = compact.key_id();
+    let is_meant = |key: &&PublicKey| key.algorithm() == algorithm && (id.is_none() || key.id().is_none() || key.id() == id);
+    keys.iter().filter(is_meant).find(|key| compact.is_signed_by(key)).ok_or(AssertionRefusal::Signature)
+}
+
+/// What an identity provider says about a person to one client and one server (ID-JAG, draft-ietf-oauth-identity-assertion-authz-grant).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its id (`jti`), to be used once.
+    pub id: String,
+    /// The person, as the provider knows them.
+    pub subject: String,
+    /// Their mail address, where it says one.
+    pub email: Option<String>,
+    /// The most that the client may ask for, where it says so.
+    pub scope: Option<String>,
+    /// The resource that it is for, where it names one.
+    pub resource: Option<String>,
+}
+
+/// Who, but not which assertion.
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// The provider that an assertion claims to be of, before anything of it is believed: to know whose keys to try.
+///
+/// # Errors
+/// [`AssertionRefusal`].
+pub fn claimed_issuer(assertion: &str) -> Result<String, AssertionRefusal> {
+    let compact = Compact::read(assertion, ASSERTION_BYTES_MAX, Names::Id)?;
+    compact.claims::<IdentityClaims>().map(|claims| claims.iss).ok_or(AssertionRefusal::Identity)
+}
+
+/// Verifies what the provider `issuer` says to the client `expected.client`.
+///
+/// # Errors
+/// [`AssertionRefusal`].
+pub fn verify_identity(
+    keys: &[PublicKey],
+    assertion: &str,
+    issuer: &str,
+    expected: &Expected,
+) -> Result<Identity, AssertionRefusal> {
+    let compact = Compact::read(assertion, ASSERTION_BYTES_MAX, Names::Id)?;
+    if compact.kind() != Some(IDENTITY_TYP) {
+        return Err(AssertionRefusal::Kind);
+    }
+    let algorithm = compact.algorithm().ok_or(AssertionRefusal::Algorithm)?;
+    let claims: IdentityClaims = compact.claims().ok_or(AssertionRefusal::Identity)?;
+    // Only the provider itself, and only what it said to this client.
+    if claims.iss != issuer || claims.client_id != expected.client {
+        return Err(AssertionRefusal::Client);
+    }
+    audience(&claims.aud, expected)?;
+    times(claims.exp, Some(claims.iat), None, expected.now_s)?;
+    let names = [Some(&claims.sub), Some(&claims.jti), claims.email.as_ref(), claims.scope.as_ref(), claims.resource.as_ref()];
+    if names.into_iter().flatten().any(|name| name.is_empty() || name.len() > ID_BYTES_MAX) {
+        return Err(AssertionRefusal::Identity);
+    }
+    signer(keys, &compact, algorithm)?;
+    let IdentityClaims { sub, jti, email, scope, resource, .. } = claims;
+    Ok(Identity { id: jti, subject: sub, email, scope, resource })
+}
+
+const IDENTITY_TYP: &str = "oauth-id-jag+jwt";
+
+#[derive(Deserialize)]
+struct IdentityClaims {
+    iss: String,
+    sub: String,
+    aud: Value,
+    client_id: String,
+    jti: String,
+    exp: u64,
+    iat: u64,
+    email: Option<String>,
+    scope: Option<String>,
+    resource: Option<String>,
 }
 
 /// RFC 7523 §3; `jti` is demanded, so that none counts twice.
@@ -109,27 +193,30 @@ impl Claims {
         if self.iss != expected.client || self.sub != expected.client {
             return Err(AssertionRefusal::Client);
         }
-        let named = |name: &Value| name.as_str().is_some_and(|name| expected.audiences.contains(&name));
-        // Meant for us and for nobody else: another server could use it here.
-        let is_for_us = match &self.aud {
-            Value::Array(names) => !names.is_empty() && names.len() <= AUDIENCES_MAX && names.iter().all(named),
-            name => named(name),
-        };
-        if !is_for_us {
-            return Err(AssertionRefusal::Audience);
-        }
+        audience(&self.aud, expected)?;
         let is_thumbprint = |Object(confirmation): &Object<Confirmation>| confirmation.jkt.len() == THUMBPRINT_CHARS;
         if self.jti.is_empty() || self.jti.len() > ID_BYTES_MAX || !self.cnf.as_ref().is_none_or(is_thumbprint) {
             return Err(AssertionRefusal::Claims);
         }
-        let (now_s, latest_s) = (expected.now_s, expected.now_s.saturating_add(LEEWAY_S));
-        let is_early = self.nbf.is_some_and(|from_s| from_s > latest_s) || self.iat.is_some_and(|from_s| from_s > latest_s);
-        let is_late = self.exp.saturating_add(LEEWAY_S) <= now_s;
-        if is_early || is_late || self.exp > latest_s.saturating_add(LIFE_S_MAX) {
-            return Err(AssertionRefusal::Time);
-        }
-        Ok(())
+        times(self.exp, self.iat, self.nbf, expected.now_s)
     }
+}
+
+/// Meant for us and for nobody else: another server could use it here.
+fn audience(audience: &Value, expected: &Expected) -> Result<(), AssertionRefusal> {
+    let named = |name: &Value| name.as_str().is_some_and(|name| expected.audiences.contains(&name));
+    let is_for_us = match audience {
+        Value::Array(names) => !names.is_empty() && names.len() <= AUDIENCES_MAX && names.iter().all(named),
+        name => named(name),
+    };
+    if is_for_us { Ok(()) } else { Err(AssertionRefusal::Audience) }
+}
+
+fn times(expires_s: u64, issued_s: Option<u64>, not_before_s: Option<u64>, now_s: u64) -> Result<(), AssertionRefusal> {
+    let latest_s = now_s.saturating_add(LEEWAY_S);
+    let is_early = [issued_s, not_before_s].into_iter().flatten().any(|from_s| from_s > latest_s);
+    let is_late = expires_s.saturating_add(LEEWAY_S) <= now_s;
+    if is_early || is_late || expires_s > latest_s.saturating_add(LIFE_S_MAX) { Err(AssertionRefusal::Time) } else { Ok(()) }
 }
 
 /// Why an assertion is not believed.
@@ -145,19 +232,24 @@ pub enum AssertionRefusal {
         name: String,
     },
     /// Of another type.
-    #[error("expected an assertion of type `JWT` or `client-authentication+jwt`")]
+    #[error("expected another type of assertion here")]
     Kind,
     /// Not signed with an algorithm that is believed.
-    #[error("expected the algorithm `ES256` or `EdDSA` in the assertion, found another")]
+    #[error("expected an algorithm that is believed here in the assertion")]
     Algorithm,
     /// No key of the client signed it.
-    #[error("expected an assertion signed with a key of this client")]
+    #[error("expected an assertion signed with a key of whoever it is of")]
     Signature,
     /// The claims are not those of an assertion.
     #[error("expected `iss`, `sub`, `aud`, `exp` and `jti` in the assertion")]
     Claims,
-    /// Of another client.
-    #[error("expected `iss` and `sub` of the assertion to be the client")]
+    /// The claims are not those of an identity assertion.
+    #[error(
+        "expected `iss`, `sub`, `aud`, `client_id`, `jti`, `exp` and `iat` in the identity assertion, each within its bounds"
+    )]
+    Identity,
+    /// Of another client, or said to another.
+    #[error("expected an assertion of this client, or said to it")]
     Client,
     /// Meant for another server.
     #[error("expected an assertion for this server alone, found another `aud`")]

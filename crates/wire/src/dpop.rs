@@ -24,7 +24,7 @@ use url::Url;
 
 pub use prove::{ProofKey, Proving};
 
-use crate::jwk::{JwkError, PublicKey};
+use crate::jwk::{Algorithm, JwkError, PublicKey};
 use crate::jws::{Compact, Names, NotCompact};
 
 /// A proof longer than this is not looked at.
@@ -89,7 +89,7 @@ pub fn verify(proof: &str, demanded: &Demanded) -> Result<Proof, ProofRefusal> {
     if compact.kind() != Some(TYP) {
         return Err(ProofRefusal::Kind);
     }
-    compact.algorithm().ok_or(ProofRefusal::Algorithm)?;
+    compact.algorithm().filter(|algorithm| *algorithm != Algorithm::Rs256).ok_or(ProofRefusal::Algorithm)?;
     let key = PublicKey::of_written(compact.take_key().ok_or(ProofRefusal::Key(JwkError::Kind))?)?;
     let claims: Claims = compact.claims().ok_or(ProofRefusal::Claims)?;
     // What costs nothing comes before what costs a signature.

@@ -78,12 +78,13 @@ pub fn dpop(bytes: &[u8]) {
     assert!(dpop::verify(&text, &demanded).is_err());
     let expected = assertion::Expected { client: "c", audiences: &["https://gate.example"], now_s: 0 };
     assert!(assertion::verify(&[], &text, &expected).is_err());
+    assert!(assertion::verify_identity(&[], &text, "i", &expected).is_err());
     let Ok(jwk) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
     if let Ok(key) = PublicKey::of(&jwk) {
         assert!(jwk.get("d").is_none());
         assert_eq!(PublicKey::of(&jwk).expect("it was read before").thumbprint(), key.thumbprint());
     }
-    let _ = PublicKey::set(&jwk);
+    let _ = (PublicKey::set(&jwk), PublicKey::set_of_issuer(&jwk));
 }
 
 /// Any bytes as a question of an enforcement point: what is read alone is read the same among others, and every bound holds.

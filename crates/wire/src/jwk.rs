@@ -10,7 +10,9 @@ mod tests;
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -21,24 +23,27 @@ use crate::strict::Object;
 
 /// A coordinate of P-256 (RFC 7518 §6.2.1.2) and a public key of Ed25519 (RFC 8032 §5.1.5), in bytes.
 const COORDINATE_BYTES: usize = 32;
-/// A signature of either algorithm, in bytes.
-const SIGNATURE_BYTES: usize = 64;
+/// The longest number of an RSA key, and the longest signature, in bytes.
+const RSA_BYTES_MAX: usize = 1024;
+const SIGNATURE_BYTES_MAX: usize = RSA_BYTES_MAX;
 /// The most keys of one client.
 pub const KEYS_MAX: usize = 16;
 /// The longest id of a key, in bytes.
 const ID_BYTES_MAX: usize = 256;
 
-/// The algorithms that are believed.
+/// The algorithms that are believed. Proofs and clients use the first two; RSA is for identity providers, which sign with what they have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4).
     Es256,
     /// Ed25519 (RFC 8037 §3.1; RFC 9864 §2.2 calls it `Ed25519`).
     EdDsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 and keys of 2048 to 8192 bits (RFC 7518 §3.3).
+    Rs256,
 }
 
 impl Algorithm {
-    /// Their names, for metadata and challenges.
+    /// The names of those for proofs and clients, for metadata and challenges.
     pub const NAMES: [&'static str; 3] = ["ES256", "EdDSA", "Ed25519"];
 
     /// The algorithm of this name. Everything else, `none` and every keyed hash among it, is none.
@@ -46,6 +51,7 @@ impl Algorithm {
         match name {
             "ES256" => Some(Algorithm::Es256),
             "EdDSA" | "Ed25519" => Some(Algorithm::EdDsa),
+            "RS256" => Some(Algorithm::Rs256),
             _ => None,
         }
     }
@@ -66,6 +72,8 @@ enum Key {
     Es256([u8; 1 + 2 * COORDINATE_BYTES]),
     /// RFC 8032 §5.1.5.
     EdDsa([u8; COORDINATE_BYTES]),
+    /// Modulus and exponent (RFC 7518 §6.3.1).
+    Rs256(Box<RsaPublicKeyComponents<Vec<u8>>>),
 }
 
 /// A JWK as it is written (RFC 7517 §4). A member twice is no JWK; what is not here says nothing here.
@@ -75,6 +83,8 @@ pub(crate) struct Written {
     crv: Option<String>,
     x: Option<String>,
     y: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
     alg: Option<String>,
     kid: Option<String>,
     // What only a private or a symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1), whatever it is.
@@ -127,7 +137,13 @@ impl PublicKey {
         PublicKey::of_written(written)
     }
 
+    /// Of a proof or a client: no RSA, whose checks cost what the sender of the key says.
     pub(crate) fn of_written(jwk: Written) -> Result<PublicKey, JwkError> {
+        let key = PublicKey::of_any(jwk)?;
+        if key.algorithm() == Algorithm::Rs256 { Err(JwkError::Kind) } else { Ok(key) }
+    }
+
+    fn of_any(jwk: Written) -> Result<PublicKey, JwkError> {
         if jwk.d || jwk.p || jwk.q || jwk.dp || jwk.dq || jwk.qi || jwk.oth || jwk.k {
             return Err(JwkError::Private);
         }
@@ -141,6 +157,11 @@ impl PublicKey {
             }
             (Some("OKP"), Some("Ed25519"), Some(x), _) => {
                 (Key::EdDsa(coordinate(x)?), format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#))
+            }
+            (Some("RSA"), None, None, None) => {
+                let (Some(n), Some(e)) = (&jwk.n, &jwk.e) else { return Err(JwkError::Kind) };
+                let key = RsaPublicKeyComponents { n: number(n)?, e: number(e)? };
+                (Key::Rs256(Box::new(key)), format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#))
             }
             _ => return Err(JwkError::Kind),
         };
@@ -167,6 +188,21 @@ impl PublicKey {
         keys.iter().map(PublicKey::of).collect()
     }
 
+    /// Reads the keys of an identity provider, RSA among them. A key for something else (`use`) is passed over, because such sets hold both.
+    ///
+    /// # Errors
+    /// [`JwkError`] of the first key that cannot be used.
+    pub fn set_of_issuer(jwks: &Value) -> Result<Vec<PublicKey>, JwkError> {
+        let keys = jwks.get("keys").and_then(Value::as_array).ok_or(JwkError::Count)?;
+        let signs = |key: &&Value| key.get("use").and_then(Value::as_str).is_none_or(|usage| usage == "sig");
+        let read = |key: &Value| {
+            let Object(written) = Object::<Written>::deserialize(key).map_err(|_| JwkError::Kind)?;
+            PublicKey::of_any(written)
+        };
+        let keys: Vec<PublicKey> = keys.iter().filter(signs).map(read).collect::<Result<_, _>>()?;
+        if keys.is_empty() || keys.len() > KEYS_MAX { Err(JwkError::Count) } else { Ok(keys) }
+    }
+
     /// Its one algorithm.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
@@ -187,13 +223,14 @@ impl PublicKey {
 
     /// Whether a signature in base64url is one of this key, with its own algorithm.
     pub(crate) fn verifies(&self, message: &str, signature: &str) -> bool {
-        let mut bytes = [0; SIGNATURE_BYTES + 3];
-        // Both algorithms have signatures of one length (RFC 7518 §3.4, RFC 8032 §5.1.6).
-        let Ok(SIGNATURE_BYTES) = URL_SAFE_NO_PAD.decode_slice(signature, &mut bytes) else { return false };
-        let signature = &bytes[..SIGNATURE_BYTES];
+        let mut bytes = [0; SIGNATURE_BYTES_MAX + 3];
+        let Ok(length) = URL_SAFE_NO_PAD.decode_slice(signature, &mut bytes) else { return false };
+        let (message, signature) = (message.as_bytes(), &bytes[..length]);
         let verified = match &self.key {
-            Key::Es256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), signature),
-            Key::EdDsa(key) => UnparsedPublicKey::new(&ED25519, key).verify(message.as_bytes(), signature),
+            // Both have signatures of one length, which aws-lc holds them to (RFC 7518 §3.4, RFC 8032 §5.1.6).
+            Key::Es256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature),
+            Key::EdDsa(key) => UnparsedPublicKey::new(&ED25519, key).verify(message, signature),
+            Key::Rs256(key) => key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature),
         };
         verified.is_ok()
     }
@@ -204,6 +241,7 @@ impl Key {
         match self {
             Key::Es256(_) => Algorithm::Es256,
             Key::EdDsa(_) => Algorithm::EdDsa,
+            Key::Rs256(_) => Algorithm::Rs256,
         }
     }
 }
@@ -222,4 +260,10 @@ fn coordinate(text: &str) -> Result<[u8; COORDINATE_BYTES], JwkError> {
         Ok(COORDINATE_BYTES) => Ok(*bytes.first_chunk().expect("there are more")),
         Ok(_) | Err(_) => Err(JwkError::Kind),
     }
+}
+
+/// A number of an RSA key (`Base64urlUInt`, RFC 7518 §2): without zeros before it, so that it has one spelling.
+fn number(text: &str) -> Result<Vec<u8>, JwkError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| JwkError::Kind)?;
+    if bytes.len() <= RSA_BYTES_MAX && bytes.first().is_some_and(|first| *first != 0) { Ok(bytes) } else { Err(JwkError::Kind) }
 }

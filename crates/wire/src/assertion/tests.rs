@@ -79,3 +79,78 @@ fn a_header_that_says_too_much_is_refused() {
         assert_eq!(verify(&keys, &ours.sign(&header, &claims).unwrap(), &expected()).unwrap_err(), refusal, "{header}");
     }
 }
+
+/// RFC 7515 A.2.1: the key of the specification's own RS256 example.
+fn rsa() -> Value {
+    json!({
+        "kty": "RSA", "use": "sig", "kid": "rsa",
+        "n": "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
+        "e": "AQAB",
+    })
+}
+
+#[test]
+fn the_rsa_example_of_the_specification_is_verified() {
+    let keys = PublicKey::set_of_issuer(&json!({ "keys": [rsa()] })).unwrap();
+    // RFC 7515 A.2.1.
+    let (message, signature) = (
+        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+        "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
+    );
+    assert!(keys[0].verifies(message, signature));
+    assert!(!keys[0].verifies(message, &signature.replace("cC4", "cC5")));
+    assert!(PublicKey::of(&rsa()).is_err(), "clients and proofs have none");
+}
+
+#[test]
+fn a_provider_is_believed_about_what_it_said_to_this_client_and_this_server() {
+    let (provider, other) = (key(), key());
+    let keys = PublicKey::set_of_issuer(&json!({ "keys": [rsa(), provider.public()] })).unwrap();
+    let header = json!({ "alg": "EdDSA", "typ": "oauth-id-jag+jwt" });
+    let claims = || {
+        json!({
+            "iss": "https://idp.example", "sub": "u-1", "email": "bo@example.com", "aud": SERVER, "client_id": "agent", "jti": "one",
+            "exp": NOW_S + 60, "iat": NOW_S, "scope": "read",
+        })
+    };
+    let read = |assertion: &str| verify_identity(&keys, assertion, "https://idp.example", &expected());
+    let good = provider.sign(&header, &claims()).unwrap();
+    assert_eq!(claimed_issuer(&good).unwrap(), "https://idp.example");
+    let identity = read(&good).unwrap();
+    assert_eq!(
+        (identity.subject.as_str(), identity.email.as_deref(), identity.scope.as_deref()),
+        ("u-1", Some("bo@example.com"), Some("read"))
+    );
+    let with = |name: &str, value: Value| {
+        let mut claims = claims();
+        claims[name] = value;
+        provider.sign(&header, &claims).unwrap()
+    };
+    let cases = [
+        ("another provider", with("iss", "https://evil.example".into()), AssertionRefusal::Client),
+        ("said to another client", with("client_id", "other".into()), AssertionRefusal::Client),
+        ("for another server", with("aud", "https://evil.example".into()), AssertionRefusal::Audience),
+        ("for us and another", with("aud", json!([SERVER, "https://evil.example"])), AssertionRefusal::Audience),
+        ("over", with("exp", (NOW_S - 60).into()), AssertionRefusal::Time),
+        ("for ever", with("exp", (NOW_S + 86_400).into()), AssertionRefusal::Time),
+        ("without a time", with("iat", Value::Null), AssertionRefusal::Identity),
+        ("without an id", with("jti", "".into()), AssertionRefusal::Identity),
+        ("about nobody", with("sub", "".into()), AssertionRefusal::Identity),
+        ("by another's key", other.sign(&header, &claims()).unwrap(), AssertionRefusal::Signature),
+        ("a client's own word", provider.assert_client("agent", SERVER, "one", NOW_S).unwrap(), AssertionRefusal::Kind),
+        ("an id token", provider.sign(&json!({ "alg": "EdDSA", "typ": "JWT" }), &claims()).unwrap(), AssertionRefusal::Kind),
+        (
+            "unsigned",
+            provider.sign(&json!({ "alg": "none", "typ": "oauth-id-jag+jwt" }), &claims()).unwrap(),
+            AssertionRefusal::Algorithm,
+        ),
+        (
+            "as if by RSA",
+            provider.sign(&json!({ "alg": "RS256", "typ": "oauth-id-jag+jwt" }), &claims()).unwrap(),
+            AssertionRefusal::Signature,
+        ),
+    ];
+    for (what, assertion, refusal) in cases {
+        assert_eq!(read(&assertion).unwrap_err(), refusal, "{what}");
+    }
+}

@@ -5,16 +5,17 @@ use std::fmt;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::EncodingKey;
+use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use super::{digest_in_base64, hash};
-use crate::jwk::{Algorithm, PublicKey};
+use crate::jwk::PublicKey;
 use crate::token::KeyError;
 
 /// A private key of a client, of P-256 or of Ed25519.
 #[derive(Clone)]
 pub struct ProofKey {
+    /// One of two.
     algorithm: Algorithm,
     key: EncodingKey,
     jwk: Value,
@@ -50,11 +51,11 @@ impl ProofKey {
             // An uncompressed point: 4, x, y (SEC 1 §2.3.3).
             let point = pair.public_key().as_ref().to_vec();
             let [x, y] = [&point[1..33], &point[33..65]].map(|part| URL_SAFE_NO_PAD.encode(part));
-            (Algorithm::Es256, EncodingKey::from_ec_der(der), json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y }))
+            (Algorithm::ES256, EncodingKey::from_ec_der(der), json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y }))
         } else {
             let pair = Ed25519KeyPair::from_pkcs8(der).map_err(|_| KeyError::Private)?;
             let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
-            (Algorithm::EdDsa, EncodingKey::from_ed_der(der), json!({ "kty": "OKP", "crv": "Ed25519", "x": x }))
+            (Algorithm::EdDSA, EncodingKey::from_ed_der(der), json!({ "kty": "OKP", "crv": "Ed25519", "x": x }))
         };
         let thumbprint = PublicKey::of(&jwk).map_err(|_| KeyError::Public)?.thumbprint().to_owned();
         Ok(ProofKey { algorithm, key, jwk, thumbprint })
@@ -104,21 +105,14 @@ impl ProofKey {
     /// [`KeyError::Private`] when the key does not sign.
     pub fn sign(&self, header: &Value, claims: &Value) -> Result<String, KeyError> {
         let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.library());
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.algorithm);
         Ok(format!("{message}.{}", signature.map_err(|_| KeyError::Private)?))
-    }
-
-    fn library(&self) -> jsonwebtoken::Algorithm {
-        match self.algorithm {
-            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-        }
     }
 
     fn name(&self) -> &'static str {
         match self.algorithm {
-            Algorithm::Es256 => "ES256",
-            Algorithm::EdDsa => "EdDSA",
+            Algorithm::ES256 => "ES256",
+            _ => "EdDSA",
         }
     }
 }
