@@ -124,6 +124,7 @@ async fn main() {
             introspects: false,
             asserts_to_endpoint: false,
         }],
+        providers: Vec::new(),
         guest_agent: None,
         registration: false,
         client_documents: false,

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use authority::oauth::Oauth;
 use authority::oauth::client::{Client, Method, Origin, redirect};
-use authority::oauth::config::{Config, Standing, is_address};
+use authority::oauth::config::{Config, PersonBy, Provider, Standing, is_address};
 use authority::oauth::details::{TASK_TYPE, TaskDetails};
 use authority::oauth::store::Store;
 use authority::{Issuer, Keys};
 use gateway::Door;
-use wire::jwk::PublicKey;
+use wire::jwk::{JwkError, PublicKey};
 
 use crate::assemble::House;
 use crate::config::Loaded;
-use crate::config::settings::{Authorization, OauthClient, Settings};
+use crate::config::settings::{self, Authorization, IdentityProvider, OauthClient, Settings};
 use crate::failure::Failure;
 
 /// The largest file of a client's keys, in bytes.
@@ -77,6 +77,15 @@ pub fn server(house: &House) -> anyhow::Result<Option<Oauth>> {
     let settings = &house.loaded.settings;
     let Some(authorization) = &settings.authorization else { return Ok(None) };
     let clients: anyhow::Result<Vec<Client>> = settings.oauth_clients.iter().map(|client| of(client, &house.loaded)).collect();
+    let provider = |provider: &IdentityProvider| -> anyhow::Result<Provider> {
+        let keys = keys_at(&house.loaded.beside(&provider.keys), PublicKey::set_of_issuer)?;
+        let person = match provider.person {
+            settings::PersonBy::Email => PersonBy::Email,
+            settings::PersonBy::Subject => PersonBy::Subject,
+        };
+        Ok(Provider { issuer: provider.issuer.clone(), keys, person })
+    };
+    let providers: anyhow::Result<Vec<Provider>> = settings.identity_providers.iter().map(provider).collect();
     let config = Config {
         issuer: issuer_url(settings, authorization),
         resource: resource_url(settings, authorization),
@@ -86,6 +95,7 @@ pub fn server(house: &House) -> anyhow::Result<Option<Oauth>> {
         scopes: authorization.scopes.clone(),
         bearer_effects: authorization.bearer_effects.clone(),
         clients: clients?,
+        providers: providers?,
         guest_agent: authorization.guest_agent.clone(),
         registration: authorization.registration,
         client_documents: authorization.client_documents,
@@ -107,7 +117,7 @@ fn warn_of_unknown_agents(house: &House, config: &Config) {
 /// A client of the settings.
 fn of(client: &OauthClient, loaded: &Loaded) -> anyhow::Result<Client> {
     let OauthClient { id, agent, name, redirects, keys, introspects, asserts_to_endpoint, .. } = client.clone();
-    let keys = keys.map(|file| keys_at(&loaded.beside(&file))).transpose()?;
+    let keys = keys.map(|file| keys_at(&loaded.beside(&file), PublicKey::set)).transpose()?;
     Ok(Client {
         name: name.unwrap_or_else(|| id.clone()),
         id,
@@ -136,13 +146,13 @@ fn standing(client: &OauthClient) -> TaskDetails {
 }
 
 /// Public keys in a file.
-fn keys_at(path: &Path) -> anyhow::Result<Vec<PublicKey>> {
+fn keys_at(path: &Path, read: impl Fn(&serde_json::Value) -> Result<Vec<PublicKey>, JwkError>) -> anyhow::Result<Vec<PublicKey>> {
     let wrong = || format!("the keys in `{}` cannot be used", path.display());
     let length = std::fs::metadata(path).with_context(wrong)?.len();
     anyhow::ensure!(length <= KEYS_BYTES_MAX, "`{}` is larger than {KEYS_BYTES_MAX} bytes", path.display());
     let text = std::fs::read(path).with_context(wrong)?;
     let jwks: serde_json::Value = serde_json::from_slice(&text).with_context(wrong)?;
-    PublicKey::set(&jwks).with_context(wrong)
+    read(&jwks).with_context(wrong)
 }
 
 /// What is wrong with the authorization server: the sentence, what would help, and the setting. `beside` finds the files that it names.
@@ -184,7 +194,7 @@ pub fn problems(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Vec<(S
                 found.push((sentence, "like `http://127.0.0.1/callback`", at(&["oauth_clients", &number, "redirects"])));
             }
         }
-        if let Some(Err(error)) = client.keys.as_deref().map(|file| keys_at(&beside(file))) {
+        if let Some(Err(error)) = client.keys.as_deref().map(|file| keys_at(&beside(file), PublicKey::set)) {
             let help = "a JWK set of public keys of P-256 or Ed25519, as in `{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"x\": \"…\"}]}`";
             found.push((format!("{error:#}"), help, at(&["oauth_clients", &number, "keys"])));
         }
@@ -194,6 +204,12 @@ pub fn problems(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Vec<(S
         }
         if settings.oauth_clients[..at_number].iter().any(|other| other.id == client.id) {
             found.push((format!("two clients are called `{}`", client.id), "", at(&["oauth_clients", &number, "id"])));
+        }
+    }
+    for (number, provider) in settings.identity_providers.iter().enumerate() {
+        if let Err(error) = keys_at(&beside(&provider.keys), PublicKey::set_of_issuer) {
+            let help = "the JWK set of the provider, kept in a file";
+            found.push((format!("{error:#}"), help, at(&["identity_providers", &number.to_string(), "keys"])));
         }
     }
     found

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use judge::effect::Effect;
 use judge::name::PrincipalId;
 use url::Url;
+use wire::jwk::PublicKey;
 
 use super::client::{Client, is_loopback};
 use super::details::TaskDetails;
@@ -28,6 +29,8 @@ pub struct Config {
     pub bearer_effects: BTreeSet<Effect>,
     /// Clients that are known beforehand.
     pub clients: Vec<Client>,
+    /// Identity providers whose word for who a person is counts here.
+    pub providers: Vec<Provider>,
     /// The agent for which clients stand that nobody knew before. `None`: there are none such.
     pub guest_agent: Option<PrincipalId>,
     /// Whether clients may register themselves (RFC 7591).
@@ -54,6 +57,26 @@ impl Config {
     pub fn issues_bearer(&self) -> bool {
         !self.bearer_effects.is_empty()
     }
+}
+
+/// An identity provider: it says to a client for whom it may ask here, and its organisation has agreed to that beforehand (ID-JAG).
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its name (`iss`).
+    pub issuer: String,
+    /// Its public keys.
+    pub keys: Vec<PublicKey>,
+    /// How it names people.
+    pub person: PersonBy,
+}
+
+/// How an identity provider names people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PersonBy {
+    /// By their mail address (`email`).
+    Email,
+    /// By their id in the directory (`sub`).
+    Subject,
 }
 
 /// A task that a client works on without a person asking each time: its owner asked once, in the configuration.

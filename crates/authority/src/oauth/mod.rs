@@ -179,6 +179,14 @@ impl Oauth {
         self.0.engine.now()
     }
 
+    /// Takes an assertion of `by`, if it is the first with this id.
+    fn take_assertion(&self, by: &str, id: &str) -> Result<(), Refusal> {
+        self.0.assertions.lock().take(by, id, self.now().0 / 1000).map_err(|not| match not {
+            NotTaken::Used => Refusal::Client("the assertion was used before".to_owned()),
+            NotTaken::Full => Refusal::Busy,
+        })
+    }
+
     /// The client with this id.
     async fn client(&self, id: &str) -> Result<Arc<Client>, Refusal> {
         let Inner { config, store, documents, .. } = &*self.0;
@@ -262,10 +270,7 @@ async fn asserted(oauth: &Oauth, signed: &str) -> Result<(Arc<Client>, Assertion
     let now_s = oauth.now().0 / 1000;
     let expected = Expected { client: &client.id, audiences, now_s };
     let proved = assertion::verify(&client.keys, signed, &expected).map_err(refused)?;
-    oauth.0.assertions.lock().take(&client.id, &proved.id, now_s).map_err(|not| match not {
-        NotTaken::Used => wrong("the assertion was used before"),
-        NotTaken::Full => Refusal::Busy,
-    })?;
+    oauth.take_assertion(&client.id, &proved.id)?;
     Ok((client, proved))
 }
 

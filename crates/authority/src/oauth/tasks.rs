@@ -6,7 +6,9 @@ use judge::event::Refused;
 use judge::moment::Moment;
 use judge::name::{PrincipalId, TaskId};
 use judge::task::Task;
+use wire::assertion::Identity;
 
+use super::config::PersonBy;
 use super::details::TaskDetails;
 use super::error::Refusal;
 
@@ -70,6 +72,19 @@ pub fn owner_of(engine: &Engine, agent: &PrincipalId) -> Option<PrincipalId> {
     engine.view(|state, _| {
         let owner = &state.directory().agent(agent.as_str())?.owner;
         state.directory().person(owner.as_str()).is_some().then(|| owner.clone())
+    })
+}
+
+/// The person of the directory whom an identity provider names.
+#[must_use]
+pub fn person(engine: &Engine, by: PersonBy, identity: &Identity) -> Option<PrincipalId> {
+    engine.view(|state, _| {
+        let directory = state.directory();
+        let person = match by {
+            PersonBy::Subject => PrincipalId::parse(&identity.subject).ok()?,
+            PersonBy::Email => directory.by_address(identity.email.as_deref()?)?.clone(),
+        };
+        directory.person(person.as_str()).is_some().then_some(person)
     })
 }
 

@@ -96,7 +96,7 @@ impl World {
         let person = |id: &str| PersonRecord::new(name(id));
         let agent = |id: &str, owner: &str| AgentRecord::new(name(id), name(owner));
         let directory = DirectoryDocument {
-            people: vec![person("ann"), person("bo")],
+            people: vec![person("ann"), PersonRecord { addresses: vec!["bo@example.com".to_owned()], ..person("bo") }],
             agents: vec![agent("helper", "bo"), agent("robot", "ann"), agent("guest", "bo")],
             ..DirectoryDocument::default()
         };
@@ -120,6 +120,7 @@ impl World {
                     ..client("robot", "robot")
                 },
             ],
+            providers: Vec::new(),
             guest_agent: Some(name("guest")),
             registration: true,
             client_documents: true,

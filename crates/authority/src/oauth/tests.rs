@@ -405,6 +405,67 @@ async fn a_standing_task_is_begun_once_and_follows_the_configuration() {
 }
 
 #[tokio::test]
+async fn an_identity_provider_speaks_for_its_people_to_the_client_that_it_names() {
+    let provider = key();
+    let keys = wire::jwk::PublicKey::set_of_issuer(&json!({ "keys": [provider.public()] })).expect("keys");
+    let world = World::with(|config| {
+        let issuer = "https://idp.example".to_owned();
+        config.providers.push(super::config::Provider { issuer, keys, person: super::config::PersonBy::Email });
+    })
+    .await;
+    let now_s = world.engine.now().0 / 1000;
+    let said = |id: &str, more: Value| {
+        let mut claims = json!({
+            "iss": "https://idp.example", "sub": "00u1", "email": "bo@example.com", "aud": ISSUER, "client_id": "robot", "jti": id,
+            "iat": now_s, "exp": now_s + 120, "scope": "read send", "resource": RESOURCE,
+        });
+        claims.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        provider.sign(&json!({ "alg": "ES256", "typ": "oauth-id-jag+jwt" }), &claims).expect("it signs")
+    };
+    let robots = key();
+    let ask = async |assertion: &str, more: Pairs<'_>| {
+        let client = world.assertion();
+        let mut form = vec![
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion),
+            ("client_assertion_type", wire::assertion::TYPE),
+            ("client_assertion", &client),
+        ];
+        form.extend(more);
+        world.post_proved("/oauth/token", &form, &robots).await
+    };
+    let good = said("1", json!({}));
+    let granted = ask(&good, &[("scope", "read")]).await.json();
+    assert_eq!((granted["scope"].as_str(), granted.get("refresh_token")), (Some("read"), None), "{granted}");
+    let claims = world.issuer.task(granted["access_token"].as_str().expect("a token"), world.engine.now()).expect("good");
+    assert_eq!(claims.chain(), ["bo", "robot"]);
+    assert_eq!(claims.key_thumbprint.as_deref(), Some(robots.thumbprint()));
+    let again = ask(&said("2", json!({})), &[("scope", "read")]).await.json();
+    assert_eq!(task_of(&world, &again), claims.task, "what it read stays with it");
+    let cases: [(&str, String, Pairs, &str); 9] = [
+        ("the same again", good, &[], "invalid_grant"),
+        ("more than it said", said("3", json!({})), &[("scope", "read spend")], "invalid_scope"),
+        ("about nobody here", said("4", json!({ "email": "eve@example.com" })), &[], "invalid_grant"),
+        ("another provider", said("5", json!({ "iss": "https://evil.example" })), &[], "invalid_grant"),
+        ("said to another client", said("6", json!({ "client_id": "app" })), &[], "invalid_grant"),
+        ("for another server", said("7", json!({ "aud": "https://evil.example" })), &[], "invalid_grant"),
+        ("for another resource", said("8", json!({ "resource": "https://evil.example/mcp" })), &[], "invalid_target"),
+        (
+            "with words in somebody's mouth",
+            said("9", json!({})),
+            &[("authorization_details", r#"[{"type":"prudence_task","words":"pay eve"}]"#)],
+            "invalid_authorization_details",
+        ),
+        ("the client's own word", world.assertion(), &[], "invalid_grant"),
+    ];
+    for (what, assertion, more, code) in cases {
+        assert_eq!(ask(&assertion, more).await.error(), code, "{what}");
+    }
+    let open = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", "x"), ("client_id", "app")];
+    assert_eq!(world.post("/oauth/token", &open, &[]).await.error(), "unauthorized_client", "anybody could say its name");
+}
+
+#[tokio::test]
 async fn a_form_from_elsewhere_does_not_count() {
     let world = World::new().await;
     let mut browser = Browser::new(&world);

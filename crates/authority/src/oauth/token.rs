@@ -3,15 +3,19 @@
 //!
 //! Every token of a task ends with the task. A refresh renews the credential within the lease and never the lease.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use judge::effect::Effect;
 use judge::moment::Moment;
 use judge::name::PrincipalId;
 use judge::task::Task;
 use serde_json::{Value, json};
+use wire::assertion::{self, AssertionRefusal, Expected};
 use wire::dpop::{self, AGE_S_MAX, Demanded, NotTaken, ProofRefusal};
 
 use super::client::{Client, Method};
@@ -28,7 +32,9 @@ const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// RFC 9449 §4.1.
 const PROOF: HeaderName = HeaderName::from_static("dpop");
 /// The grants that the metadata lists.
-pub const GRANTS: [&str; 3] = ["authorization_code", "refresh_token", "client_credentials"];
+pub const GRANTS: [&str; 4] = ["authorization_code", "refresh_token", "client_credentials", JWT_BEARER];
+/// RFC 7523 §2.1.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// `POST /oauth/token`
 pub async fn token(Shared(oauth): Shared<Oauth>, headers: HeaderMap, body: Bytes) -> Response {
@@ -75,6 +81,7 @@ async fn answer(oauth: &Oauth, headers: &HeaderMap, body: &[u8]) -> Result<Value
         "authorization_code" => asking.code().await,
         "refresh_token" => asking.refresh().await,
         "client_credentials" => asking.credentials().await,
+        JWT_BEARER => asking.identity().await,
         _ => Err(Refusal::GrantType),
     }
 }
@@ -210,22 +217,66 @@ impl Asking<'_> {
         }
         let owner = tasks::owner_of(oauth.engine(), &client.agent);
         let owner = owner.ok_or_else(|| may_not("nobody who is here answers for the agent"))?;
-        let known = oauth.store().standing(&client.id).await?;
-        let runs = known.and_then(|task| tasks::running(oauth.engine(), &task)).map(|(task, _)| task);
-        // What the configuration says now counts, not what it said when the task began.
-        let task = match runs.filter(|task| is_of(task, &standing.task, &owner)) {
-            Some(task) => task,
-            None => {
-                let details = standing.task.clone();
-                let task = tasks::start(oauth.engine(), &owner, &client.agent, details, oauth.config().lease_ms_max).await?;
-                oauth.store().set_standing(&client.id, task.id.as_str()).await?;
-                task
-            }
-        };
+        let task = self.standing(&client.id, &owner, &standing.task).await?;
         self.has_scope(&task)?;
-        self.is_bound_enough(&task)?;
         // RFC 6749 §4.4.3: no refresh token; it asks again.
         self.granted(&task, std::slice::from_ref(&client.agent), oauth.now(), Granting::default())
+    }
+
+    /// RFC 7523 §2.1: a task of a person for whom an identity provider speaks to this client. Nobody is asked: the organisation has agreed with
+    /// its provider on who may do what for whom, and no effect goes beyond what the provider said.
+    async fn identity(&self) -> Result<Value, Refusal> {
+        let Self { oauth, client, form, .. } = *self;
+        let wrong = |sentence: &str| Refusal::Grant(sentence.to_owned());
+        if client.method == Method::None {
+            return Err(Refusal::Unauthorized("a client without a key gets nothing without a person".to_owned()));
+        }
+        let signed = form.demand("assertion")?;
+        let refused = |refusal: AssertionRefusal| Refusal::Grant(refusal.to_string());
+        let issuer = assertion::claimed_issuer(signed).map_err(refused)?;
+        let provider = oauth.config().providers.iter().find(|provider| provider.issuer == issuer);
+        let provider = provider.ok_or_else(|| wrong("no such identity provider is believed here"))?;
+        let now_s = oauth.now().0 / 1000;
+        let expected = Expected { client: &client.id, audiences: &[&oauth.config().issuer], now_s };
+        let identity = assertion::verify_identity(&provider.keys, signed, &issuer, &expected).map_err(refused)?;
+        if identity.resource.as_deref().is_some_and(|resource| !is_resource(oauth.config(), resource)) {
+            return Err(Refusal::Target);
+        }
+        let most = identity.scope.as_deref().map(super::details::effects).transpose()?;
+        let mut details = TaskDetails::read(form.get("authorization_details"), form.get("scope"))?;
+        let effects = details.effects.take().or_else(|| most.clone()).unwrap_or_else(|| oauth.config().scopes.clone());
+        if most.is_some_and(|most| !effects.is_subset(&most)) {
+            return Err(Refusal::Scope("the identity provider allowed fewer effects".to_owned()));
+        }
+        details.effects = Some(effects);
+        // Said by the program and by nobody whose words they could be.
+        if details.words.is_some() {
+            return Err(Refusal::Details("expected no 'words': no person has said any".to_owned()));
+        }
+        oauth.take_assertion(&issuer, &identity.id).map_err(|refusal| match refusal {
+            Refusal::Client(sentence) => Refusal::Grant(sentence),
+            other => other,
+        })?;
+        let person = tasks::person(oauth.engine(), provider.person, &identity);
+        let person = person.ok_or_else(|| wrong("the identity provider speaks of nobody who is here"))?;
+        let task = self.standing(&format!("{}\n{person}", client.id), &person, &details).await?;
+        self.granted(&task, std::slice::from_ref(&client.agent), oauth.now(), Granting::default())
+    }
+
+    /// The task under this name, as long as it runs and is what it shall be; then another.
+    async fn standing(&self, name: &str, requester: &PrincipalId, details: &TaskDetails) -> Result<Task, Refusal> {
+        let Self { oauth, client, .. } = *self;
+        let effects = details.effects.as_ref();
+        self.fits(effects)?;
+        let known = oauth.store().standing(name).await?;
+        let runs = known.and_then(|task| tasks::running(oauth.engine(), &task)).map(|(task, _)| task);
+        // What is wanted now counts, not what was when the task began.
+        if let Some(task) = runs.filter(|task| is_of(task, details, requester)) {
+            return Ok(task);
+        }
+        let task = tasks::start(oauth.engine(), requester, &client.agent, details.clone(), oauth.config().lease_ms_max).await?;
+        oauth.store().set_standing(name, task.id.as_str()).await?;
+        Ok(task)
     }
 
     /// A narrower scope may be asked for; a wider one is nobody's to give here.
@@ -238,11 +289,15 @@ impl Asking<'_> {
         }
     }
 
-    /// Tokens that anybody could use who sees them are for what does little harm.
     fn is_bound_enough(&self, task: &Task) -> Result<(), Refusal> {
+        self.fits(task.effects.as_ref())
+    }
+
+    /// Tokens that anybody could use who sees them are for what does little harm.
+    fn fits(&self, effects: Option<&BTreeSet<Effect>>) -> Result<(), Refusal> {
         let config = self.oauth.config();
-        let fits = |effects: &std::collections::BTreeSet<_>| effects.is_subset(&config.bearer_effects);
-        if self.key.is_some() || task.effects.as_ref().is_some_and(fits) && config.issues_bearer() {
+        let is_harmless = effects.is_some_and(|effects| effects.is_subset(&config.bearer_effects));
+        if self.key.is_some() || is_harmless && config.issues_bearer() {
             return Ok(());
         }
         Err(Refusal::Proof("expected a DPoP proof: a token for this task is bound to a key".to_owned()))

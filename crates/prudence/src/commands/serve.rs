@@ -143,7 +143,7 @@ async fn reload(context: &Context, running: &Running<'_>) -> anyhow::Result<()> 
     enforcing.set(loaded.settings.clients_of(Door::Authzen));
     if started_with(&loaded.settings) != started_with(&house.loaded.settings) {
         tracing::warn!(
-            "`[server]`, `[authzen]`, `[authorization]`, `[[oauth_clients]]`, `[limits]`, `[[upstreams]]`, the mode of an agent, \
+            "`[server]`, `[authzen]`, `[authorization]`, `[[oauth_clients]]`, `[[identity_providers]]`, `[limits]`, `[[upstreams]]`, the mode of an agent, \
              `ask_lifetime` and `refusal` changed: they hold when the gateway is started again"
         );
     }
@@ -161,7 +161,7 @@ fn started_with(settings: &Settings) -> String {
     let modes: Vec<_> = settings.agents.iter().filter(|agent| agent.mode == Mode::Observe).map(|agent| &agent.id).collect();
     let upstreams: Vec<_> = settings.upstreams.iter().map(|upstream| Upstream { contract: None, ..upstream.clone() }).collect();
     let policies = (&settings.policies.ask_lifetime, &settings.policies.refusal);
-    let doors = (&settings.authzen, &settings.authorization, &settings.oauth_clients);
+    let doors = (&settings.authzen, &settings.authorization, &settings.oauth_clients, &settings.identity_providers);
     format!("{:?}", (&settings.server, doors, &settings.limits, upstreams, modes, policies))
 }
 

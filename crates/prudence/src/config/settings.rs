@@ -38,6 +38,8 @@ pub struct Settings {
     pub authorization: Option<Authorization>,
     /// Programs that are known to the authorization server, each with the agent for which it asks.
     pub oauth_clients: Vec<OauthClient>,
+    /// Identity providers that say to programs for whom they may ask the authorization server (ID-JAG), without the person being asked again.
+    pub identity_providers: Vec<IdentityProvider>,
     /// Bounds on everything that a peer can make grow.
     pub limits: Limits,
     /// Who there is.
@@ -326,6 +328,31 @@ impl Default for Authorization {
             step_up: false,
         }
     }
+}
+
+/// The organisation has agreed with it on which programs act for whom; the task gets no more effects than it says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityProvider {
+    /// Its name, as its assertions have it (`iss`).
+    #[schemars(length(min = 1, max = 256))]
+    pub issuer: String,
+    /// A file with its public keys, as a JWK set (RSA, P-256 or Ed25519).
+    pub keys: String,
+    /// How it names people: by mail address (`email`), or by their id in the directory (`sub`).
+    #[serde(default)]
+    pub person: PersonBy,
+}
+
+/// How an identity provider names people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PersonBy {
+    /// `email`
+    #[default]
+    Email,
+    /// `sub`
+    Subject,
 }
 
 /// With `keys` it shows by its signature that it is the one (`private_key_jwt`); without, anybody may say its name, and only a person's agreement counts. With `purpose` it works on a task of the agent's owner without anybody being asked each time (`client_credentials`), which needs `keys`.
