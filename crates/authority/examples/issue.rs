@@ -118,6 +118,7 @@ async fn main() {
             name: "app".to_owned(),
             redirects: Vec::new(),
             keys: Vec::new(),
+            workload: None,
             method: Method::None,
             origin: Origin::Configured,
             standing: None,

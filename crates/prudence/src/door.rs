@@ -116,15 +116,20 @@ fn warn_of_unknown_agents(house: &House, config: &Config) {
 
 /// A client of the settings.
 fn of(client: &OauthClient, loaded: &Loaded) -> anyhow::Result<Client> {
-    let OauthClient { id, agent, name, redirects, keys, introspects, asserts_to_endpoint, .. } = client.clone();
-    let keys = keys.map(|file| keys_at(&loaded.beside(&file), PublicKey::set)).transpose()?;
+    let OauthClient { id, agent, name, redirects, introspects, asserts_to_endpoint, spiffe, .. } = client.clone();
+    let keys = client.keys.as_ref().map(|file| keys_of(client, &loaded.beside(file))).transpose()?;
     Ok(Client {
         name: name.unwrap_or_else(|| id.clone()),
         id,
         agent,
         redirects,
-        method: if keys.is_some() { Method::PrivateKey } else { Method::None },
+        method: match (&keys, &spiffe) {
+            (Some(_), Some(_)) => Method::Spiffe,
+            (Some(_), None) => Method::PrivateKey,
+            (None, _) => Method::None,
+        },
         keys: keys.unwrap_or_default(),
+        workload: spiffe,
         origin: Origin::Configured,
         standing: client.purpose.is_some().then(|| Standing { task: standing(client) }),
         introspects,
@@ -143,6 +148,11 @@ fn standing(client: &OauthClient) -> TaskDetails {
         lease_ms: client.lease.map(|lease| lease.ms()),
         ..TaskDetails::default()
     }
+}
+
+/// The keys of a client, or of the trust domain of the workload that it is.
+fn keys_of(client: &OauthClient, path: &Path) -> anyhow::Result<Vec<PublicKey>> {
+    keys_at(path, if client.spiffe.is_some() { PublicKey::set_of_trust_domain } else { PublicKey::set })
 }
 
 /// Public keys in a file.
@@ -194,9 +204,13 @@ pub fn problems(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Vec<(S
                 found.push((sentence, "like `http://127.0.0.1/callback`", at(&["oauth_clients", &number, "redirects"])));
             }
         }
-        if let Some(Err(error)) = client.keys.as_deref().map(|file| keys_at(&beside(file), PublicKey::set)) {
+        if let Some(Err(error)) = client.keys.as_deref().map(|file| keys_of(client, &beside(file))) {
             let help = "a JWK set of public keys of P-256 or Ed25519, as in `{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"x\": \"…\"}]}`";
             found.push((format!("{error:#}"), help, at(&["oauth_clients", &number, "keys"])));
+        }
+        if client.spiffe.is_some() && client.keys.is_none() {
+            let sentence = format!("`{}` is a workload, and no `keys` say which trust domain speaks for it", client.id);
+            found.push((sentence, "name the file of its bundle", at(&["oauth_clients", &number, "spiffe"])));
         }
         if client.purpose.is_some() && client.keys.is_none() {
             let sentence = format!("`{}` has a task without a person, and no `keys`", client.id);

@@ -164,6 +164,57 @@ struct IdentityClaims {
     resource: Option<String>,
 }
 
+/// The workload that a JWT-SVID claims to be of, before anything of it is believed: to know whose trust domain to ask.
+///
+/// # Errors
+/// [`AssertionRefusal`].
+pub fn claimed_workload(svid: &str) -> Result<String, AssertionRefusal> {
+    let compact = Compact::read(svid, ASSERTION_BYTES_MAX, Names::Id)?;
+    compact.claims::<SvidClaims>().map(|claims| claims.sub).ok_or(AssertionRefusal::Svid)
+}
+
+/// Verifies a JWT-SVID (SPIFFE JWT-SVID §3 and §4) of the workload `expected.client`, with the keys of its trust domain. It has no id, so that
+/// it can be used again as long as it holds: whoever takes it binds what comes out of it to a key.
+///
+/// # Errors
+/// [`AssertionRefusal`].
+pub fn verify_svid(keys: &[PublicKey], svid: &str, expected: &Expected) -> Result<(), AssertionRefusal> {
+    let compact = Compact::read(svid, ASSERTION_BYTES_MAX, Names::Id)?;
+    if compact.kind().is_some_and(|typ| !SVID_TYPS.contains(&typ)) {
+        return Err(AssertionRefusal::Kind);
+    }
+    let algorithm = compact.algorithm().ok_or(AssertionRefusal::Algorithm)?;
+    let claims: SvidClaims = compact.claims().ok_or(AssertionRefusal::Svid)?;
+    if claims.sub != expected.client || !claims.sub.starts_with("spiffe://") {
+        return Err(AssertionRefusal::Client);
+    }
+    audience(&claims.aud, expected)?;
+    let latest_s = expected.now_s.saturating_add(LEEWAY_S);
+    let is_now = expected.now_s < claims.exp.saturating_add(LEEWAY_S) && claims.exp <= latest_s.saturating_add(SVID_LIFE_S_MAX);
+    if !is_now || claims.iat.is_some_and(|from_s| from_s > latest_s) {
+        return Err(AssertionRefusal::Time);
+    }
+    // The key is named (§2.2 of SPIFFE JWT-SVID takes it from JWS), and one without a name is nobody's.
+    if compact.key_id().is_none() {
+        return Err(AssertionRefusal::Signature);
+    }
+    signer(keys, &compact, algorithm).map(drop)
+}
+
+const SVID_TYPS: [&str; 2] = ["JWT", "JOSE"];
+/// How long a JWT-SVID may be good for, in seconds: an hour is what SPIRE gives at most by itself.
+const SVID_LIFE_S_MAX: u64 = 3_600;
+/// The value of `client_assertion_type` for one (draft-ietf-oauth-spiffe-client-auth).
+pub const SVID_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
+
+#[derive(Deserialize)]
+struct SvidClaims {
+    sub: String,
+    aud: Value,
+    exp: u64,
+    iat: Option<u64>,
+}
+
 /// RFC 7523 §3; `jti` is demanded, so that none counts twice.
 #[derive(Deserialize)]
 struct Claims {
@@ -248,6 +299,9 @@ pub enum AssertionRefusal {
         "expected `iss`, `sub`, `aud`, `client_id`, `jti`, `exp` and `iat` in the identity assertion, each within its bounds"
     )]
     Identity,
+    /// The claims are not those of a JWT-SVID.
+    #[error("expected `sub`, `aud` and `exp` in the JWT-SVID")]
+    Svid,
     /// Of another client, or said to another.
     #[error("expected an assertion of this client, or said to it")]
     Client,

@@ -79,6 +79,7 @@ pub fn dpop(bytes: &[u8]) {
     let expected = assertion::Expected { client: "c", audiences: &["https://gate.example"], now_s: 0 };
     assert!(assertion::verify(&[], &text, &expected).is_err());
     assert!(assertion::verify_identity(&[], &text, "i", &expected).is_err());
+    assert!(assertion::verify_svid(&[], &text, &expected).is_err());
     let Ok(jwk) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
     if let Ok(key) = PublicKey::of(&jwk) {
         assert!(jwk.get("d").is_none());

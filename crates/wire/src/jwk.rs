@@ -193,13 +193,25 @@ impl PublicKey {
     /// # Errors
     /// [`JwkError`] of the first key that cannot be used.
     pub fn set_of_issuer(jwks: &Value) -> Result<Vec<PublicKey>, JwkError> {
+        PublicKey::set_for(jwks, |usage| usage.is_none_or(|usage| usage == "sig"))
+    }
+
+    /// Reads the keys with which a trust domain signs JWT-SVIDs, out of its bundle (SPIFFE Trust Domain and Bundle §4.2).
+    ///
+    /// # Errors
+    /// [`JwkError`] of the first key that cannot be used.
+    pub fn set_of_trust_domain(bundle: &Value) -> Result<Vec<PublicKey>, JwkError> {
+        PublicKey::set_for(bundle, |usage| usage == Some("jwt-svid"))
+    }
+
+    fn set_for(jwks: &Value, is_for: impl Fn(Option<&str>) -> bool) -> Result<Vec<PublicKey>, JwkError> {
         let keys = jwks.get("keys").and_then(Value::as_array).ok_or(JwkError::Count)?;
-        let signs = |key: &&Value| key.get("use").and_then(Value::as_str).is_none_or(|usage| usage == "sig");
         let read = |key: &Value| {
             let Object(written) = Object::<Written>::deserialize(key).map_err(|_| JwkError::Kind)?;
             PublicKey::of_any(written)
         };
-        let keys: Vec<PublicKey> = keys.iter().filter(signs).map(read).collect::<Result<_, _>>()?;
+        let meant = keys.iter().filter(|key| is_for(key.get("use").and_then(Value::as_str)));
+        let keys: Vec<PublicKey> = meant.map(read).collect::<Result<_, _>>()?;
         if keys.is_empty() || keys.len() > KEYS_MAX { Err(JwkError::Count) } else { Ok(keys) }
     }
 

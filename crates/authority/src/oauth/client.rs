@@ -25,6 +25,8 @@ pub enum Method {
     None,
     /// By an assertion signed with its key (`private_key_jwt`).
     PrivateKey,
+    /// As a workload with this SPIFFE id, by a JWT-SVID of its trust domain (`spiffe_jwt`).
+    Spiffe,
 }
 
 impl Method {
@@ -34,6 +36,7 @@ impl Method {
         match self {
             Method::None => "none",
             Method::PrivateKey => "private_key_jwt",
+            Method::Spiffe => "spiffe_jwt",
         }
     }
 }
@@ -60,8 +63,10 @@ pub struct Client {
     pub name: String,
     /// Where answers may go.
     pub redirects: Vec<String>,
-    /// Its keys, where it has some.
+    /// Its keys, where it has some; of a workload those of its trust domain.
     pub keys: Vec<PublicKey>,
+    /// The SPIFFE id of the workload that it is.
+    pub workload: Option<String>,
     /// How it shows that it is the one.
     pub method: Method,
     /// How it came to be known.
@@ -104,7 +109,7 @@ impl Client {
         let keys = match (method, metadata.get("jwks")) {
             (Method::PrivateKey, Some(jwks)) => PublicKey::set(jwks).map_err(|error| wrong(&error.to_string()))?,
             (Method::PrivateKey, None) => return Err(wrong("expected 'jwks' for the method 'private_key_jwt'")),
-            (Method::None, _) => Vec::new(),
+            (Method::None | Method::Spiffe, _) => Vec::new(),
         };
         let name = metadata.get("client_name").and_then(Value::as_str).map(shown).filter(|name| !name.is_empty());
         Ok(Client {
@@ -113,6 +118,7 @@ impl Client {
             name: name.unwrap_or_else(|| "a client without a name".to_owned()),
             redirects,
             keys,
+            workload: None,
             method,
             origin,
             standing: None,

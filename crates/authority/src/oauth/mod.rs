@@ -242,17 +242,30 @@ async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Form) -> Result
         let client = oauth.client(id).await?;
         return match client.method {
             Method::None => Ok(client),
-            Method::PrivateKey => Err(wrong("expected a 'client_assertion' of this client")),
+            Method::PrivateKey | Method::Spiffe => Err(wrong("expected a 'client_assertion' of this client")),
         };
     };
-    if form.get("client_assertion_type") != Some(assertion::TYPE) {
-        return Err(wrong("expected 'client_assertion_type' of a JWT bearer"));
-    }
-    let (client, _) = asserted(oauth, signed).await?;
+    let client = match form.get("client_assertion_type") {
+        Some(assertion::TYPE) => asserted(oauth, signed).await?.0,
+        Some(assertion::SVID_TYPE) => workload(oauth, signed)?,
+        _ => return Err(wrong("expected 'client_assertion_type' of a JWT bearer, or of a JWT-SVID")),
+    };
     if form.get("client_id").is_some_and(|id| id != client.id) {
         return Err(wrong("'client_id' and 'client_assertion' are of two clients"));
     }
     Ok(client)
+}
+
+/// The client that is the workload of a JWT-SVID (draft-ietf-oauth-spiffe-client-auth).
+fn workload(oauth: &Oauth, svid: &str) -> Result<Arc<Client>, Refusal> {
+    let refused = |refusal: assertion::AssertionRefusal| Refusal::Client(refusal.to_string());
+    let claimed = assertion::claimed_workload(svid).map_err(refused)?;
+    let client = oauth.config().clients.iter().find(|client| client.workload.as_ref() == Some(&claimed));
+    let client = client.ok_or_else(|| Refusal::Client("the workload is not known here".to_owned()))?;
+    let audiences = [oauth.config().issuer.as_str()];
+    let expected = Expected { client: &claimed, audiences: &audiences, now_s: oauth.now().0 / 1000 };
+    assertion::verify_svid(&client.keys, svid, &expected).map_err(refused)?;
+    Ok(Arc::new(client.clone()))
 }
 
 /// The client that signed an assertion, which counts once.

@@ -62,6 +62,7 @@ pub fn client(id: &str, agent: &str) -> Client {
         name: "The App".to_owned(),
         redirects: vec![REDIRECT.to_owned(), "http://127.0.0.1/callback".to_owned()],
         keys: Vec::new(),
+        workload: None,
         method: Method::None,
         origin: Origin::Configured,
         standing: None,

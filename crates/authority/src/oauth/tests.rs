@@ -371,6 +371,53 @@ async fn a_client_is_believed_by_its_key_only_and_each_assertion_once() {
 }
 
 #[tokio::test]
+async fn a_workload_shows_its_svid_and_gets_a_token_for_a_key() {
+    let domain = key();
+    let mut jwk = domain.public().clone();
+    (jwk["use"], jwk["kid"]) = ("jwt-svid".into(), "k".into());
+    let keys = wire::jwk::PublicKey::set_of_trust_domain(&json!({ "keys": [jwk] })).expect("a bundle");
+    let world = World::with(|config| {
+        let workload = Some("spiffe://example.org/robot".to_owned());
+        let standing = Some(standing());
+        config.clients.push(Client {
+            keys,
+            workload,
+            standing,
+            method: super::client::Method::Spiffe,
+            ..client("svid", "robot")
+        });
+        config.bearer_effects.clear();
+    })
+    .await;
+    let now_s = world.engine.now().0 / 1000;
+    let svid = |id: &str, kind: &str| {
+        let claims = json!({ "sub": id, "aud": [ISSUER], "exp": now_s + 300 });
+        (domain.sign(&json!({ "alg": "ES256", "kid": "k" }), &claims).expect("it signs"), kind.to_owned())
+    };
+    let send = async |(svid, kind): (String, String), key: Option<&wire::dpop::ProofKey>| {
+        let form =
+            [("grant_type", "client_credentials"), ("client_assertion_type", kind.as_str()), ("client_assertion", svid.as_str())];
+        match key {
+            Some(key) => world.post_proved("/oauth/token", &form, key).await,
+            None => world.post("/oauth/token", &form, &[]).await,
+        }
+    };
+    let key = key();
+    let good = svid("spiffe://example.org/robot", wire::assertion::SVID_TYPE);
+    let granted = send(good.clone(), Some(&key)).await.json();
+    assert_eq!(granted["token_type"], "DPoP", "{granted}");
+    assert_eq!(send(good, None).await.error(), "invalid_dpop_proof", "whoever sees it could use it");
+    for (what, attempt) in [
+        ("an unknown workload", svid("spiffe://example.org/other", wire::assertion::SVID_TYPE)),
+        ("as an assertion of its own", svid("spiffe://example.org/robot", wire::assertion::TYPE)),
+        ("the client's id", svid("svid", wire::assertion::SVID_TYPE)),
+        ("another client's assertion", (world.assertion(), wire::assertion::SVID_TYPE.to_owned())),
+    ] {
+        assert_eq!(send(attempt, Some(&key)).await.error(), "invalid_client", "{what}");
+    }
+}
+
+#[tokio::test]
 async fn a_standing_task_is_begun_once_and_follows_the_configuration() {
     let world = World::new().await;
     let key = key();

@@ -296,7 +296,9 @@ impl Asking<'_> {
     /// Tokens that anybody could use who sees them are for what does little harm.
     fn fits(&self, effects: Option<&BTreeSet<Effect>>) -> Result<(), Refusal> {
         let config = self.oauth.config();
-        let is_harmless = effects.is_some_and(|effects| effects.is_subset(&config.bearer_effects));
+        // A JWT-SVID can be used again by whoever sees it, so that what comes out of it may not be of that kind too.
+        let is_harmless =
+            self.client.method != Method::Spiffe && effects.is_some_and(|effects| effects.is_subset(&config.bearer_effects));
         if self.key.is_some() || is_harmless && config.issues_bearer() {
             return Ok(());
         }

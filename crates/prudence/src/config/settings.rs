@@ -374,6 +374,9 @@ pub struct OauthClient {
     /// A file with its public keys, as a JWK set (P-256 or Ed25519).
     #[serde(default)]
     pub keys: Option<String>,
+    /// The SPIFFE id of the workload that it is, as in `spiffe://example.org/agents/helper`: it shows a JWT-SVID (`spiffe_jwt`), and `keys` is the bundle of its trust domain.
+    #[serde(default)]
+    pub spiffe: Option<String>,
     /// Whether it may ask about tokens of others (introspection).
     #[serde(default)]
     pub introspects: bool,

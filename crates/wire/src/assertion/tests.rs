@@ -154,3 +154,55 @@ fn a_provider_is_believed_about_what_it_said_to_this_client_and_this_server() {
         assert_eq!(read(&assertion).unwrap_err(), refusal, "{what}");
     }
 }
+
+#[test]
+fn a_workload_is_believed_by_the_keys_of_its_trust_domain() {
+    let (domain, other) = (key(), key());
+    let bundle = |signer: &ProofKey, usage: &str| {
+        let mut jwk = signer.public().clone();
+        jwk["use"] = usage.into();
+        jwk["kid"] = "k".into();
+        jwk
+    };
+    let keys =
+        PublicKey::set_of_trust_domain(&json!({ "keys": [bundle(&domain, "jwt-svid"), bundle(&other, "x509-svid")] })).unwrap();
+    assert_eq!(keys.len(), 1, "keys for certificates sign no tokens");
+    let expected = Expected { client: "spiffe://example.org/helper", ..expected() };
+    let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": "k" });
+    let claims = || json!({ "sub": "spiffe://example.org/helper", "aud": [SERVER], "exp": NOW_S + 300, "iat": NOW_S });
+    let good = domain.sign(&header, &claims()).unwrap();
+    assert_eq!(claimed_workload(&good).unwrap(), "spiffe://example.org/helper");
+    assert_eq!(verify_svid(&keys, &good, &expected), Ok(()));
+    let with = |name: &str, value: Value| {
+        let mut claims = claims();
+        claims[name] = value;
+        domain.sign(&header, &claims).unwrap()
+    };
+    let cases = [
+        ("another workload", with("sub", "spiffe://example.org/other".into()), AssertionRefusal::Client),
+        ("a workload below it", with("sub", "spiffe://example.org/helper/more".into()), AssertionRefusal::Client),
+        ("another trust domain", with("sub", "spiffe://example.com/helper".into()), AssertionRefusal::Client),
+        ("another server", with("aud", json!(["https://evil.example"])), AssertionRefusal::Audience),
+        ("us and another", with("aud", json!([SERVER, "https://evil.example"])), AssertionRefusal::Audience),
+        ("nobody", with("aud", json!([])), AssertionRefusal::Audience),
+        ("over", with("exp", (NOW_S - 60).into()), AssertionRefusal::Time),
+        ("for ever", with("exp", (NOW_S + 86_400).into()), AssertionRefusal::Time),
+        ("endless", with("exp", Value::Null), AssertionRefusal::Svid),
+        ("a certificate's key", other.sign(&header, &claims()).unwrap(), AssertionRefusal::Signature),
+        ("no key's name", domain.sign(&json!({ "alg": "EdDSA" }), &claims()).unwrap(), AssertionRefusal::Signature),
+        (
+            "another key's name",
+            domain.sign(&json!({ "alg": "EdDSA", "kid": "x" }), &claims()).unwrap(),
+            AssertionRefusal::Signature,
+        ),
+        ("unsigned", domain.sign(&json!({ "alg": "none", "kid": "k" }), &claims()).unwrap(), AssertionRefusal::Algorithm),
+        (
+            "another kind",
+            domain.sign(&json!({ "alg": "EdDSA", "kid": "k", "typ": "at+jwt" }), &claims()).unwrap(),
+            AssertionRefusal::Kind,
+        ),
+    ];
+    for (what, svid, refusal) in cases {
+        assert_eq!(verify_svid(&keys, &svid, &expected).unwrap_err(), refusal, "{what}");
+    }
+}
