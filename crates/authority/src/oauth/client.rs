@@ -13,6 +13,7 @@ use wire::jwk::PublicKey;
 
 use super::config::Standing;
 use super::error::Refusal;
+use super::form::is_plain;
 
 const REDIRECTS_MAX: usize = 16;
 const REDIRECT_BYTES_MAX: usize = 2048;
@@ -190,10 +191,7 @@ fn is_same_loopback(registered: &str, uri: &str) -> bool {
     registered.set_port(uri.port()).is_ok() && registered == uri
 }
 
-/// A name that somebody gave themselves, as people may be shown it: one line, without what turns the direction of writing.
+/// A name that somebody gave themselves, as people may be shown it.
 fn shown(name: &str) -> String {
-    let is_shown = |c: &char| {
-        !c.is_control() && !matches!(*c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    name.chars().filter(is_shown).take(NAME_CHARS_MAX).collect::<String>().trim().to_owned()
+    name.chars().filter(|c| is_plain(*c)).take(NAME_CHARS_MAX).collect::<String>().trim().to_owned()
 }

@@ -12,6 +12,7 @@ use judge::task::{Budget, Task};
 use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
+use super::form::is_plain;
 
 /// The type of ours.
 pub const TASK_TYPE: &str = "prudence_task";
@@ -96,6 +97,10 @@ impl TaskDetails {
         let is_text = |text: &Option<String>, most: usize| {
             text.as_ref().is_none_or(|text| !text.trim().is_empty() && text.chars().count() <= most)
         };
+        let is_seen = |text: &Option<String>| text.iter().flat_map(|text| text.chars()).all(|c| is_plain(c) || c == '\n');
+        if !is_seen(&self.purpose) || !is_seen(&self.words) {
+            return Err("expected purpose and words without hidden characters".to_owned());
+        }
         if !is_text(&self.purpose, PURPOSE_CHARS_MAX) {
             return Err(format!("expected a purpose of 1 to {PURPOSE_CHARS_MAX} characters"));
         }
@@ -103,7 +108,7 @@ impl TaskDetails {
             return Err(format!("expected words of 1 to {TEXT_CHARS_MAX} characters"));
         }
         let names = self.resources.iter().flatten().chain(self.tools.iter().flatten()).chain(&self.address);
-        let is_name = |name: &String| !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
+        let is_name = |name: &String| !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.chars().all(is_plain);
         if names.clone().count() > NAMES_MAX || !names.clone().all(is_name) {
             return Err(format!("expected at most {NAMES_MAX} names of 1 to {NAME_BYTES_MAX} printable bytes"));
         }

@@ -82,3 +82,16 @@ impl Form {
         self.0.contains_key(name)
     }
 }
+
+/// Whether a character shows as itself: none that turns the direction of writing, hides, or takes no room. People decide by what they see, and
+/// what they do not see would count as their word all the same.
+#[must_use]
+pub fn is_plain(c: char) -> bool {
+    let is_hidden = matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    !is_hidden && !c.is_control()
+}

@@ -21,7 +21,7 @@ use wire::time::rfc3339;
 use super::accounts::{SESSION_MS, SignInError};
 use super::client::{Client, Origin, is_loopback};
 use super::error::Refusal;
-use super::form::{Form, QUERY_BYTES_MAX};
+use super::form::{Form, QUERY_BYTES_MAX, is_plain};
 use super::request::{Asked, Consented, REQUEST_URI, back};
 use super::{Oauth, secret, tasks};
 
@@ -449,6 +449,8 @@ fn goal(address: &str) -> String {
 /// An address as `form-action` takes it: its origin, or its scheme.
 fn form_target(redirect: &str) -> String {
     match Url::parse(redirect) {
+        // The list knows no hosts in brackets (CSP Level 3 §2.3.1).
+        Ok(url) if matches!(url.host(), Some(url::Host::Ipv6(_))) => format!("{}:", url.scheme()),
         Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
         Ok(url) => format!("{}:", url.scheme()),
         Err(_) => String::new(),
@@ -456,7 +458,9 @@ fn form_target(redirect: &str) -> String {
 }
 
 fn cut(text: &str, chars_max: usize) -> String {
-    text.trim().chars().take(chars_max).collect()
+    // What was pasted unseen is not what the person said.
+    let seen = text.chars().filter(|c| is_plain(*c) || *c == '\n');
+    seen.collect::<String>().trim().chars().take(chars_max).collect()
 }
 
 /// A message as a sentence.

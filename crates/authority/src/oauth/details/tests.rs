@@ -36,6 +36,9 @@ fn what_is_no_task_or_goes_beyond_its_bounds_is_refused() {
         ("long words", long("words", TEXT_CHARS_MAX + 1)),
         ("too much", long("words", DETAILS_BYTES_MAX)),
         ("too many names", many),
+        ("a name written backwards", "[{\"type\":\"prudence_task\",\"address\":[\"ann\u{202e}moc\"]}]".to_owned()),
+        ("words that nobody sees", "[{\"type\":\"prudence_task\",\"words\":\"hello\u{e0070}\u{e0061}\u{e0079}\"}]".to_owned()),
+        ("a purpose with a gap of no width", "[{\"type\":\"prudence_task\",\"purpose\":\"re\u{200b}port\"}]".to_owned()),
         ("a name in two lines", r#"[{"type":"prudence_task","address":["a\nb"]}]"#.to_owned()),
     ];
     for (what, text) in cases {
