@@ -67,7 +67,7 @@ pub fn run(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
 /// Keys and the ledger do not belong into a repository.
 fn write_ignore(folder: &Path) -> anyhow::Result<()> {
     match OpenOptions::new().write(true).create_new(true).open(folder.join(".gitignore")) {
-        Ok(mut file) => Ok(file.write_all(b"keys/\nprudence.db*\n")?),
+        Ok(mut file) => Ok(file.write_all(b"keys/\nprudence.db*\nprudence-auth.db*\n")?),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -191,7 +191,9 @@ async fn banner(context: &Context, house: &House, address: SocketAddr, shutdown:
             &serde_json::json!({ "listening": format!("http://{address}/mcp"), "upstreams": settings.upstreams.len() }),
         ),
         Output::Text => {
-            print(&format!("{BOLD}prudence{BOLD:#} listens at {GOOD}http://{address}/mcp{GOOD:#}\n{}", observing(house)))
+            let door = settings.authorization.as_ref().map(|authorization| crate::door::issuer_url(settings, authorization));
+            let door = door.map(|url| format!("agents log in at {GOOD}{url}{GOOD:#}\n")).unwrap_or_default();
+            print(&format!("{BOLD}prudence{BOLD:#} listens at {GOOD}http://{address}/mcp{GOOD:#}\n{door}{}", observing(house)))
         }
     };
     if shown.is_err() || context.output == Output::Json {
