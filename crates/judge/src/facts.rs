@@ -281,13 +281,15 @@ facts! {
         unseen: u64,
         /// How many are valid, where the requester named another one.
         elsewhere: u64,
+        /// How many are valid objects, among others, of something that cannot be undone.
+        picked: u64,
         /// How many links, addresses and accounts in what leaves nobody vouches for.
         led: u64,
         /// How many links to be fetched were put together by the agent.
         composed: u64,
         /// How many are secrets that the requester did not give for this, or are written in what leaves.
         secrets: u64,
-        /// Whether more money would leave than was said, budgeted, or paid to the same counterpart before.
+        /// Whether more money would leave than was said, budgeted, or paid to the same counterpart before; to a counterpart that was not named, other money.
         amount_beyond: bool,
         /// Which kinds of values these are.
         kinds: BTreeSet<Arc<str>>,

@@ -8,12 +8,12 @@ use crate::label::Label;
 use crate::moment::Moment;
 use crate::name::{PrincipalId, ResourceId};
 use crate::preview::{change_facts, preview_act};
-use crate::provenance::{Traced, Tracer, is_owners_word};
+use crate::provenance::{Origin, Traced, Tracer, is_owners_word};
 use crate::reach::{Beyond, Reach};
-use crate::release::is_released;
+use crate::release::{is_released, says_only};
 use crate::state::{Flow, LabelId, State, TaskState, cleared_for_task};
 use crate::task::Caller;
-use crate::value::{LINK, family, host_of, normal};
+use crate::value::{LINK, TITLE, family, host_of, normal};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -124,10 +124,13 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
         facts.values = tracer.facts(act, &traced);
         facts.change.by_owner = act.change.is_some() && is_owners_word(tracer, act, &traced);
     }
+    let given = given(state, task, act, &audience, &traced);
     let effect_facts = match task {
         Some(task) => {
             let address = address(state, task, act, &traced);
-            task_facts(task, act, &audience, &address, moment, &mut facts)
+            let of = task_facts(task, act, &audience, &address, moment, &mut facts);
+            facts.task.objects_named |= names_objects(task, act, &traced);
+            of
         }
         None => {
             facts.task.effect_named = true;
@@ -138,7 +141,7 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
         }
     };
     let flows = match flow {
-        Some(flow) => flow_facts(state, caller, act, &audience, flow, task, &traced, &mut facts),
+        Some(flow) => flow_facts(state, caller, act, &audience, flow, task, given, &traced, &mut facts),
         None => Flows::default(),
     };
     facts.values.secrets += secrets_leaving(act, task, &facts);
@@ -146,29 +149,53 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
     Gathered { facts, audience, flows, withheld, effect_facts, values }
 }
 
-/// Who the answer is for: those that the task names, those whom the requester named otherwise or the task itself made, and where the requester left it
-/// open, those whom a relation or the system of record names.
+/// What the owner has decided by naming who is told.
+#[derive(Clone, Copy)]
+struct Given {
+    /// All of the audience is named by the task: they may be told in other words what is the requester's own.
+    by_task: bool,
+    /// All of the audience is named by the requester's words: they may be told it word for word.
+    by_words: bool,
+}
+
+/// Whoever names a place that everybody sees has not decided about all that is hers.
+fn given(state: &State, task: Option<&TaskState>, act: &Act, audience: &Reach, traced: &[Traced]) -> Given {
+    let Some(task) = task.filter(|_| !audience.public) else { return Given { by_task: false, by_words: false } };
+    let requester = state.directory().reach_of_recipient(task.task.requester.as_str());
+    let is_said = |value: &Traced| value.is_in_words() || (task.task.address_open && value.called);
+    let said = requester.union(&reached_by(state, act, traced, &is_said));
+    let by_words = audience.beyond(&said).count() == 0;
+    Given { by_task: by_words || audience.beyond(&task.address).count() == 0, by_words }
+}
+
+/// Who is reached through those of an act's recipients and places that are chosen in such a way.
+fn reached_by(state: &State, act: &Act, traced: &[Traced], is_such: &dyn Fn(&Traced) -> bool) -> Reach {
+    let is_chosen = |text: &str| traced.iter().any(|value| value.text == text && is_such(value));
+    let mut reach = Reach::nobody();
+    for recipient in act.recipients.iter().filter(|recipient| is_chosen(recipient)) {
+        reach = reach.union(&state.directory().reach_of_recipient(recipient));
+    }
+    for resource in &act.resources {
+        let own = resource.as_str().split_once(':').map_or(resource.as_str(), |(_, own)| own);
+        if is_chosen(own) || is_chosen(resource.as_str()) {
+            reach = reach.union(&seen_at(state, resource));
+        }
+    }
+    reach
+}
+
+/// Who the answer is for: those that the task names, those whom the requester named otherwise or the task itself made. Where the requester left it open, it
+/// is also for those whom a relation or the system of record names, if they are told what the requester said and nothing else, or if the requester
+/// hands over to what is written elsewhere: a text that is read must not choose both who is told and what.
 fn address<'a>(state: &State, task: &'a TaskState, act: &Act, traced: &[Traced]) -> Cow<'a, Reach> {
     let is_open = task.task.address_open;
     if !is_open && !traced.iter().any(|value| value.vouched) {
         return Cow::Borrowed(&task.address);
     }
-    let directory = state.directory();
-    let is_chosen =
-        |text: &str| traced.iter().any(|value| value.text == text && (value.vouched || (is_open && value.is_chosen())));
-    let mut address = task.address.clone();
-    for recipient in act.recipients.iter().filter(|recipient| is_chosen(recipient)) {
-        address = address.union(&directory.reach_of_recipient(recipient));
-    }
-    for resource in &act.resources {
-        let own = resource.as_str().split_once(':').map_or(resource.as_str(), |(_, own)| own);
-        if let Some(audience) =
-            directory.audience_of(resource.as_str()).filter(|_| is_chosen(own) || is_chosen(resource.as_str()))
-        {
-            address = address.union(audience);
-        }
-    }
-    Cow::Owned(address)
+    let is_any = is_open && (task.words.follow_what_is_written() || says_only(&task.words, &parts_that_tell(act)));
+    let is_meant = |value: &Traced| value.called || value.origin == Origin::Task;
+    let is_for = |value: &Traced| value.vouched || (is_open && is_meant(value)) || (is_any && value.is_chosen());
+    Cow::Owned(task.address.union(&reached_by(state, act, traced, &is_for)))
 }
 
 /// Credentials in what leaves: of an item that is one, or recognised by their shape, unless the requester wrote them into the task.
@@ -207,20 +234,20 @@ fn audience(state: &State, act: &Act) -> Reach {
     let sends_unnamed = act.effects.contains(&Effect::Send) && act.recipients.is_empty();
     if publishes || sends_unnamed || act.effects.contains(&Effect::Write) {
         for resource in &act.resources {
-            match directory.audience_of(resource.as_str()) {
-                Some(audience) => reach = reach.union(audience),
-                None if publishes || sends_unnamed => {
-                    reach = reach.union(&known_readers(state, resource).unwrap_or_else(|| Reach {
-                        external: BTreeSet::from([Arc::from(resource.as_str())]),
-                        ..Reach::nobody()
-                    }));
-                }
-                // Those who can read it already will read what is written into it.
-                None => reach = reach.union(&known_readers(state, resource).unwrap_or_else(Reach::nobody)),
+            let is_known = directory.audience_of(resource.as_str()).is_some() || known_readers(state, resource).is_some();
+            // Those who can read it already will read what is written into it.
+            if publishes || sends_unnamed || is_known {
+                reach = reach.union(&seen_at(state, resource));
             }
         }
     }
     reach
+}
+
+/// Who sees what is put there. Of a place that nobody knows it is somebody outside, by its very name.
+fn seen_at(state: &State, place: &ResourceId) -> Reach {
+    let known = state.directory().audience_of(place.as_str()).cloned().or_else(|| known_readers(state, place));
+    known.unwrap_or_else(|| Reach { external: BTreeSet::from([Arc::from(place.as_str())]), ..Reach::nobody() })
 }
 
 /// Those who may read an item as the system of record has it; `None` when that is not known.
@@ -281,6 +308,17 @@ fn task_facts(
     of
 }
 
+/// Whether the requester asked for this kind of tool and named everything that it is done to, by whatever name.
+fn names_objects(task: &TaskState, act: &Act, traced: &[Traced]) -> bool {
+    let is_asked_for = task.task.tools.as_ref().is_some_and(|tools| tools.contains(act.tool.as_str()))
+        && task.task.effects.as_ref().is_some_and(|effects| act.effects.is_subset(effects));
+    let is_named = |resource: &ResourceId| {
+        let own = resource.as_str().split_once(':').map_or(resource.as_str(), |(_, own)| own);
+        traced.iter().any(|value| value.is_addressing() && value.text == own && value.origin == Origin::Task)
+    };
+    is_asked_for && !act.resources.is_empty() && act.resources.iter().all(is_named)
+}
+
 /// Whether the requester's words name this resource: its whole id, or the part after its kind, standing by itself.
 fn is_in_words(words: &str, resource: &str) -> bool {
     let object = resource.split_once(':').map_or(resource, |(_, object)| object);
@@ -335,6 +373,7 @@ fn flow_facts(
     audience: &Reach,
     flow: &Flow,
     task: Option<&TaskState>,
+    given: Given,
     traced: &[Traced],
     facts: &mut Facts,
 ) -> Flows {
@@ -342,18 +381,17 @@ fn flow_facts(
     let leaves = act.effects.iter().any(|effect| effect.acts());
     if leaves || !audience.is_nobody() {
         let purpose = task.map_or("", |task| task.task.purpose.as_str());
-        shown(state, caller, act, audience, flow, purpose, facts, &mut flows);
+        shown(state, caller, act, audience, flow, purpose, given, facts, &mut flows);
     }
     if act.effects.iter().any(|effect| effect.is_outward()) {
         let summary = flow.summary();
         // Whom the requester named may have what the requester owns: that is an owner's decision.
-        let is_named = task.is_some_and(|task| audience.beyond(&task.address).count() == 0);
-        let counted = if is_named { flow.summary_of_foreign() } else { summary };
+        let counted = if given.by_task { flow.summary_of_foreign() } else { summary };
         let mut beyond = audience.beyond(&counted.cleared);
         let mut purpose_uncovered = summary.purpose_uncovered;
         if (beyond.count() > 0 || purpose_uncovered > 0)
             && let Some(task) = task
-            && is_free(state, caller, act, audience, flow, task, traced, is_named)
+            && is_free(state, caller, act, audience, flow, task, traced, given)
         {
             (beyond, purpose_uncovered) = (Beyond::default(), 0);
         }
@@ -370,8 +408,8 @@ fn flow_facts(
     flows
 }
 
-/// Whether what leaves is seen not to carry anything that its audience may not have, or that may not be used for this. Where the requester named
-/// all of the audience (`is_named`), they may have what the requester owns.
+/// Whether what leaves is seen not to carry anything that its audience may not have, or that may not be used for this. Where the task names
+/// all of the audience, they may have what the requester owns.
 #[allow(clippy::too_many_arguments, reason = "one computation over one act, split out only for its length")]
 fn is_free(
     state: &State,
@@ -381,30 +419,34 @@ fn is_free(
     flow: &Flow,
     task: &TaskState,
     traced: &[Traced],
-    is_named: bool,
+    given: Given,
 ) -> bool {
     let Some(person) = caller.chain.first() else { return false };
     let is_readable = |number: u32| {
         flow.read(number).is_some_and(|(_, id)| {
             let (label, cleared) = state.label(*id);
             let cleared = cleared_for_task(label, cleared, person, state.principals());
-            let is_given = is_named && !flow.is_foreign(*id);
+            let is_given = given.by_task && !flow.is_foreign(*id);
             (is_given || audience.beyond(&cleared).count() == 0) && label.purposes.cover(&task.task.purpose)
         })
     };
-    let names: BTreeSet<&str> =
-        act.recipients.iter().map(String::as_str).chain(act.resources.iter().map(ResourceId::as_str)).collect();
-    // A link may carry anything in what follows its host.
-    let decides = |value: &crate::act::Value| family(&value.kind) != LINK;
-    let is_value = |part: &str| act.values.iter().any(|value| value.text == part && decides(value));
-    let parts: Vec<&str> =
-        act.content.iter().map(String::as_str).filter(|part| !names.contains(part) && !is_value(part)).collect();
+    let parts = parts_that_tell(act);
     if parts.is_empty() && !act.content.is_empty() {
         // Nothing leaves but what decides where it goes, and that was chosen by whoever may choose it.
         return traced.iter().all(Traced::is_chosen);
     }
     !flow.is_partial()
         && is_released(state.key(), flow.index(), &task.words, &parts, !act.effects.contains(&Effect::Publish), is_readable)
+}
+
+/// What leaves beside names and values that decide where it goes. A link is told as well: it may carry anything in what follows its host; and so is what a new
+/// thing is called.
+fn parts_that_tell(act: &Act) -> Vec<&str> {
+    let names: BTreeSet<&str> =
+        act.recipients.iter().map(String::as_str).chain(act.resources.iter().map(ResourceId::as_str)).collect();
+    let decides = |value: &crate::act::Value| !matches!(family(&value.kind).as_ref(), LINK | TITLE);
+    let is_value = |part: &str| act.values.iter().any(|value| value.text == part && decides(value));
+    act.content.iter().map(String::as_str).filter(|part| !names.contains(part) && !is_value(part)).collect()
 }
 
 #[allow(clippy::too_many_arguments, reason = "one computation over one act, split out only for its length")]
@@ -415,6 +457,7 @@ fn shown(
     audience: &Reach,
     flow: &Flow,
     purpose: &str,
+    given: Given,
     facts: &mut Facts,
     flows: &mut Flows,
 ) {
@@ -453,7 +496,9 @@ fn shown(
         let (beyond, covered) = of_label.entry(*id).or_insert_with(|| {
             let (label, cleared) = state.label(*id);
             let cleared = cleared_for_task(label, cleared, person, state.principals());
-            (audience.beyond(&cleared), label.purposes.cover(purpose))
+            // The owner's decision counts for what is told word for word as well.
+            let is_given = given.by_words && !flow.is_foreign(*id);
+            (if is_given { Beyond::default() } else { audience.beyond(&cleared) }, label.purposes.cover(purpose))
         });
         Some((*id, beyond.count() == 0 && *covered))
     };

@@ -7,20 +7,23 @@
 //! It refuses to know: tools, norms, and what an agent says about its reasons.
 
 use crate::act::{Act, Change, ValuePrint};
+use crate::effect::Effect;
 use crate::facts::ValueFacts;
 use crate::label::Integrity;
 use crate::name::PrincipalId;
 use crate::reach::Reach;
 use crate::state::{Flow, State, TaskState};
-use crate::value::{self, ACCOUNT, LINK, Normal, PERSON, PHONE, SECRET, normal};
+use crate::value::{self, ACCOUNT, LINK, Normal, PERSON, PHONE, SECRET, TITLE, normal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How many values of one act are traced; an act with more has the rest as values that nobody chose.
 pub const VALUES_MAX: usize = 2_000;
-/// What was paid to the same counterpart before may be exceeded by this, in percent, without being remarkable.
+/// An amount may differ by this from what was paid to the same counterpart before, in percent, without being remarkable.
 const AMOUNT_MARGIN_PERCENT: u64 = 25;
+/// A shorter piece of an address is no name.
+const NAME_CHARS_MIN: usize = 3;
 
 /// Where a value was chosen, the best place first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +54,10 @@ pub(crate) struct Traced {
     pub(crate) elsewhere: bool,
     /// Whether it was named by another of its names, or made by the task itself.
     pub(crate) vouched: bool,
+    /// Whether it is an established person whose name was said.
+    pub(crate) called: bool,
+    /// Whether the requester's own words have it.
+    said: bool,
     /// Whether it stands in what leaves, and decides nothing by itself.
     in_text: bool,
 }
@@ -59,6 +66,11 @@ impl Traced {
     /// Whether it was chosen by somebody or something that may choose it.
     pub(crate) fn is_chosen(&self) -> bool {
         self.origin <= Origin::Attested && !self.elsewhere
+    }
+
+    /// Whether the requester named it in words, by whatever name: what the lists of a task let in was not named by that.
+    pub(crate) fn is_in_words(&self) -> bool {
+        self.said || self.vouched
     }
 
     /// Whether it decides by itself where something goes or what is hit.
@@ -112,20 +124,23 @@ impl Tracer<'_> {
 
     fn of(&self, normal: Normal, text: &str, in_text: bool) -> Traced {
         let print = self.state.key().value(&normal);
-        let (origin, elsewhere) = self.origin(&normal, text, print);
+        let (origin, elsewhere) = self.origin(&normal, text, print, in_text);
         let vouched = self.is_vouched(&normal, print);
-        Traced { normal, text: text.to_owned(), print, origin, elsewhere, vouched, in_text }
+        let called = origin == Origin::Directory && self.is_called(&normal);
+        let said = self.task.words.say_normal(&normal, text);
+        Traced { normal, text: text.to_owned(), print, origin, elsewhere, vouched, called, said, in_text }
     }
 
-    fn origin(&self, value: &Normal, text: &str, print: u64) -> (Origin, bool) {
+    fn origin(&self, value: &Normal, text: &str, print: u64, in_text: bool) -> (Origin, bool) {
         let family = value.family.as_ref();
-        if self.is_of_task(value, text, print) {
+        if self.is_of_task(value, text, print, in_text) {
             return (Origin::Task, false);
         }
         let another_named = || {
             self.task.words.name_some(family)
                 || self.task.named.contains(family)
                 || self.flow.is_some_and(|flow| flow.names_some(family))
+                || self.names_some_place(family)
         };
         if self.is_established(value, text, print) {
             return (Origin::Directory, another_named());
@@ -141,11 +156,17 @@ impl Tracer<'_> {
         (if found.is_some() { Origin::Untrusted } else { Origin::Unseen }, false)
     }
 
-    /// The requester chose it: by words, by the lists of the task, by another of its names, or by a person who was asked about it.
-    fn is_of_task(&self, value: &Normal, text: &str, print: u64) -> bool {
+    /// The requester chose it: by words, by the lists of the task, by another of its names, or by a person who was asked about it. A link that
+    /// leaves is said where all of it is: who named a host has not named every page there.
+    fn is_of_task(&self, value: &Normal, text: &str, print: u64, in_text: bool) -> bool {
         let TaskState { task, words, .. } = self.task;
         let resource = || format!("{}:{text}", value.family);
-        words.say_normal(value, text)
+        let is_said = match value.family.as_ref() {
+            LINK if in_text => words.say_link(text),
+            TITLE => self.is_called_so(text),
+            _ => words.say_normal(value, text),
+        };
+        is_said
             || self.is_vouched(value, print)
             || self.task.approved.contains(&print)
             || task.address.iter().any(|name| name == text || normal(PERSON, name) == *value)
@@ -156,12 +177,36 @@ impl Tracer<'_> {
             || text == self.requester.as_str()
     }
 
+    /// Whether a new thing bears a name by which the requester will know it: half of its words, at least, were said.
+    fn is_called_so(&self, text: &str) -> bool {
+        let words = &self.task.words;
+        let (said, others) = words.said_of_name(text);
+        said > 0 && said >= others
+    }
+
+    /// Whether the requester said the name of this person, as their address has it: `ann.lee@partner.example` is an Ann.
+    fn is_called(&self, value: &Normal) -> bool {
+        let local = value.text.split_once('@').map_or(value.text.as_str(), |(local, _)| local);
+        value.family.as_ref() == PERSON
+            && local
+                .split(|c: char| !c.is_alphabetic())
+                .any(|name| name.chars().count() >= NAME_CHARS_MIN && self.task.words.call(name))
+    }
+
+    /// Whether the requester named a place of this family that the directory knows.
+    fn names_some_place(&self, family: &str) -> bool {
+        let directory = self.state.directory();
+        let is_place = |word: &str| directory.is_established(&format!("{family}:{word}"));
+        !matches!(family, PERSON | ACCOUNT | LINK | PHONE | SECRET | TITLE)
+            && self.task.words.as_written().take(WORDS_LOOKED_UP_MAX).any(is_place)
+    }
+
     /// The requester named it by another of its names, or the task made it itself.
     fn is_vouched(&self, value: &Normal, print: u64) -> bool {
         self.task.made.contains(&print) || self.flow.is_some_and(|flow| flow.is_named(&value.family, print))
     }
 
-    /// Whoever is reached by it is among those the answer is for.
+    /// Whoever is reached by it is one of those the answer is for, by another name or as one of a group. Those who see a place were not named one by one.
     fn is_in_address(&self, value: &Normal, text: &str) -> bool {
         let reach = match value.family.as_ref() {
             PERSON => self.state.directory().reach_of_recipient(text),
@@ -171,7 +216,11 @@ impl Tracer<'_> {
             },
             _ => return false,
         };
-        !reach.is_nobody() && reach.beyond(&self.task.address).count() == 0
+        let directory = self.state.directory();
+        let named = self.task.task.address.iter().map(String::as_str).filter(|name| directory.audience_of(name).is_none());
+        !reach.is_nobody()
+            && reach.beyond(&self.task.address).count() == 0
+            && reach.beyond(&directory.reach_of_all(named)).count() == 0
     }
 
     /// Facts of the directory and of the past, never of the text at hand.
@@ -238,6 +287,7 @@ impl Tracer<'_> {
         if act.values.len() + act.recipients.len() > VALUES_MAX {
             facts.unseen += 1;
         }
+        facts.picked = traced.iter().filter(|value| is_object_for_good(act, value)).count() as u64;
         facts.amount_beyond = self.is_amount_beyond(act, traced);
         facts
     }
@@ -250,7 +300,8 @@ impl Tracer<'_> {
         })
     }
 
-    /// More than the requester said, than the task's budget lets through, and than what the same counterpart was paid before.
+    /// More than the requester said, than the task's budget lets through, and than what the same counterpart was paid before. A counterpart whom the
+    /// requester did not name is paid what it was paid before, and nothing else: a cent may carry a message.
     fn is_amount_beyond(&self, act: &Act, traced: &[Traced]) -> bool {
         let Some(amount) = act.amount.filter(|amount| *amount > 0) else { return false };
         if self.says_amount(act) || self.task.task.budget.amount.is_some() {
@@ -261,8 +312,23 @@ impl Tracer<'_> {
             related.max(self.state.past(self.requester, value.print).flatten())
         });
         let most = before.max().unwrap_or(0);
-        amount > most.saturating_add(most.saturating_mul(AMOUNT_MARGIN_PERCENT) / 100)
+        let margin = most.saturating_mul(AMOUNT_MARGIN_PERCENT) / 100;
+        let is_unnamed =
+            |value: &Traced| value.is_addressing() && value.normal.family.as_ref() == ACCOUNT && value.origin != Origin::Task;
+        amount > most.saturating_add(margin) || (amount < most - margin && traced.iter().any(is_unnamed))
     }
+}
+
+/// Whether this is what something is done to that cannot be undone, and is one of several that are valid: the requester named none.
+fn is_object_for_good(act: &Act, value: &Traced) -> bool {
+    let is_for_good = |effect: &Effect| matches!(effect, Effect::Destroy | Effect::Spend);
+    let is_object = |resource: &crate::name::ResourceId| {
+        resource.as_str() == value.text || resource.as_str().split_once(':').is_some_and(|(_, own)| own == value.text)
+    };
+    value.is_addressing()
+        && matches!(value.origin, Origin::Trusted | Origin::Attested)
+        && act.effects.iter().any(is_for_good)
+        && act.resources.iter().any(is_object)
 }
 
 /// Whether the requester, who owns all that is changed, named each newcomer: the owner has decided then. Groups and everybody are more than was named.

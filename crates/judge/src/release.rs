@@ -48,6 +48,11 @@ pub(crate) fn is_released(
     }) && says_something
 }
 
+/// Whether all of this is the requester's words, with nothing but short numbers and dates beside them, or nothing at all.
+pub(crate) fn says_only(words: &Words, parts: &[&str]) -> bool {
+    parts.iter().all(|part| part.len() <= PART_BYTES_MAX && sorted(words, part).1.is_empty())
+}
+
 /// How many of a part's words the requester said, and those that nobody said and that say something.
 fn sorted(words: &Words, part: &str) -> (usize, Vec<String>) {
     let (mut said, mut others) = (0, Vec::new());

@@ -12,8 +12,8 @@ mod tests;
 mod words;
 
 pub use found::{links_in, values_in};
-pub use words::Words;
 pub(crate) use words::words_in;
+pub use words::{Words, follow_what_is_written};
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub const ACCOUNT: &str = "account";
 pub const LINK: &str = "link";
 /// Telephone numbers.
 pub const PHONE: &str = "phone";
+/// What a new thing is to be called.
+pub const TITLE: &str = "title";
 /// Passwords, keys and other credentials.
 pub const SECRET: &str = "secret";
 
@@ -47,6 +49,7 @@ pub fn family(kind: &str) -> Cow<'_, str> {
         "account" | "iban" | "bank_account" => ACCOUNT,
         "link" | "url" | "uri" | "host" | "domain" | "website" => LINK,
         "phone" | "telephone" => PHONE,
+        "title" | "filename" | "heading" => TITLE,
         "secret" | "password" | "credential" | "token" | "key" => SECRET,
         _ => return lower,
     })

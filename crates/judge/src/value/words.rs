@@ -2,7 +2,9 @@
 //!
 //! Refuses to know who the requester is and what the value is for.
 
-use super::{ACCOUNT, LINK, Normal, PERSON, PHONE, SECRET, account, family, host_of, is_bare, links_in, normal, phone, word};
+use super::{
+    ACCOUNT, LINK, Normal, PERSON, PHONE, SECRET, TITLE, account, family, host_of, is_bare, links_in, normal, phone, word,
+};
 use std::collections::BTreeSet;
 
 /// Words of a task that are looked at; what stands behind them names nothing.
@@ -38,6 +40,28 @@ const THINGS: [&str; 22] = [
     "row",
     "item",
 ];
+
+/// A shorter piece of a name says nothing.
+const NAME_PART_CHARS_MIN: usize = 3;
+/// Doing what is written somewhere, as a pair of what is done and what is written.
+const FOLLOWED: ([&str; 8], [&str; 10]) = (
+    ["do", "perform", "follow", "complete", "execute", "handle", "carry", "finish"],
+    ["action", "task", "instruction", "step", "todo", "to-do", "request", "item", "work", "thing"],
+);
+/// How many words may stand between the two.
+const FOLLOWED_WITHIN: usize = 5;
+
+/// Whether these words, each in lower case, ask to do what is written somewhere else.
+#[must_use]
+pub fn follow_what_is_written(words: &[String]) -> bool {
+    let (verbs, nouns) = &FOLLOWED;
+    let is_noun =
+        |word: &String| nouns.contains(&word.as_str()) || word.strip_suffix('s').is_some_and(|one| nouns.contains(&one));
+    words.iter().enumerate().any(|(at, word)| {
+        let objects = words[at + 1..].iter().take(FOLLOWED_WITHIN);
+        verbs.contains(&word.as_str()) && objects.clone().all(|word| word != "following") && objects.into_iter().any(is_noun)
+    })
+}
 
 /// What stands around a word and belongs to none.
 fn is_bracket(c: char) -> bool {
@@ -97,6 +121,12 @@ impl Words {
         self.say_normal(&normal(kind, text), text)
     }
 
+    /// Whether this link stands there as it is, or its host does and it is nothing but that.
+    pub(crate) fn say_link(&self, text: &str) -> bool {
+        let link = normal(LINK, text).text;
+        self.links.contains(&link) || (host_of(text).as_deref() == Some(link.as_str()) && self.hosts.contains(&link))
+    }
+
     pub(crate) fn say_normal(&self, value: &Normal, text: &str) -> bool {
         let normal = value.text.as_str();
         match value.family.as_ref() {
@@ -127,6 +157,35 @@ impl Words {
         let parts: Vec<String> = name.split_whitespace().filter_map(word).collect();
         let enough = parts.len().div_ceil(2).max(2);
         parts.windows(enough).any(|part| self.words.windows(enough).any(|said| said == part))
+    }
+
+    /// How many words of a name stand there, and how many that say something do not. A name that stands there as it is has none of the latter.
+    pub(crate) fn said_of_name(&self, name: &str) -> (usize, usize) {
+        if self.has_name(TITLE, &normal(TITLE, name).text) {
+            return (1, 0);
+        }
+        let parts = name.split(|c: char| !c.is_alphanumeric()).filter(|part| part.chars().count() >= NAME_PART_CHARS_MIN);
+        let parts: BTreeSet<String> = parts.filter_map(word).collect();
+        let said = parts.iter().filter(|part| self.words.contains(part)).count();
+        (said, parts.len() - said)
+    }
+
+    /// The words as they were written, in no order, without what stands around them.
+    pub(crate) fn as_written(&self) -> impl Iterator<Item = &str> {
+        self.verbatim.iter().map(String::as_str)
+    }
+
+    /// Whether the requester hands over to what is written elsewhere: `do what the mail says`.
+    #[must_use]
+    pub fn follow_what_is_written(&self) -> bool {
+        follow_what_is_written(&self.words)
+    }
+
+    /// Whether this word stands there as a name, with a capital.
+    pub(crate) fn call(&self, name: &str) -> bool {
+        let name = word(name);
+        let is_name = |said: &str| said.chars().next().is_some_and(char::is_uppercase) && word(said) == name;
+        name.is_some() && self.as_written().any(is_name)
     }
 
     /// Whether this word stands there.
