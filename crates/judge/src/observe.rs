@@ -8,12 +8,15 @@ use crate::event::{AttestedPrint, LabelRecord, ReadRecord, SetRecord};
 use crate::facts::{Facts, ItemFacts};
 use crate::gather::is_cleared;
 use crate::label::{Classification, Label, Purposes};
-use crate::name::ResourceId;
+use crate::name::{PrincipalId, ResourceId};
 use crate::reach::Reach;
 use crate::state::State;
 use crate::value::{LINK, PERSON, Words, normal, values_in};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Among the readers of a contract's label: whoever asked, and nobody else. In what a result says about itself it is nobody.
+pub const REQUESTER: &str = "@requester";
 
 /// What may be released of a result, and what the record of it needs.
 #[derive(Debug)]
@@ -50,7 +53,7 @@ pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Ar
     let mut verdict =
         Verdict { items: Vec::new(), withheld: BTreeSet::new(), reasons: Vec::new(), sets: Vec::new(), attested: Vec::new() };
     let mut reaches: Vec<Reach> = Vec::new();
-    let mut calls = Calls::default();
+    let mut calls = Calls { requester: observation.caller.chain.first(), known: Vec::new() };
     for (item, sketch) in observation.items.iter().zip(sketches) {
         let label = label_of(state, item, &mut calls);
         let record = LabelRecord::from(&label);
@@ -179,7 +182,7 @@ fn withholding(state: &State, observation: &Observation, item: &ObservedItem, la
 /// The label of an item: what the system of record says, else the contract, else its container; tightened by what the
 /// result says about itself, never loosened. Names that the result chose are its own words as well, so that an item under such a name is
 /// at least as strict as what the call names, and a container under such a name makes nothing known that the call does not.
-fn label_of(state: &State, item: &ObservedItem, calls: &mut Calls) -> Label {
+fn label_of(state: &State, item: &ObservedItem, calls: &mut Calls<'_>) -> Label {
     let directory = state.directory();
     let chosen = item.chosen.as_ref();
     let place = item.container.as_ref().map(|container| {
@@ -191,7 +194,7 @@ fn label_of(state: &State, item: &ObservedItem, calls: &mut Calls) -> Label {
     });
     let label = state
         .label_of(&item.id)
-        .or_else(|| item.otherwise.as_ref().map(|spec| stated(directory, spec)))
+        .or_else(|| item.otherwise.as_ref().map(|spec| stated(directory, calls.requester, spec)))
         .or(place)
         .unwrap_or_else(Label::unknown);
     let label = match chosen.map(|chosen| (chosen.id, calls.of(state, chosen))) {
@@ -214,23 +217,25 @@ struct CallLabels {
     strictest: Option<Label>,
 }
 
-/// [`CallLabels`], each computed once: a call may name many things, and its result hold many items.
-#[derive(Default)]
-struct Calls(Vec<(Arc<Chosen>, CallLabels)>);
+/// [`CallLabels`], each computed once: a call may name many things, and its result hold many items. With who asked.
+struct Calls<'a> {
+    requester: Option<&'a PrincipalId>,
+    known: Vec<(Arc<Chosen>, CallLabels)>,
+}
 
-impl Calls {
+impl Calls<'_> {
     fn of(&mut self, state: &State, chosen: &Arc<Chosen>) -> &CallLabels {
-        let found = self.0.iter().position(|(of, _)| Arc::ptr_eq(of, chosen));
+        let found = self.known.iter().position(|(of, _)| Arc::ptr_eq(of, chosen));
         let index = found.unwrap_or_else(|| {
-            self.0.push((chosen.clone(), CallLabels::of(state, chosen)));
-            self.0.len() - 1
+            self.known.push((chosen.clone(), CallLabels::of(state, self.requester, chosen)));
+            self.known.len() - 1
         });
-        &self.0[index].1
+        &self.known[index].1
     }
 }
 
 impl CallLabels {
-    fn of(state: &State, chosen: &Chosen) -> Self {
+    fn of(state: &State, requester: Option<&PrincipalId>, chosen: &Chosen) -> Self {
         let directory = state.directory();
         let mut labels = Self::default();
         for id in &chosen.named {
@@ -238,8 +243,9 @@ impl CallLabels {
             if let Some(label) = &known {
                 labels.known = Some(joined(label.clone(), labels.known.as_ref()));
             }
-            let label =
-                known.or_else(|| chosen.otherwise.as_ref().map(|spec| stated(directory, spec))).unwrap_or_else(Label::unknown);
+            let label = known
+                .or_else(|| chosen.otherwise.as_ref().map(|spec| stated(directory, requester, spec)))
+                .unwrap_or_else(Label::unknown);
             labels.strictest = Some(joined(label, labels.strictest.as_ref()));
         }
         labels
@@ -262,10 +268,18 @@ fn reach(directory: &Directory, names: &[String]) -> Reach {
     directory.reach_of_all(names.iter().map(String::as_str))
 }
 
-fn stated(directory: &Directory, spec: &LabelSpec) -> Label {
+/// What a contract says. [`REQUESTER`] among its readers is whoever asked.
+fn stated(directory: &Directory, requester: Option<&PrincipalId>, spec: &LabelSpec) -> Label {
+    let readers_of = |names: &Vec<String>| {
+        let named = names.iter().map(String::as_str).map(|name| match requester {
+            Some(requester) if name == REQUESTER => requester.as_str(),
+            Some(_) | None => name,
+        });
+        directory.reach_of_all(named)
+    };
     Label {
         unknown: spec.readers.is_none(),
-        readers: spec.readers.as_ref().map_or_else(Reach::everyone, |names| reach(directory, names)),
+        readers: spec.readers.as_ref().map_or_else(Reach::everyone, readers_of),
         classification: spec.classification.unwrap_or_default(),
         categories: spec.categories.clone(),
         purposes: spec.purposes.clone().map_or(Purposes::Any, Purposes::Only),
