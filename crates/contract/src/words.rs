@@ -20,6 +20,7 @@ pub(crate) fn of(text: &str) -> Vec<String> {
 /// A noun without the ending of its plural, as far as that can be told.
 pub(crate) fn singular(noun: &str) -> &str {
     match noun.strip_suffix('s') {
+        Some(_) if noun.ends_with("sses") || noun.ends_with("xes") || noun.ends_with("ches") => &noun[..noun.len() - 2],
         Some(one) if one.len() >= 3 && !one.ends_with('s') => one,
         Some(_) | None => noun,
     }

@@ -42,8 +42,6 @@ const WISHES: [(Wish, &[&str]); 9] = [
             "congratulate",
             "thank",
             "remind",
-            "invite",
-            "return",
         ],
     ),
     (
@@ -53,9 +51,37 @@ const WISHES: [(Wish, &[&str]); 9] = [
     (
         Wish::Create,
         &[
-            "create", "make", "add", "schedule", "set", "put", "open", "start", "write", "draft", "generate", "register", "log",
-            "save", "record", "plan", "organize", "organise", "arrange", "book", "note", "insert", "append", "include", "store",
-            "upload", "remind", "invite",
+            "create",
+            "make",
+            "add",
+            "schedule",
+            "set",
+            "put",
+            "open",
+            "start",
+            "write",
+            "draft",
+            "generate",
+            "register",
+            "log",
+            "save",
+            "record",
+            "plan",
+            "organize",
+            "organise",
+            "arrange",
+            "book",
+            "note",
+            "insert",
+            "append",
+            "include",
+            "store",
+            "upload",
+            "remind",
+            "invite",
+            "copy",
+            "duplicate",
+            "leave",
         ],
     ),
     (
@@ -84,6 +110,16 @@ const WISHES: [(Wish, &[&str]); 9] = [
             "add",
             "append",
             "insert",
+            "close",
+            "reopen",
+            "resolve",
+            "solve",
+            "complete",
+            "archive",
+            "label",
+            "tag",
+            "hand",
+            "merge",
         ],
     ),
     (
@@ -111,7 +147,13 @@ const WISHES: [(Wish, &[&str]); 9] = [
         ],
     ),
     (Wish::Reserve, &["reserve", "book", "reservation", "booking", "rent", "order"]),
-    (Wish::Run, &["run", "execute", "start", "launch", "deploy", "install", "restart", "call", "invoke"]),
+    (
+        Wish::Run,
+        &[
+            "run", "execute", "start", "launch", "deploy", "install", "restart", "call", "invoke", "merge", "rerun", "retry",
+            "trigger", "release", "approve",
+        ],
+    ),
 ];
 
 /// Verbs that say by themselves what they are about.
@@ -134,10 +176,11 @@ const IMPLIED: [(&str, &[&str]); 15] = [
 ];
 
 /// Verbs so particular that a tool of the same name is meant whatever it is about.
-const PARTICULAR: [&str; 8] = ["reschedule", "invite", "reserve", "refund", "rename", "deploy", "restart", "unsubscribe"];
+const PARTICULAR: [&str; 11] =
+    ["reschedule", "invite", "reserve", "refund", "rename", "deploy", "restart", "unsubscribe", "share", "merge", "rerun"];
 
 /// Nouns that stand for one another where something is asked for.
-const SAME: [&[&str]; 14] = [
+const SAME: [&[&str]; 15] = [
     &["email", "e-mail", "mail", "message", "letter"],
     &["message", "dm", "note", "question", "answer", "summary", "feedback", "comment", "reply", "text", "announcement", "post"],
     &[
@@ -188,16 +231,102 @@ const SAME: [&[&str]; 14] = [
     &["hotel", "room", "accommodation", "place"],
     &["restaurant", "table", "dinner", "lunch"],
     &["issue", "ticket", "bug", "task"],
+    &["workflow", "pipeline", "run", "job", "build"],
 ];
 
 /// Words that point at something said before.
 const POINTING: [&str; 6] = ["it", "them", "this", "that", "these", "those"];
 
-/// Doing what is written somewhere, as a pair of what is done and what is written.
-const FOLLOWED: ([&str; 8], [&str; 10]) = (
-    ["do", "perform", "follow", "complete", "execute", "handle", "carry", "finish"],
-    ["action", "task", "instruction", "step", "todo", "to-do", "request", "item", "work", "thing"],
-);
+/// Words before a word that make a noun of it: `her e-mail`, `a post`, `by mail`.
+const BEFORE_NOUNS: [&str; 34] = [
+    "a",
+    "an",
+    "the",
+    "my",
+    "your",
+    "his",
+    "her",
+    "its",
+    "our",
+    "their",
+    "this",
+    "that",
+    "these",
+    "those",
+    "each",
+    "every",
+    "any",
+    "some",
+    "no",
+    "which",
+    "what",
+    "of",
+    "in",
+    "on",
+    "at",
+    "by",
+    "via",
+    "from",
+    "with",
+    "about",
+    "new",
+    "last",
+    "next",
+    "following",
+];
+/// Words of descriptions that stand in any.
+const PLAIN: [&str; 48] = [
+    "with",
+    "given",
+    "from",
+    "that",
+    "this",
+    "into",
+    "return",
+    "returns",
+    "specified",
+    "which",
+    "their",
+    "will",
+    "your",
+    "also",
+    "then",
+    "using",
+    "based",
+    "when",
+    "where",
+    "each",
+    "them",
+    "they",
+    "have",
+    "must",
+    "only",
+    "such",
+    "able",
+    "about",
+    "under",
+    "over",
+    "current",
+    "currently",
+    "certain",
+    "some",
+    "more",
+    "make",
+    "made",
+    "used",
+    "uses",
+    "another",
+    "existing",
+    "new",
+    "all",
+    "any",
+    "other",
+    "given",
+    "optional",
+    "optionally",
+];
+/// Those who ask: what is told to them goes nowhere else.
+const ASKING: [&str; 4] = ["me", "us", "myself", "ourselves"];
 
 /// What this word asks for, if anything.
 pub(super) fn wishes(verb: &str) -> impl Iterator<Item = Wish> {
@@ -241,13 +370,50 @@ pub(super) fn singular(noun: &str) -> &str {
     if noun == "minutes" { noun } else { crate::words::singular(noun) }
 }
 
-/// Whether a sentence asks to do what is written somewhere else.
-pub(super) fn follows_what_is_written(words: &[String]) -> bool {
-    let (verbs, nouns) = &FOLLOWED;
-    words.iter().enumerate().any(|(at, word)| {
-        let objects = words[at + 1..].iter().take(5);
-        verbs.contains(&word.as_str())
-            && objects.clone().all(|word| word != "following")
-            && objects.into_iter().any(|word| nouns.contains(&singular(word)))
-    })
+/// Verbs that ask for a payment only where money is spoken of.
+pub(super) fn may_pay(verb: &str) -> bool {
+    matches!(verb, "send" | "schedule" | "set")
+}
+
+/// Whether a post, a comment or the like is made by this verb, where one is spoken of.
+pub(super) fn may_publish(verb: &str) -> bool {
+    matches!(verb, "create" | "make" | "add" | "leave" | "put")
+}
+
+/// Whether a word of a description says nothing about what a tool is for.
+pub(super) fn is_plain(word: &str) -> bool {
+    PLAIN.contains(&word)
+}
+
+/// Whether a word behind this one is a noun, whatever else it may be.
+pub(super) fn is_before_nouns(word: &str) -> bool {
+    BEFORE_NOUNS.contains(&word)
+}
+
+/// Whether what follows is asked for by making it: `make a reservation`, `leave a comment`.
+pub(super) fn is_making(verb: &str) -> bool {
+    matches!(verb, "make" | "do" | "place" | "create" | "leave" | "write" | "add")
+}
+
+/// Whether this word takes back what follows it.
+pub(super) fn is_negation(word: &str) -> bool {
+    matches!(
+        word,
+        "not" | "don't" | "dont" | "don\u{2019}t" | "never" | "without" | "avoid" | "nor" | "cannot" | "can't" | "shouldn't"
+    )
+}
+
+/// Whether this word turns a negation around: `do not forget to`.
+pub(super) fn is_reminder(word: &str) -> bool {
+    matches!(word, "forget" | "hesitate" | "fail" | "only" | "just")
+}
+
+/// Whether whoever asks is meant.
+pub(super) fn is_asking(word: &str) -> bool {
+    ASKING.contains(&word)
+}
+
+/// What a tool with one of these effects must be asked for by: they are not granted in passing.
+pub(super) fn is_grave(effect: Effect) -> bool {
+    matches!(effect, Effect::Widen | Effect::Destroy | Effect::Spend | Effect::Execute | Effect::Delegate)
 }

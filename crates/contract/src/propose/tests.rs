@@ -97,7 +97,12 @@ fn a_verb_with_its_object_proposes_the_tool() {
 #[test]
 fn those_who_are_addressed_are_found_and_others_are_not() {
     let address = |request: &str| proposed(request).address.into_iter().collect::<Vec<_>>();
-    assert_eq!(address("Summarise what Bo posted in news and send it to Ann"), ["Ann", "channel:news"]);
+    assert_eq!(
+        address("Summarise what Bo posted in news and send it to Ann"),
+        ["Ann"],
+        "where something was posted is no address"
+    );
+    assert_eq!(address("In the general channel, post that it is done"), ["channel:general"]);
     assert_eq!(address("Email ann@example.org and cc bo@example.org"), ["ann@example.org", "bo@example.org"]);
     let open = proposed("Send an email to whoever wrote most");
     assert!(open.address.is_empty() && open.address_open);
@@ -110,4 +115,34 @@ fn doing_what_is_written_elsewhere_proposes_only_what_can_be_undone() {
     let found: Vec<&str> = proposal.tools.keys().map(String::as_str).collect();
     assert_eq!(found, ["append_to_file", "create_calendar_event", "send_channel_message", "send_email"]);
     assert!(proposed("Perform the following tasks: 1. list my files 2. show the newest").follows.is_none());
+}
+
+#[test]
+fn what_is_told_to_whoever_asks_and_what_is_not_wanted_proposes_nothing() {
+    for request in [
+        "Tell me the name and the address of the place, with its rating.",
+        "You can find her e-mail on the page of the event.",
+        "Do not delete minutes.docx.",
+        "Please never send a message about this.",
+        "Set the place to the one in the mail and tell me whether it is far.",
+    ] {
+        let proposal = proposed(request);
+        assert!(
+            !proposal
+                .tools
+                .keys()
+                .any(|tool| ["deleteFile", "send_email", "send_channel_message", "transfer_money"].contains(&tool.as_str())),
+            "{request}: {:?}",
+            proposal.tools
+        );
+        assert!(!proposal.address_open, "{request}");
+    }
+    assert!(tools("Do not forget to email ann@example.org").contains(&"send_email".to_owned()), "a reminder is no refusal");
+    assert!(tools("Make a transfer to the landlord of the money for March").contains(&"transfer_money".to_owned()));
+}
+
+#[test]
+fn one_way_of_telling_that_is_addressed_leaves_the_others_addressed_too() {
+    let proposal = proposed("Summarise the page and send it to Ann");
+    assert!(proposal.tools.len() > 1 && !proposal.address_open, "{proposal:?}");
 }
