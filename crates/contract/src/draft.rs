@@ -16,19 +16,69 @@ const QUOTE_CHARS_MAX: usize = 160;
 const AMOUNT_UNKNOWN: &str = "9007199254740991";
 
 /// Words in names and descriptions of tools, and what they mean when they mean the worst.
-const VERBS: [(&[&str], &[Effect]); 9] = [
+const VERBS: [(&[&str], &[Effect]); 10] = [
     (
         &[
             "get", "list", "read", "search", "find", "fetch", "show", "describe", "query", "lookup", "view", "count", "tree",
-            "info", "download",
+            "info", "download", "retrieve", "check", "browse", "visit", "inspect", "compare", "diff", "stat", "whoami", "scan",
         ],
         &[Effect::Read],
     ),
-    (&["calculate", "compute", "convert", "format", "validate", "hash"], &[Effect::Compute]),
+    (
+        &["calculate", "compute", "convert", "format", "validate", "hash", "think", "summarize", "summarise", "translate"],
+        &[Effect::Compute],
+    ),
     (
         &[
-            "create", "add", "update", "edit", "set", "write", "put", "append", "upload", "save", "insert", "rename", "copy",
-            "patch", "mark", "close", "open",
+            "create",
+            "add",
+            "update",
+            "edit",
+            "set",
+            "write",
+            "put",
+            "append",
+            "upload",
+            "save",
+            "insert",
+            "rename",
+            "copy",
+            "patch",
+            "mark",
+            "close",
+            "open",
+            "schedule",
+            "reschedule",
+            "modify",
+            "change",
+            "adjust",
+            "label",
+            "tag",
+            "star",
+            "pin",
+            "archive",
+            "restore",
+            "resolve",
+            "reopen",
+            "complete",
+            "record",
+            "register",
+            "log",
+            "draft",
+            "link",
+            "submit",
+            "commit",
+            "fork",
+            "clone",
+            "import",
+            "sync",
+            "react",
+            "rate",
+            "snooze",
+            "lock",
+            "unlock",
+            "enable",
+            "disable",
         ],
         &[Effect::Write],
     ),
@@ -43,8 +93,81 @@ const VERBS: [(&[&str], &[Effect]); 9] = [
         &["delete", "remove", "drop", "purge", "destroy", "truncate", "clear", "wipe", "kill", "cancel", "revoke"],
         &[Effect::Destroy],
     ),
-    (&["run", "exec", "execute", "shell", "command", "eval", "script", "deploy", "invoke", "call"], &[Effect::Execute]),
+    (
+        &[
+            "run", "exec", "execute", "shell", "command", "eval", "script", "deploy", "invoke", "call", "trigger", "rerun",
+            "retry", "restart", "merge", "release", "rollback", "approve",
+        ],
+        &[Effect::Execute],
+    ),
+    (&["reserve", "book", "rent"], &[Effect::Spend]),
 ];
+/// Verbs that are nouns behind another one: `get_email` mails nothing, `delete_comment` comments on nothing.
+const OR_NOUNS: [&str; 38] = [
+    "mail",
+    "email",
+    "message",
+    "comment",
+    "post",
+    "reply",
+    "order",
+    "transfer",
+    "charge",
+    "share",
+    "access",
+    "role",
+    "member",
+    "members",
+    "permission",
+    "permissions",
+    "visibility",
+    "call",
+    "command",
+    "script",
+    "shell",
+    "copy",
+    "mark",
+    "count",
+    "view",
+    "format",
+    "hash",
+    "query",
+    "log",
+    "record",
+    "label",
+    "tag",
+    "draft",
+    "link",
+    "release",
+    "book",
+    "rate",
+    "info",
+];
+/// Verbs behind which those are nouns.
+const BEFORE_NOUNS: [Effect; 3] = [Effect::Read, Effect::Compute, Effect::Destroy];
+/// Verbs that let somebody in or out, where people and a place are spoken of.
+const ADMITTING: [&str; 4] = ["add", "invite", "join", "admit"];
+const EXPELLING: [&str; 3] = ["remove", "kick", "ban"];
+/// Places and groups that have members.
+const MEMBERED: [&str; 13] = [
+    "channel",
+    "group",
+    "team",
+    "workspace",
+    "organization",
+    "organisation",
+    "org",
+    "project",
+    "repo",
+    "repository",
+    "room",
+    "space",
+    "board",
+];
+/// Things that people are let into one by one.
+const READ: [&str; 6] = ["event", "meeting", "calendar", "file", "document", "folder"];
+/// Spending of which the price is not in the call: it is paid later.
+const RESERVING: [&str; 3] = ["reserve", "book", "rent"];
 const SPENDING: [&str; 8] = ["pay", "buy", "purchase", "transfer", "order", "charge", "refund", "checkout"];
 /// Nouns that make spending of whatever is done to them, but reading.
 const MONEY: [&str; 4] = ["money", "payment", "transaction", "invoice"];
@@ -70,8 +193,11 @@ const RECIPIENTS: [&str; 18] = [
     "assignee",
     "assignees",
 ];
+/// Those of them that are told something by whatever the tool does; the others may be a part of what is written.
+const TOLD: [&str; 11] =
+    ["to", "cc", "bcc", "recipients", "recipient", "attendees", "invitees", "participants", "participant", "guests", "emails"];
 /// Words of tools that list people.
-const PEOPLE: [&str; 6] = ["user", "contact", "people", "member", "participant", "attendee"];
+const PEOPLE: [&str; 8] = ["user", "contact", "people", "person", "member", "participant", "attendee", "collaborator"];
 /// Arguments that are written freely, or that say how and when: they decide neither where something goes nor what it hits.
 const FREE: [&str; 62] = [
     "subject",
@@ -246,9 +372,11 @@ impl<'a> ToolDraft<'a> {
     fn guess_effects(&mut self) {
         let description = self.tool.get("description").and_then(Value::as_str).unwrap_or_default();
         let title = self.tool.get("title").and_then(Value::as_str).unwrap_or_default();
-        let mut words = crate::words::of(self.name);
-        words.extend(crate::words::of(title));
-        words.extend(crate::words::of(description).into_iter().take(1));
+        let mut words = verbs(&crate::words::of(self.name));
+        words.extend(verbs(&crate::words::of(title)));
+        let first = crate::words::of(description).into_iter().take(1);
+        // `Deletes` may make it stricter; `Returns` alone is no reason to believe that it only reads.
+        words.extend(first.map(|word| if is_verb(&word) || !acts(singular(&word)) { word } else { singular(&word).to_owned() }));
         for word in words {
             let mut found: Vec<Effect> = VERBS
                 .iter()
@@ -268,14 +396,23 @@ impl<'a> ToolDraft<'a> {
             money.filter(|_| !self.effects.is_empty() && self.effects.iter().any(|effect| *effect != Effect::Read))
         {
             self.why.extend(self.effects.insert(Effect::Spend).then(|| format!("`{noun}` → spend")));
+            // Money is sent, and no message.
+            self.effects.remove(&Effect::Send);
         }
         if self.effects.is_empty() {
             self.effects.extend([Effect::Write, Effect::Send, Effect::Destroy, Effect::Execute]);
             self.why.push("no word that is understood, so the strictest that is plausible".to_owned());
         }
-        let reaches = self.properties.iter().find(|name| RECIPIENTS.contains(&plain(name).as_str()));
-        if let Some(name) = reaches.filter(|_| self.effects.iter().any(|effect| *effect != Effect::Read)) {
+        self.guess_membership();
+        let reaches = self.properties.iter().find(|name| TOLD.contains(&plain(name).as_str()));
+        if let Some(name) = reaches.filter(|_| self.may_reach()) {
             self.why.extend(self.effects.insert(Effect::Send).then(|| format!("`{name}` may be recipients → send")));
+        }
+        let place = self.properties.iter().find(|name| DESTINATIONS.contains(&plain(name).as_str()));
+        if let Some(name) = place.filter(|_| reaches.is_none() && self.effects.contains(&Effect::Send)) {
+            self.effects.remove(&Effect::Send);
+            self.effects.insert(Effect::Publish);
+            self.why.push(format!("whoever is in `{name}` sees it → publish"));
         }
         for (hint, says, effect) in [
             ("destructiveHint", true, Effect::Destroy),
@@ -287,6 +424,48 @@ impl<'a> ToolDraft<'a> {
                 self.why.push(format!("{hint} is {says} → {}", effect.word()));
             }
         }
+    }
+
+    /// Whether people it names may be those that something goes to. Who is paid is named for that.
+    fn may_reach(&self) -> bool {
+        let is_other = |effect: &Effect| !matches!(effect, Effect::Read | Effect::Compute);
+        self.effects.iter().any(is_other) && !self.effects.contains(&Effect::Spend)
+    }
+
+    /// The member of `change` that says who is let in or out, where a tool does that.
+    fn membership(&self) -> Option<(&'static str, &'a str)> {
+        let words = crate::words::of(self.name);
+        let has = |any: &[&str]| words.iter().any(|word| any.contains(&word.as_str()));
+        let names: Vec<String> = self.properties.iter().flat_map(|name| crate::words::of(name)).collect();
+        let is_one_of = |places: &[&str]| words.iter().chain(&names).any(|word| places.contains(&singular(word)));
+        let person = MEMBERS.iter().find_map(|wanted| self.properties.iter().copied().find(|name| plain(name) == *wanted));
+        let is_thing = is_one_of(&READ);
+        let key = match (has(&ADMITTING), has(&EXPELLING)) {
+            (true, _) => {
+                if is_thing {
+                    "add_readers"
+                } else {
+                    "add_members"
+                }
+            }
+            (false, true) => {
+                if is_thing {
+                    "remove_readers"
+                } else {
+                    "remove_members"
+                }
+            }
+            (false, false) => return None,
+        };
+        let speaks_of_people = words.iter().any(|word| PEOPLE.contains(&singular(word)));
+        let is_let_in = has(&["invite", "admit"]) || is_thing || is_one_of(&MEMBERED);
+        (is_let_in && speaks_of_people).then_some(key).zip(person)
+    }
+
+    fn guess_membership(&mut self) {
+        let Some((_, name)) = self.membership() else { return };
+        self.effects.remove(&Effect::Write);
+        self.why.extend(self.effects.insert(Effect::Widen).then(|| format!("`{name}` is let in or out → widen")));
     }
 
     fn write(&self, text: &mut String, kinds: &BTreeSet<String>) {
@@ -321,8 +500,11 @@ impl<'a> ToolDraft<'a> {
         let named = order
             .iter()
             .find_map(|wanted| self.properties.iter().find(|name| self.required.contains(*name) && plain(name) == *wanted));
+        let words = crate::words::of(self.name);
+        let is_own = |name: &str| words.contains(&plain(name)) && !RECIPIENTS.contains(&plain(name).as_str());
         let singled = named
-            .or_else(|| self.properties.iter().find(|name| self.required.contains(*name) && name.to_lowercase().ends_with("id")));
+            .or_else(|| self.properties.iter().find(|name| self.required.contains(*name) && name.to_lowercase().ends_with("id")))
+            .or_else(|| self.properties.iter().find(|name| self.required.contains(*name) && is_own(name)));
         match singled {
             Some(name) => {
                 let source =
@@ -351,10 +533,14 @@ impl<'a> ToolDraft<'a> {
     }
 
     fn write_recipients(&self, text: &mut String) {
-        if !self.effects.contains(&Effect::Send) {
+        if !self.effects.contains(&Effect::Send) && !self.effects.contains(&Effect::Spend) {
             return;
         }
-        let found: Vec<&&str> = self.properties.iter().filter(|name| RECIPIENTS.contains(&plain(name).as_str())).collect();
+        let mut found: Vec<&&str> = self.properties.iter().filter(|name| RECIPIENTS.contains(&plain(name).as_str())).collect();
+        // Who has an address is reached by it, and called by the name beside it.
+        if found.iter().any(|name| plain(name).contains("email")) {
+            found.retain(|name| !matches!(plain(name).as_str(), "user" | "users"));
+        }
         if !found.is_empty() {
             let sources: Vec<String> = found
                 .iter()
@@ -398,9 +584,10 @@ impl<'a> ToolDraft<'a> {
     fn value_kind(&self, name: &str, acts: bool) -> Option<String> {
         let plain = plain(name);
         if plain == "id" {
-            // What the tool is about, as its name says last.
-            let noun = crate::words::of(self.name).pop()?;
-            return Some(singular(&noun).to_owned());
+            return self.head();
+        }
+        if self.effects.contains(&Effect::Spend) && (PAYEES.contains(&plain.as_str()) || self.speaks_of_accounts(name)) {
+            return Some("account".to_owned());
         }
         if RECIPIENTS.contains(&plain.as_str()) {
             // Who is asked about is nobody's choice of where something goes.
@@ -408,15 +595,42 @@ impl<'a> ToolDraft<'a> {
         }
         if let Some((_, kind)) = VALUES
             .iter()
-            .filter(|(wanted, _)| *wanted != "id")
+            .filter(|(wanted, _)| *wanted != "id" && !(*wanted == "file" && plain.ends_with("_id")))
             .find(|(wanted, _)| plain == *wanted || plain.ends_with(&format!("_{wanted}")))
         {
             return Some((*kind).to_owned());
         }
+        if let Some(thing) = plain.strip_suffix("_id").filter(|thing| !SIDES.contains(thing)) {
+            return Some(if thing.is_empty() { "object".to_owned() } else { kind(name) });
+        }
         if plain.ends_with("_id") {
-            return Some(kind(name));
+            return self.head();
+        }
+        if let Some(thing) = ["_number", "_no", "_num", "_key"].iter().find_map(|ending| plain.strip_suffix(ending)) {
+            return acts.then(|| thing.to_owned()).filter(|thing| !thing.is_empty() && !NUMBERS.contains(&thing.as_str()));
+        }
+        if acts && self.makes() && TITLES.contains(&plain.as_str()) {
+            return Some("title".to_owned());
         }
         (acts && !FREE.contains(&plain.as_str()) && self.is_text(name)).then(|| singular(&plain).to_owned())
+    }
+
+    /// What the tool is about: the last word of its name before one like `by` or `in`.
+    fn head(&self) -> Option<String> {
+        let words = crate::words::of(self.name);
+        let end =
+            words.iter().position(|word| BEHIND_HEADS.contains(&word.as_str())).filter(|end| *end > 0).unwrap_or(words.len());
+        words[..end].last().map(|head| singular(head).to_owned())
+    }
+
+    /// Whether something new comes of it.
+    fn makes(&self) -> bool {
+        self.membership().is_none() && crate::words::of(self.name).iter().any(|word| MAKING.contains(&word.as_str()))
+    }
+
+    fn speaks_of_accounts(&self, name: &str) -> bool {
+        let about = self.tool.pointer("/inputSchema/properties").and_then(|all| all.get(name)?.get("description")?.as_str());
+        about.is_some_and(|about| crate::words::of(about).iter().any(|word| matches!(word.as_str(), "iban" | "account")))
     }
 
     /// Whether an argument is a text, or a list of them, by its schema.
@@ -438,14 +652,22 @@ impl<'a> ToolDraft<'a> {
         if self.acts() {
             return;
         }
-        let words = crate::words::of(self.name);
+        let Some(head) = self.head() else { return };
         for kind in kinds {
-            let is_of = |word: &String| match kind.as_str() {
-                "recipient" => PEOPLE.contains(&singular(word)),
-                "mail" => matches!(singular(word), "mail" | "email"),
-                kind => singular(word) == kind || (kind == "event" && singular(word) == "appointment"),
+            let is_of = match kind.as_str() {
+                "recipient" => PEOPLE.contains(&head.as_str()),
+                "mail" => matches!(head.as_str(), "mail" | "email"),
+                kind => head == kind || (kind == "event" && head == "appointment"),
             };
-            if !words.iter().any(is_of) {
+            if kind == "recipient" && EVENTS.contains(&head.as_str()) {
+                let _ = writeln!(text, "\n# guess: whoever takes part is told by the server; whose it is, too");
+                for field in TAKING_PART {
+                    let _ = writeln!(text, "[[tool.result.value]]");
+                    line(text, "at", &quoted(&format!("$..{field}[*]")), None);
+                    line(text, "kind", &quoted("recipient"), None);
+                }
+            }
+            if !is_of {
                 continue;
             }
             let mut fields: Vec<(String, Option<String>, &str)> = Vec::new();
@@ -487,6 +709,12 @@ impl<'a> ToolDraft<'a> {
                 Some(name) => {
                     line(text, "amount", &format!("{{ at = {}, decimals = 2 }}", quoted(&path(name))), Some("counted in cents"))
                 }
+                None if crate::words::of(self.name).iter().any(|word| RESERVING.contains(&word.as_str())) => line(
+                    text,
+                    "amount",
+                    "{ at = \"$.price\", decimals = 2, required = false }",
+                    Some("what is reserved is paid later, and the call has no price"),
+                ),
                 None => line(
                     text,
                     "amount",
@@ -501,6 +729,10 @@ impl<'a> ToolDraft<'a> {
         if !self.effects.contains(&Effect::Widen) {
             return;
         }
+        if let Some((key, name)) = self.membership() {
+            line(text, "change", &format!("{{ {key} = {} }}", quoted(&path(name))), Some("who is let in or out"));
+            return;
+        }
         let found: Vec<String> = CHANGES
             .iter()
             .filter_map(|(key, names)| {
@@ -508,7 +740,15 @@ impl<'a> ToolDraft<'a> {
                 Some(format!("{key} = {}", quoted(&path(name))))
             })
             .collect();
-        if found.is_empty() {
+        let person = MEMBERS.iter().find_map(|wanted| self.properties.iter().copied().find(|name| plain(name) == *wanted));
+        if let Some(name) = person.filter(|_| found.is_empty()) {
+            line(
+                text,
+                "change",
+                &format!("{{ add_readers = {} }}", quoted(&path(name))),
+                Some("who is named sees it from then on"),
+            );
+        } else if found.is_empty() {
             line(text, "change", "{ audience = { is = \"public\" } }", Some("no argument says who, so it is everybody"));
         } else {
             line(text, "change", &format!("{{ {} }}", found.join(", ")), Some("arguments with such names"));
@@ -519,6 +759,7 @@ impl<'a> ToolDraft<'a> {
         if let Some(name) = object.filter(|_| self.effects.contains(&Effect::Read)) {
             let _ = writeln!(text, "\n# guess: the whole result is what the call names\n[[tool.result.item]]");
             line(text, "at", &quoted("$"), None);
+            line(text, "label", OWN_LABEL, Some(OWN_LABEL_WHY));
             line(
                 text,
                 "id",
@@ -531,10 +772,86 @@ impl<'a> ToolDraft<'a> {
                 None,
             );
         } else {
-            let _ =
-                writeln!(text, "# guess: the label of the result is unknown; [[tool.result.item]] says which part is which item");
+            let _ = writeln!(text, "\n[tool.result]");
+            line(text, "label", OWN_LABEL, Some(OWN_LABEL_WHY));
+            self.write_created(text);
+            let _ = writeln!(text, "# guess: [[tool.result.item]] says which part is which item");
         }
     }
+}
+
+impl ToolDraft<'_> {
+    /// Ids of what is made: what a task made itself it may go on with.
+    fn write_created(&self, text: &mut String) {
+        let Some(head) = self.head().filter(|head| self.makes() && is_field_name(head) && !is_verb(head)) else { return };
+        let noun = if head == "email" { "mail" } else { &head };
+        let ids = ["id".to_owned(), "id_".to_owned(), format!("{noun}_id")];
+        let sources: Vec<String> = ids
+            .iter()
+            .map(|id| format!("{{ at = {}, as = {}, required = false }}", quoted(&path(id)), quoted(&format!("{noun}:{{}}"))))
+            .collect();
+        line(text, "created", &format!("[{}]", sources.join(", ")), Some("what the call makes"));
+    }
+}
+
+/// What nobody labelled was read with the requester's own account.
+const OWN_LABEL: &str = "{ readers = [\"@requester\"] }";
+const OWN_LABEL_WHY: &str = "read for the requester, so it is held to be for nobody else";
+/// Verbs that make something.
+const MAKING: [&str; 7] = ["create", "add", "new", "upload", "insert", "copy", "make"];
+/// Arguments that name people who are let in or out.
+const MEMBERS: [&str; 16] = [
+    "user_email",
+    "email",
+    "emails",
+    "user",
+    "username",
+    "user_id",
+    "member",
+    "members",
+    "users",
+    "person",
+    "people",
+    "collaborator",
+    "participants",
+    "participant",
+    "attendees",
+    "guests",
+];
+/// Words of a name behind which stands what it is done with, and not what it is about.
+const BEHIND_HEADS: [&str; 10] = ["in", "of", "for", "from", "by", "to", "on", "with", "at", "as"];
+/// What says which side of a call a thing is on, and not which thing.
+const SIDES: [&str; 12] =
+    ["", "source", "target", "parent", "from", "to", "old", "new", "first", "second", "other", "destination"];
+/// Numbers that name nothing.
+const NUMBERS: [&str; 6] = ["page", "phone", "line", "account", "version", "api"];
+/// What a new thing is called.
+const TITLES: [&str; 5] = ["title", "filename", "file_name", "name", "new_name"];
+/// What people take part in.
+const EVENTS: [&str; 4] = ["event", "meeting", "appointment", "invitation"];
+const TAKING_PART: [&str; 3] = ["participants", "attendees", "invitees"];
+/// Arguments that name who is paid.
+const PAYEES: [&str; 6] = ["recipient", "to", "payee", "beneficiary", "account", "iban"];
+
+/// Words of a name that count as verbs, as far as they are any.
+fn verbs(words: &[String]) -> Vec<String> {
+    let first = words.iter().position(|word| is_verb(word) && !OR_NOUNS.contains(&word.as_str()));
+    let takes_nouns = first.filter(|at| {
+        let mut meanings = VERBS.iter().filter(|(verbs, _)| verbs.contains(&words[*at].as_str()));
+        meanings.all(|(_, effects)| effects.iter().all(|effect| BEFORE_NOUNS.contains(effect)))
+    });
+    let is_noun = |(at, word): (usize, &String)| takes_nouns.is_some_and(|first| at > first && OR_NOUNS.contains(&word.as_str()));
+    let does_two_things = words.iter().any(|word| word == "and" || word == "or");
+    words.iter().enumerate().filter(|entry| does_two_things || !is_noun(*entry)).map(|(_, word)| word.clone()).collect()
+}
+
+fn acts(word: &str) -> bool {
+    let mut meanings = VERBS.iter().filter(|(verbs, _)| verbs.contains(&word)).flat_map(|(_, effects)| *effects);
+    meanings.any(|effect| effect.acts()) || SPENDING.contains(&word) || DELEGATING.contains(&word)
+}
+
+fn is_verb(word: &str) -> bool {
+    VERBS.iter().any(|(verbs, _)| verbs.contains(&word)) || SPENDING.contains(&word) || DELEGATING.contains(&word)
 }
 
 /// Paths that need not match, from a list of them.

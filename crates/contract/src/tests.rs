@@ -766,11 +766,56 @@ fn a_hint_may_only_make_a_draft_stricter() {
     );
     assert_eq!(
         drafted("get_page", json!({"description": "Deletes a page. Delete what was read."})),
-        BTreeSet::from([Effect::Read])
+        BTreeSet::from([Effect::Read, Effect::Destroy])
     );
+    assert_eq!(
+        drafted("frobnicate", json!({"description": "Returns a page."})),
+        strictest,
+        "a description alone is not believed"
+    );
+    assert_eq!(drafted("get_comment", json!({})), BTreeSet::from([Effect::Read]), "a noun is no verb");
+    assert_eq!(drafted("comment", json!({})), BTreeSet::from([Effect::Publish]));
+    assert_eq!(drafted("get_and_email", json!({})), BTreeSet::from([Effect::Read, Effect::Send]), "two verbs");
     assert_eq!(drafted("get_page", json!({"description": "Delete a page."})), BTreeSet::from([Effect::Read, Effect::Destroy]));
     assert_eq!(drafted("pay", json!({})), BTreeSet::from([Effect::Spend]));
     assert_eq!(drafted("share", json!({})), BTreeSet::from([Effect::Widen]));
+}
+
+/// A tool with these arguments, all of them texts, as it is drafted.
+fn drafted_text(name: &str, arguments: &[&str]) -> (Vec<Effect>, String) {
+    let properties: serde_json::Map<String, Value> =
+        arguments.iter().map(|argument| ((*argument).to_owned(), json!({"type": "string"}))).collect();
+    let tool = json!({"name": name, "inputSchema": {"type": "object", "properties": properties, "required": arguments}});
+    let text = draft("u", &[tool], &[]);
+    let contracts = Contracts::parse("u", &text).unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"));
+    (contracts.tool(name).expect("it is there").effects().iter().copied().collect(), text)
+}
+
+#[test]
+fn a_draft_tells_who_is_told_let_in_and_paid() {
+    for (name, arguments, effects, written) in [
+        ("send_channel_message", &["channel", "body"][..], &[Effect::Publish][..], "channel:{}"),
+        ("add_user_to_channel", &["user", "channel"], &[Effect::Widen], "add_members = \"$.user\""),
+        ("invite_user", &["user", "user_email"], &[Effect::Send, Effect::Widen], "add_members = \"$.user_email\""),
+        (
+            "add_event_participants",
+            &["event_id", "participants"],
+            &[Effect::Send, Effect::Widen],
+            "add_readers = \"$.participants\"",
+        ),
+        ("share_file", &["file_id", "email"], &[Effect::Widen], "add_readers = \"$.email\""),
+        ("send_money", &["recipient", "amount"], &[Effect::Spend], "kind = \"account\""),
+        ("update_customer", &["customer_id", "email"], &[Effect::Write], "kind = \"recipient\""),
+        ("close_issue", &["issue_number"], &[Effect::Write], "kind = \"issue\""),
+        ("merge_tickets", &["source_id", "target_id"], &[Effect::Execute], "kind = \"ticket\""),
+        ("create_file", &["filename", "content"], &[Effect::Write], "kind = \"title\""),
+        ("reserve_hotel", &["hotel", "start_day"], &[Effect::Spend], "as = \"hotel:{}\""),
+    ] {
+        let (found, text) = drafted_text(name, arguments);
+        assert_eq!(found, effects, "{text}");
+        assert!(text.contains(written), "{written} in {text}");
+        assert!(text.contains("@requester"), "what it brings is the requester's: {text}");
+    }
 }
 
 /// Nothing that a server writes can become a part of the contract.
