@@ -1,4 +1,4 @@
-"""One table of what `bench/agentdojo/run` judged: the three figures of every suite, never one without the others.
+"""One table of what `bench/agentdojo/run` or `bench/heldout/run` judged: the three figures of every suite, never one without the others.
 
 How long decisions take is told by `cargo run --release -p trace --example decision_times`: on a busy machine one run of each says little.
 """
@@ -7,27 +7,29 @@ import json
 import pathlib
 import sys
 
-SUITES = ["banking", "slack", "travel", "workspace"]
 TITLES = {
-    "reviewed": "reviewed contracts, attacks as shipped",
-    "drafted": "drafted contracts, attacks as shipped",
+    "reviewed": "reviewed contracts, attacks as they are",
+    "drafted": "drafted contracts, attacks as they are",
     "rewritten": "reviewed contracts, attacks with the carrier's address",
+    "rewritten_draft": "drafted contracts, attacks with the carrier's address",
 }
 
 
 def main(arguments):
     folder = pathlib.Path(arguments[-1])
-    reports = {
-        title: {suite: json.loads((folder / f"{title}-{suite}.json").read_text()) for suite in SUITES} for title in TITLES
-    }
+    reports = {}
+    for file in sorted(folder.glob("*-*.json")):
+        title, suite = file.stem.split("-", 1)
+        reports.setdefault(title, {})[suite] = json.loads(file.read_text())
     if "--json" in arguments:
         together = {title: {suite: report["together"] for suite, report in of.items()} for title, of in reports.items()}
         print(json.dumps(together))
         return
     for title, sentence in TITLES.items():
-        print(f"{sentence}\n")
-        table(reports[title])
-        print()
+        if title in reports:
+            print(f"{sentence}\n")
+            table(reports[title])
+            print()
 
 
 def table(reports):
