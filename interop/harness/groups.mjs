@@ -22,6 +22,8 @@ const CLIENT_MS_MAX = 90_000;
 /** Client scenarios at a time: each starts a server, a gateway and a client of its own. */
 const SCENARIOS_AT_ONCE = 2;
 const REFUSED_TOOL = "test_image_content";
+/** What server-everything has that a task does not name at first: the contract says that it runs programs. */
+const GRAVE_TOOL = "get-sum";
 
 /**
  * @typedef {{name: string, run: (context: Context) => Promise<{direct: Check[], through: Check[], throughOnly?: Set<string>, skipped?: string, known?: string[]}>}} Group
@@ -230,9 +232,9 @@ function logsIn(client, command, script) {
       if (!context.choice.bin) return { direct: [], through: [], skipped: "the stand-in issues no tokens" };
       const upstream = await everythingHttp();
       try {
-        const { stop, ...authority } = await startAuthority(context.choice.bin, upstream.target);
+        const { stop, ...authority } = await startAuthority(context.choice.bin, upstream.target, GRAVE_TOOL);
         try {
-          const job = JSON.stringify({ client, ...authority });
+          const job = JSON.stringify({ client, graveTool: GRAVE_TOOL, ...authority });
           const through = lines(await runToEnd(command, [script, job], { msMax: CLIENT_MS_MAX }));
           return { direct: [], through, throughOnly: new Set(through.map(({ id }) => id)) };
         } finally {

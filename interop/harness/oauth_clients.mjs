@@ -77,7 +77,20 @@ async function typescript({ registered, bound }) {
       is("an echo", content[0].text.includes(message));
     }
   });
-  await connected.close();
+  if (bound) await check("asks-for-more-when-a-call-needs-it", async () => {
+    const sum = { name: job.graveTool, arguments: { a: 1, b: 2 } };
+    const refused = await connected.callTool(sum).then(() => "called", (error) => error.name);
+    is(`a refusal, not ${refused}`, refused !== "called");
+    const more = authProvider.kept.sent.pop();
+    is("the missing scope in the next request", more.searchParams.get("scope")?.split(" ").includes("execute"));
+    const { back } = await agree(more.href, job.person, { all: true });
+    await transport().finishAuth(back.searchParams);
+    const again = client();
+    await again.connect(transport());
+    is("the sum", (await again.callTool(sum)).content[0].text.includes("3"));
+    await again.close();
+  });
+  await connected.close().catch(() => {});
   await check("refreshes", async () => {
     const before = authProvider.kept.tokens;
     // What the SDK takes for a token that is over.

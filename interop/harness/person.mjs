@@ -4,9 +4,10 @@
 /**
  * @param {string} authorize where a client sends the browser
  * @param {{name: string, password: string}} person
+ * @param {{all?: boolean}} mood whether they tick what is grave as well
  * @returns {Promise<{back: URL, page: string}>} where the browser ends, and what the person was shown
  */
-export async function agree(authorize, { name, password }) {
+export async function agree(authorize, { name, password }, { all = false } = {}) {
   const origin = new URL(authorize).origin;
   let cookie = "";
   const go = async (url, form) => {
@@ -22,7 +23,8 @@ export async function agree(authorize, { name, password }) {
   shown = await go(consent);
   const entered = await go(`${origin}/oauth/sign-in`, { request: field(shown.text, "request"), csrf: field(shown.text, "csrf"), name, password });
   const page = await go(entered.to);
-  const ticked = [...page.text.matchAll(/name="(effect\.\w+)" value="yes" checked/g)].map(([, effect]) => [effect, "yes"]);
+  const boxes = all ? /name="(effect\.\w+)" value="yes"/g : /name="(effect\.\w+)" value="yes" checked/g;
+  const ticked = [...page.text.matchAll(boxes)].map(([, effect]) => [effect, "yes"]);
   const form = { request: field(page.text, "request"), csrf: field(page.text, "csrf"), purpose: "interop", lease: "900000", answer: "yes", ...Object.fromEntries(ticked) };
   const { to } = await go(`${origin}/oauth/consent`, form);
   return { back: to, page: page.text };

@@ -22,6 +22,8 @@ const LABEL = '{ readers = ["public"], classification = "public", integrity = "t
 const EFFECTS = ["read", "compute", "write"];
 /** The one tool that is to be refused destroys, which is granted and which the task does not name. */
 const REFUSED_EFFECT = "destroy";
+/** What a person can agree to afterwards, and nothing but the task's silence stands against. */
+const GRAVE_EFFECT = "execute";
 const REFUSAL_TEXT = "the task did not name this kind of effect";
 
 /**
@@ -64,13 +66,13 @@ export async function startDirectory(bin) {
 const PERSON = { name: "bo", password: "a password that is long enough" };
 
 /** Gateway and authorization server, with one person who has an account, a client for people's machines, and two with a key. */
-export async function startAuthority(bin, target) {
+export async function startAuthority(bin, target, graveTool) {
   const api = await freePort();
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const oauth = async (folder) => {
     await writeFile(join(folder, "robot.json"), JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
   };
-  const gate = await prepare(bin, [target], { api, oauth });
+  const gate = await prepare(bin, [target], { api, oauth, refusedTool: graveTool, refusedEffect: GRAVE_EFFECT });
   try {
     const account = ["--config", gate.config, "account", "add", PERSON.name, "--password-stdin"];
     await prudence(gate, account, `${PERSON.password}\n`);
@@ -107,7 +109,7 @@ export async function wrapInPrudence(bin, target) {
   return { command: bin, args: ["--config", gate.config, "wrap", ...task, "--", target.command, ...target.args], permits, stop: gate.remove };
 }
 
-async function prepare(bin, targets, { refusedTool, mode = "enforce", api, oauth }) {
+async function prepare(bin, targets, { refusedTool, refusedEffect = REFUSED_EFFECT, mode = "enforce", api, oauth }) {
   const folder = await mkdtemp(join(tmpdir(), "interop-gate-"));
   const gate = {
     bin,
@@ -127,7 +129,7 @@ async function prepare(bin, targets, { refusedTool, mode = "enforce", api, oauth
       // Every file that the configuration names has to be there before any can be accepted.
       for (const [index, target] of targets.entries()) {
         const tools = await toolsOf(target);
-        await writeFile(join(folder, "contracts", `${NAMES[index]}.toml`), contract(tools, refusedTool));
+        await writeFile(join(folder, "contracts", `${NAMES[index]}.toml`), contract(tools, refusedTool, refusedEffect));
       }
       for (const [index] of targets.entries()) await prudence(gate, ["--config", gate.config, "contract", "accept", NAMES[index]]);
     }
@@ -145,6 +147,7 @@ const AUTHORIZATION = `
 guest_agent = "guest"
 registration = true
 client_documents = true
+step_up = true
 
 [[oauth_clients]]
 id = "desk"
@@ -188,7 +191,7 @@ function configuration({ port, api, oauth }, targets, mode) {
   });
   const authorization = oauth ? AUTHORIZATION : "";
   const door = api ? `api_listen = "127.0.0.1:${api}"\n\n[[clients]]\nid = "${PROVISIONER}"\ndoors = ["scim"]\n` : "";
-  const may = [...EFFECTS, REFUSED_EFFECT].map(quoted).join(", ");
+  const may = [...EFFECTS, REFUSED_EFFECT, GRAVE_EFFECT].map(quoted).join(", ");
   return `[server]
 listen = "127.0.0.1:${port}"
 ${door}
@@ -213,9 +216,9 @@ ${authorization}
 ${upstreams.join("\n")}`;
 }
 
-function contract(tools, refusedTool) {
+function contract(tools, refusedTool, refusedEffect) {
   const parts = tools.map(({ name, inputSchema }) => {
-    const effect = name === refusedTool ? REFUSED_EFFECT : "compute";
+    const effect = name === refusedTool ? refusedEffect : "compute";
     const names = Object.keys(inputSchema.properties ?? {}).map(quoted).join(", ");
     return `[[tool]]\nname = ${quoted(name)}\neffects = ["${effect}"]\narguments = [${names}]\nresult = { label = ${LABEL} }\n`;
   });
