@@ -311,6 +311,8 @@ facts! {
         items: u64,
         /// How many of the audience are not cleared for one of them.
         uncleared: u64,
+        /// How many of the audience are not cleared for something that goes along by its name alone: a file that is attached.
+        attached: u64,
         /// Some of those.
         sample: BTreeSet<Arc<str>>,
         /// How many of the items have unknown readers.

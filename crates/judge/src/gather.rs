@@ -4,7 +4,7 @@ use crate::act::{Act, ValuePrint};
 use crate::content::{COPY_CHARS_MIN, Found, Kind, secret_shapes};
 use crate::effect::Effect;
 use crate::facts::{Facts, PossibleFacts, ShownFacts};
-use crate::label::Label;
+use crate::label::{Classification, Label};
 use crate::moment::Moment;
 use crate::name::{PrincipalId, ResourceId};
 use crate::preview::{change_facts, preview_act};
@@ -13,7 +13,7 @@ use crate::reach::{Beyond, Reach};
 use crate::release::{is_released, says_only};
 use crate::state::{Flow, LabelId, State, TaskState, cleared_for_task};
 use crate::task::Caller;
-use crate::value::{LINK, TITLE, family, host_of, normal};
+use crate::value::{ACCOUNT, LINK, PERSON, PHONE, SECRET, TITLE, family, host_of, normal};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -144,6 +144,7 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
         Some(flow) => flow_facts(state, caller, act, &audience, flow, task, given, &traced, &mut facts),
         None => Flows::default(),
     };
+    facts.shown.attached = attached(state, caller, act, &audience, given);
     facts.values.secrets += secrets_leaving(act, task, &facts);
     let values = traced.iter().filter(|value| value.is_addressing()).map(Traced::record).collect();
     Gathered { facts, audience, flows, withheld, effect_facts, values }
@@ -196,6 +197,33 @@ fn address<'a>(state: &State, task: &'a TaskState, act: &Act, traced: &[Traced])
     let is_meant = |value: &Traced| value.called || value.origin == Origin::Task;
     let is_for = |value: &Traced| value.vouched || (is_open && is_meant(value)) || (is_any && value.is_chosen());
     Cow::Owned(task.address.union(&reached_by(state, act, traced, &is_for)))
+}
+
+/// How many of the audience are not cleared for what goes along by its name, such as a file that is attached, whether it was read or not. The owner may give what
+/// is the owner's own to whom the owner named.
+fn attached(state: &State, caller: &Caller, act: &Act, audience: &Reach, given: Given) -> u64 {
+    if !act.effects.iter().any(|effect| matches!(effect, Effect::Send | Effect::Publish)) {
+        return 0;
+    }
+    let requester = caller.chain.first();
+    let ids = act.values.iter().filter(|value| !is_of_no_kind(&value.kind));
+    let ids = ids.filter_map(|value| ResourceId::parse(&format!("{}:{}", value.kind, value.text)).ok());
+    let mut beyond = Beyond::default();
+    for id in ids.filter(|id| !act.resources.contains(id)) {
+        let Some(label) = state.label_of(&id) else { continue };
+        let number = requester.and_then(|requester| state.principals().number(requester.as_str()));
+        let is_own = label.classification <= Classification::Internal
+            && ((requester.is_some() && state.directory().owner_of(id.as_str()) == requester) || label.is_for_only(number));
+        if !(given.by_words && is_own) {
+            beyond.absorb(&audience.beyond(&state.directory().cleared_for(&label)));
+        }
+    }
+    beyond.count()
+}
+
+/// Whether values of this kind name no things that have readers.
+fn is_of_no_kind(kind: &str) -> bool {
+    matches!(family(kind).as_ref(), PERSON | ACCOUNT | LINK | PHONE | SECRET | TITLE)
 }
 
 /// Credentials in what leaves: of an item that is one, or recognised by their shape, unless the requester wrote them into the task.

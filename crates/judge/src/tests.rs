@@ -202,6 +202,22 @@ fn expect(ruling: &Ruling, outcome: Outcome, grounds: &[&str]) {
     );
 }
 
+/// Nothing of it stands in the call, and nobody has read it.
+#[test]
+fn what_is_attached_is_judged_by_its_own_label() {
+    let attach = |item: (&str, &str), to: &str| Act {
+        values: vec![Value { kind: item.0.into(), text: item.1.to_owned() }],
+        digest: Digest::of(format!("{item:?}{to}").as_bytes()),
+        ..act(Effect::Send, &["outbox:mail"], &[to], &["as agreed"])
+    };
+    let words = "send out the plan, what is public and what is unlabelled";
+    let mut scene = scene(json!({"address": ["bo", "cy", "ann"], "words": words}));
+    expect(&scene.decides(&attach(("hr", "plan"), "cy")), Outcome::Permit, &[]);
+    expect(&scene.decides(&attach(("hr", "plan"), "ann")), Outcome::Ask, &["readers"]);
+    expect(&scene.decides(&attach(("runbook", "public"), "ann")), Outcome::Permit, &[]);
+    expect(&scene.decides(&attach(("note", "unlabelled"), "ann")), Outcome::Ask, &["readers"]);
+}
+
 #[test]
 fn an_answer_beyond_its_address_is_asked_about_although_everyone_could_read_its_sources() {
     let mut scene = scene(json!({}));
