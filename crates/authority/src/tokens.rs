@@ -55,6 +55,8 @@ pub struct TaskToken<'a> {
 pub struct Issued {
     /// The token.
     pub token: String,
+    /// Its own id (`jti`).
+    pub id: String,
     /// First second in which it no longer holds.
     pub expires_s: u64,
 }
@@ -144,7 +146,7 @@ impl Issuer {
             task: task.id.to_string(),
             key_thumbprint: key.map(str::to_owned),
         };
-        Ok(Issued { token: sign(&self.key, &claims)?, expires_s })
+        Ok(Issued { token: sign(&self.key, &claims)?, id: claims.id, expires_s })
     }
 
     /// A token by which `person` answers asks, from `now` on for `span_ms`, at most [`PERSON_TOKEN_MS_MAX`].

@@ -33,6 +33,8 @@ pub enum Standing {
         /// Who.
         by: String,
     },
+    /// What it was about was stopped.
+    Withdrawn,
     /// The yes was used.
     Used {
         /// Who had said yes.
@@ -49,6 +51,7 @@ impl Standing {
             Standing::Expired => "expired",
             Standing::Approved { .. } => "approved",
             Standing::Denied { .. } => "denied",
+            Standing::Withdrawn => "withdrawn",
             Standing::Used { .. } => "used",
         }
     }
@@ -60,6 +63,7 @@ impl Standing {
             Answer::Open => Standing::Open,
             Answer::Approved { by } => Standing::Approved { by: by.to_string() },
             Answer::Denied { by } => Standing::Denied { by: by.to_string() },
+            Answer::Withdrawn => Standing::Withdrawn,
             Answer::Used { by } => Standing::Used { by: by.to_string() },
         }
     }
@@ -359,7 +363,7 @@ impl TaskView {
     /// `task` as it stands at `now`.
     #[must_use]
     pub fn of(state: &State, task: &TaskState, now: Moment) -> Self {
-        let TaskState { task: of, ended, spent, calls, .. } = task;
+        let TaskState { task: of, ended, calls, .. } = task;
         let items = state.root_of(&of.id).and_then(|root| state.flow(&root)).map_or(0, judge::state::Flow::items);
         Self {
             id: of.id.to_string(),
@@ -382,7 +386,7 @@ impl TaskView {
             budget: of.budget,
             calls: *calls,
             items,
-            spent: *spent,
+            spent: task.spent(),
             starts: of.starts,
             ends: of.ends,
         }

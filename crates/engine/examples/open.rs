@@ -98,7 +98,7 @@ async fn work(entries: u64) -> (Arc<MemoryLedger>, ManualClock) {
                 lease_ms: 15 * 60 * 1000,
             };
             let task = engine.start_task(new).await.expect("bo and helper are known");
-            caller = Some(Caller { chain: vec![name("bo"), name("helper")], task: Some(task.id) });
+            caller = Some(Caller::new(vec![name("bo"), name("helper")], Some(task.id)));
         }
         call(&engine, caller.as_ref().expect("the first call has begun one"), number).await;
     }

@@ -8,14 +8,16 @@ use judge::act::{Act, Attested, Observation, ObservedItem};
 use judge::content::ContentKey;
 use judge::decide::{AskStanding, MayNotAnswer, decide, may_answer};
 use judge::decision::{Decision, Outcome, Reason};
+use judge::delegation::{NotHandedOn, Part, delegate};
 use judge::directory::{Directory, DirectoryError};
 use judge::effect::Effect;
 use judge::event::{
-    ActRecord, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, LabelRecord, Observed, Record, Refused, VERSION,
+    ActRecord, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, Issued, LabelRecord, Observed, Record, Refused, VERSION,
 };
 use judge::moment::Moment;
 use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId};
 use judge::observe::{observe_sketched, sketches};
+use judge::standing::Target;
 use judge::state::{BundleErrors, State, check};
 use judge::task::{Budget, Caller, Task};
 use ledger::{AppendError, Entry, ReadError, Receipt, Seq, Store};
@@ -140,6 +142,17 @@ pub enum AnswerError {
     /// This person may not answer this ask now.
     #[error(transparent)]
     MayNot(#[from] MayNotAnswer),
+    /// It could not be recorded.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why nothing was handed on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DelegateError {
+    /// It would be more than the caller has.
+    #[error(transparent)]
+    Beyond(#[from] NotHandedOn),
     /// It could not be recorded.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -407,6 +420,7 @@ impl Engine {
                     ends: now.after_ms(new.lease_ms),
                     parent: None,
                     isolated: false,
+                    chain: Vec::new(),
                 };
                 (vec![Event::TaskStarted(Box::new(task.clone()))], Ok(task))
             })
@@ -426,6 +440,57 @@ impl Engine {
             })
             .await?;
         Ok(ended)
+    }
+
+    /// Hands a part of a task on: the sub-task is within what the caller has, and ends with it. What is refused is recorded.
+    ///
+    /// # Errors
+    /// [`DelegateError`].
+    pub async fn delegate(&self, caller: &Caller, part: &Part) -> Result<Task, DelegateError> {
+        let (_, task) = self
+            .commit(|state, now| match delegate(state, caller, ids::task(now), part, now) {
+                Ok(task) => (vec![Event::TaskStarted(Box::new(task.clone()))], Ok(task)),
+                Err(why) => {
+                    let refused =
+                        Refused { code: why.code(), sentence: why.to_string(), caller: Some(caller.clone()), tool: None };
+                    (vec![Event::Refused(Box::new(refused))], Err(DelegateError::Beyond(why)))
+                }
+            })
+            .await?;
+        task
+    }
+
+    /// Records that a credential was issued. Whoever presents another key for its task is noticed from then on.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: the credential must not be handed out.
+    pub async fn credential_issued(&self, issued: Issued) -> Result<(), Unavailable> {
+        self.commit(|_, _| (vec![Event::CredentialIssued(Box::new(issued.clone()))], ())).await.map(drop)
+    }
+
+    /// Stops something with everything that was derived from it: it holds for every call that is decided from then on.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn kill(&self, target: &Target, by: &PrincipalId, why: &str) -> Result<(), Unavailable> {
+        let event = Event::Killed { target: target.clone(), by: by.clone(), why: why.to_owned() };
+        self.commit(|_, _| (vec![event.clone()], ())).await.map(drop)
+    }
+
+    /// Takes back a kill, or lets go on what a breaker froze. True when there was something to take back. An ended task stays ended.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn reset(&self, target: &Target, by: &PrincipalId) -> Result<bool, Unavailable> {
+        let (_, was_stopped) = self
+            .commit(|state, _| {
+                let is_stopped =
+                    state.kills().any(|(killed, _)| killed == target) || state.freezes().any(|(frozen, _)| frozen == *target);
+                let event = Event::Reset { target: target.clone(), by: by.clone() };
+                (is_stopped.then_some(event).into_iter().collect(), is_stopped)
+            })
+            .await?;
+        Ok(was_stopped)
     }
 
     /// Decides an act. Returns when the decision is durable; a permit comes with it where the act may be carried out.
@@ -460,6 +525,7 @@ impl Engine {
                     approved_by,
                     node: self.0.node.name().to_owned(),
                     enforced,
+                    trip: ruling.trip.filter(|_| enforced),
                     made: ruling.made.as_ref().map(LabelRecord::from),
                     sets: state.new_sets(readers.chain([&ruling.audience])),
                     answered: None,

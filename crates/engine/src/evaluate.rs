@@ -137,6 +137,7 @@ impl Engine {
             approved_by,
             node: self.node_name().to_owned(),
             enforced: true,
+            trip: ruling.trip,
             made: ruling.made.as_ref().map(LabelRecord::from),
             sets: state.new_sets(readers.chain([&ruling.audience])),
             answered: Some(Answered {

@@ -77,7 +77,7 @@ async fn start(engine: &Engine) -> Caller {
         lease_ms: 60_000,
     };
     let task = engine.start_task(new).await.expect("bo and helper are known");
-    Caller { chain: vec![name("bo"), name("helper")], task: Some(task.id) }
+    Caller::new(vec![name("bo"), name("helper")], Some(task.id))
 }
 
 fn act(effect: Effect, on: &str, content: &str) -> Act {

@@ -37,7 +37,10 @@ impl Caller {
     #[must_use]
     pub fn of(claims: Claims) -> Option<Self> {
         let chain = claims.chain().into_iter().map(|name| PrincipalId::parse(name).ok()).collect::<Option<Vec<_>>>()?;
-        let judged = judge::task::Caller { chain, task: Some(TaskId::parse(&claims.task).ok()?) };
+        let key = claims.key_thumbprint.as_deref().map(Arc::from);
+        let client = claims.client.as_deref().map(Arc::from);
+        let judged =
+            judge::task::Caller { key, client, ..judge::task::Caller::new(chain, Some(TaskId::parse(&claims.task).ok()?)) };
         let task = claims.task.as_str().into();
         Some(Self { claims: Arc::new(claims), judged, task })
     }

@@ -41,7 +41,7 @@ fn main() {
 }
 
 fn caller() -> Caller {
-    Caller { chain: vec![principal("p0"), principal("helper")], task: Some(TaskId::parse("t1").expect("a name")) }
+    Caller::new(vec![principal("p0"), principal("helper")], Some(TaskId::parse("t1").expect("a name")))
 }
 
 fn principal(name: &str) -> PrincipalId {

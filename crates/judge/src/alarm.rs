@@ -1,7 +1,7 @@
 //! Alarms: what somebody should look at although it was stopped. Told from what is recorded alone, so that every reader of a ledger
 //! finds the same.
 
-use crate::event::{Event, Observed};
+use crate::event::{Decided, Event, Observed};
 use serde::Serialize;
 
 /// What happened.
@@ -13,6 +13,10 @@ pub enum Alarm {
         /// How many items.
         items: u64,
     },
+    /// A call came with a key that is not its holder's, or that two agents have.
+    Key,
+    /// A breaker tripped.
+    Tempo,
 }
 
 impl Alarm {
@@ -21,6 +25,8 @@ impl Alarm {
     pub fn word(&self) -> &'static str {
         match self {
             Alarm::Boundary { .. } => "boundary",
+            Alarm::Key => "key",
+            Alarm::Tempo => "tempo",
         }
     }
 }
@@ -34,17 +40,34 @@ impl Observed {
     }
 }
 
+impl Decided {
+    /// The alarm that this is, if it is one.
+    #[must_use]
+    pub fn alarm(&self) -> Option<Alarm> {
+        let credential = &self.decision.facts.credential;
+        if self.trip.is_some() {
+            Some(Alarm::Tempo)
+        } else {
+            (credential.foreign_key || credential.shared_key).then_some(Alarm::Key)
+        }
+    }
+}
+
 impl Event {
     /// The alarm that this is, if it is one.
     #[must_use]
     pub fn alarm(&self) -> Option<Alarm> {
         match self {
             Event::Observed(observed) => observed.alarm(),
+            Event::Decided(decided) => decided.alarm(),
             Event::Configured(_)
             | Event::DirectoryChanged(_)
             | Event::TaskStarted(_)
             | Event::TaskEnded { .. }
-            | Event::Decided(_)
+            | Event::TaskRenewed { .. }
+            | Event::CredentialIssued(_)
+            | Event::Killed { .. }
+            | Event::Reset { .. }
             | Event::Answered { .. }
             | Event::Refused(_) => None,
         }

@@ -5,7 +5,8 @@
 use crate::act::{Act, RESOURCES_MAX, Stated, ValuePrint};
 use crate::decision::{Approver, Code, Decision, Ground, Outcome, Reason};
 use crate::effect::Effect;
-use crate::facts::Facts;
+use crate::event::Trip;
+use crate::facts::{Facts, TempoFacts};
 use crate::gather::{Flows, Gathered, gather};
 use crate::label::{Classification, Label};
 use crate::moment::Moment;
@@ -30,6 +31,8 @@ pub struct Ruling {
     pub ask: AskStanding,
     /// Where its consequential values were chosen, for the record.
     pub values: Vec<ValuePrint>,
+    /// What is frozen from here on, where a breaker tripped.
+    pub trip: Option<Trip>,
 }
 
 /// How an answer stands to asks.
@@ -63,13 +66,16 @@ pub fn decide(state: &State, caller: &Caller, act: &Act, moment: Moment) -> Ruli
     let caller_id = caller.chain.last().expect("authenticate refused an empty chain");
     let mut reasons = Vec::new();
     let mut obligations = BTreeSet::new();
+    let mut trip = None;
     for &effect in &act.effects {
         let facts = gathered.for_effect(effect);
         let findings = policies.norms(caller_id, caller.chain.len() > 1, effect, resources[0].as_str(), &facts);
         reasons.extend(findings.reasons);
         obligations.extend(findings.obligations);
+        trip = trip.max(findings.trip);
     }
-    conclude(state, caller, act, gathered, reasons, obligations, moment)
+    let ruling = conclude(state, caller, act, gathered, reasons, obligations, moment);
+    Ruling { trip, ..ruling }
 }
 
 /// The strictest reason is the answer, unless it is an ask that a person has answered.
@@ -104,7 +110,7 @@ fn conclude(
                         reason.approver = None;
                     }
                 }
-                Answer::Approved { .. } | Answer::Used { .. } => {}
+                Answer::Approved { .. } | Answer::Used { .. } | Answer::Withdrawn => {}
             }
         }
     }
@@ -123,10 +129,21 @@ fn conclude(
     }
     reasons.sort_by(|a, b| b.outcome.cmp(&a.outcome).then_with(|| a.cmp(b)));
     reasons.dedup();
-    let Gathered { facts, audience, flows, withheld, effect_facts: _, values } = gathered;
+    let Gathered { mut facts, audience, flows, withheld, effect_facts: _, values } = gathered;
+    if outcome == Outcome::Permit {
+        // What goes through at an ordinary pace is not worth its place in every record; a replay finds it again.
+        facts.tempo = TempoFacts::default();
+    }
     // A person who writes outside of any task leaves the labels as they stand.
     let made = (makes(act) && caller.task.is_some()).then(|| made(state, &flows, &audience));
-    Ruling { decision: Decision { outcome, reasons, obligations, withheld, facts }, audience, made, ask: standing, values }
+    Ruling {
+        decision: Decision { outcome, reasons, obligations, withheld, facts },
+        audience,
+        made,
+        ask: standing,
+        values,
+        trip: None,
+    }
 }
 
 fn strictest(reasons: &[Reason]) -> Outcome {
@@ -167,8 +184,29 @@ fn made(state: &State, flows: &Flows, audience: &Reach) -> Label {
     label
 }
 
-/// The chain must be a person and registered agents, and the task theirs.
+/// The caller must be somebody, and the act within bounds.
 fn authenticate(state: &State, caller: &Caller, act: &Act) -> Result<(), Box<Decision>> {
+    authenticate_caller(state, caller)?;
+    if act.resources.len() > RESOURCES_MAX {
+        let sentence = format!("{} resources in one call, at most {RESOURCES_MAX} are allowed", act.resources.len());
+        return Err(Box::new(refuse(Code::Bounds, &sentence, "split the call")));
+    }
+    if act.effects.contains(&Effect::Read)
+        && caller
+            .task
+            .as_ref()
+            .and_then(|task| state.root_of(task))
+            .and_then(|root| state.flow(&root))
+            .is_some_and(crate::state::Flow::is_full)
+    {
+        let sentence = "this task has read as many things as can be kept track of";
+        return Err(Box::new(refuse(Code::Bounds, sentence, "go on in a new task")));
+    }
+    Ok(())
+}
+
+/// The chain must be a person and registered agents, the task theirs, and nothing of it stopped.
+pub(crate) fn authenticate_caller(state: &State, caller: &Caller) -> Result<(), Box<Decision>> {
     let directory = state.directory();
     let bad = |sentence: &str, remedy: &str| Err(Box::new(refuse(Code::Authentication, sentence, remedy)));
     let Some((person, agents)) = caller.chain.split_first() else {
@@ -190,26 +228,25 @@ fn authenticate(state: &State, caller: &Caller, act: &Act) -> Result<(), Box<Dec
         None if agents.is_empty() => {}
         None => return bad("an agent calls without a task", "start a task and use its token"),
         Some(None) => return bad("this task is not known here", "start a task and use its token"),
-        Some(Some(task)) if task.ended => return bad("this task was ended", "start a new task"),
-        Some(Some(task)) if task.task.requester != *person || agents.first() != Some(&task.task.agent) => {
+        Some(Some(task)) if !task.task.is_for(&caller.chain) => {
             return bad("this task belongs to another chain", "use the token that was issued for it");
         }
         Some(Some(_)) => {}
     }
-    if act.resources.len() > RESOURCES_MAX {
-        let sentence = format!("{} resources in one call, at most {RESOURCES_MAX} are allowed", act.resources.len());
-        return Err(Box::new(refuse(Code::Bounds, &sentence, "split the call")));
+    if caller.task.as_ref().is_some_and(|task| state.line_of(task).any(|task| task.ended)) {
+        return bad("this task was ended", "start a new task");
     }
-    if act.effects.contains(&Effect::Read)
-        && caller
-            .task
-            .as_ref()
-            .and_then(|task| state.root_of(task))
-            .and_then(|root| state.flow(&root))
-            .is_some_and(crate::state::Flow::is_full)
-    {
-        let sentence = "this task has read as many things as can be kept track of";
-        return Err(Box::new(refuse(Code::Bounds, sentence, "go on in a new task")));
+    if let Some((target, by)) = state.killed(caller) {
+        return bad(&format!("{by} has stopped {target}"), &format!("ask {by}, who can take it back"));
+    }
+    if let Some((target, frozen)) = state.frozen(caller) {
+        let sentence = format!("{target} is frozen by the norm {} since {}", frozen.norm, frozen.decision);
+        let mut decision = refuse(Code::Frozen, &sentence, "stop here; a person has to look, and to reset it");
+        // The breaker is still the reason, however often the call comes back.
+        let breaker =
+            decision.reasons.first().map(|reason| Reason { ground: Ground::Norm(frozen.norm.clone()), ..reason.clone() });
+        decision.reasons.extend(breaker);
+        return Err(Box::new(decision));
     }
     Ok(())
 }
@@ -236,7 +273,7 @@ fn ungranted(state: &State, caller: &Caller, act: &Act, resources: &[ResourceId]
 /// Whether a person who acts for themselves would be permitted this now. What a person would be asked about is not permitted.
 #[must_use]
 pub fn is_permitted(state: &State, person: &PrincipalId, act: &Act, moment: Moment) -> bool {
-    let caller = Caller { chain: vec![person.clone()], task: None };
+    let caller = Caller::new(vec![person.clone()], None);
     decide(state, &caller, act, moment).decision.outcome == Outcome::Permit
 }
 
@@ -278,6 +315,9 @@ pub enum MayNotAnswer {
     /// It was answered.
     #[error("the ask was answered already")]
     Answered,
+    /// What it was about was stopped.
+    #[error("what was asked about was stopped, so there is nothing to answer")]
+    Withdrawn,
     /// It expired.
     #[error("the ask has expired")]
     Expired,
@@ -303,8 +343,10 @@ pub enum MayNotAnswer {
 /// [`MayNotAnswer`] says why not.
 pub fn may_answer(state: &State, ask: &AskId, person: &PrincipalId, moment: Moment) -> Result<(), MayNotAnswer> {
     let ask = state.ask(ask).ok_or(MayNotAnswer::Unknown)?;
-    if ask.answer != Answer::Open {
-        return Err(MayNotAnswer::Answered);
+    match ask.answer {
+        Answer::Open => {}
+        Answer::Withdrawn => return Err(MayNotAnswer::Withdrawn),
+        Answer::Approved { .. } | Answer::Denied { .. } | Answer::Used { .. } => return Err(MayNotAnswer::Answered),
     }
     if moment >= ask.expires {
         return Err(MayNotAnswer::Expired);
@@ -373,7 +415,7 @@ fn refuse(code: Code, sentence: &str, remedy: &str) -> Decision {
 }
 
 fn refused(decision: Decision) -> Ruling {
-    Ruling { decision, audience: Reach::nobody(), made: None, ask: AskStanding::None, values: Vec::new() }
+    Ruling { decision, audience: Reach::nobody(), made: None, ask: AskStanding::None, values: Vec::new(), trip: None }
 }
 
 /// Whether the ground is among those that a decision rests on.

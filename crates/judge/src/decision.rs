@@ -178,6 +178,15 @@ impl Decision {
         }
     }
 
+    /// The code of a refusal that is not a norm's.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.reasons.iter().find_map(|reason| match &reason.ground {
+            Ground::Code(code) => Some(*code),
+            Ground::Norm(_) => None,
+        })
+    }
+
     /// Ids of norms and codes behind it, without repetition.
     #[must_use]
     pub fn grounds(&self) -> BTreeSet<&str> {

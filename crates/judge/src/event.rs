@@ -10,9 +10,10 @@ use crate::directory::{DirectoryChange, DirectoryDocument};
 use crate::effect::Effect;
 use crate::label::{Classification, Integrity, Label, Purposes};
 use crate::moment::Moment;
-use crate::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId, ToolId};
+use crate::name::{AskId, DecisionId, NormId, PrincipalId, ResourceId, TaskId, ToolId};
 use crate::policy::PolicySources;
 use crate::reach::{PeopleSet, Reach, ReachRecord};
+use crate::standing::{Scope, Target};
 use crate::task::{Caller, Task};
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,35 @@ pub enum Event {
         /// Which.
         task: TaskId,
     },
+    /// The lease of a task was earned again.
+    TaskRenewed {
+        /// Which.
+        task: TaskId,
+        /// The lease ends here now.
+        ends: Moment,
+        /// The person who looked; by rule when there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<PrincipalId>,
+    },
+    /// A credential was issued.
+    CredentialIssued(Box<Issued>),
+    /// A person stopped something, with everything that was derived from it.
+    Killed {
+        /// What.
+        target: Target,
+        /// Who.
+        by: PrincipalId,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
+    },
+    /// A person took a kill back, or looked at what a breaker froze and let it go on.
+    Reset {
+        /// What.
+        target: Target,
+        /// Who.
+        by: PrincipalId,
+    },
     /// An act was decided.
     Decided(Box<Decided>),
     /// An effect ended, and what it brought was judged.
@@ -91,6 +121,20 @@ pub enum Event {
     },
     /// A call was refused before it could become an act.
     Refused(Box<Refused>),
+}
+
+/// A credential without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// Its own id.
+    pub id: String,
+    /// For whom: the chain, the task, and the key that has to be proved.
+    pub caller: Caller,
+    /// Until when.
+    pub expires: Moment,
+    /// The credential that it was derived from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
 /// A batch of changes of the directory, which holds as a whole.
@@ -128,6 +172,9 @@ pub struct Decided {
     /// False when the gate only observed: the act went through whatever the answer was.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub enforced: bool,
+    /// How much this froze, when a breaker tripped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trip: Option<Trip>,
     /// The label of what the act makes, where it makes something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<LabelRecord>,
@@ -154,6 +201,15 @@ pub struct Answered {
 
 fn yes() -> bool {
     true
+}
+
+/// A breaker that tripped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Trip {
+    /// How much is frozen.
+    pub scope: Scope,
+    /// By which norm.
+    pub norm: NormId,
 }
 
 /// An ask: a question put to a person.

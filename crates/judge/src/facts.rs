@@ -259,6 +259,76 @@ facts! {
         /// Whether the requester and the agents' owners are still here.
         owners_here: bool,
     }
+    /// The credential with which the call came (semantics §7).
+    credential: CredentialFacts {
+        /// Whether the caller proved a key.
+        bound: bool,
+        /// Whether that key is none of those that were given credentials for this task.
+        foreign_key: bool,
+        /// Whether an agent outside of the chain has credentials for the same key.
+        shared_key: bool,
+        /// Whether the registration of an agent of the chain has run out.
+        registration_lapsed: bool,
+        /// Whether an agent of the chain is registered for less than this effect, or for other purposes.
+        beyond_registration: bool,
+    }
+    /// How fast, how much, and how unlike before, with this call counted (semantics §6). Counts are of the effect that is furthest from what is usual.
+    tempo: TempoFacts {
+        /// Whether this would use up more of a budget than is left.
+        over_budget: bool,
+        /// Which budget that is.
+        budget: String,
+        /// Whether it is known what is usual for an agent of the chain, or for its owner.
+        known: bool,
+        /// Whether what is usual rests on days enough, or was stated.
+        seasoned: bool,
+        /// The effect that is furthest from what is usual.
+        effect: String,
+        /// Whose pace that is.
+        whose: String,
+        /// What is usual in an hour.
+        usual: u64,
+        /// In the last minute.
+        minute: u64,
+        /// How many times what is usual in an hour that is.
+        minute_ratio: u64,
+        /// In the last ten minutes.
+        ten_minutes: u64,
+        /// How many times what is usual in an hour that is.
+        ten_minutes_ratio: u64,
+        /// In the last hour.
+        hour: u64,
+        /// How many times what is usual that is.
+        hour_ratio: u64,
+        /// In the last day.
+        day: u64,
+        /// How many times what is usual that is.
+        day_ratio: u64,
+        /// In the last week.
+        week: u64,
+        /// How many times what is usual that is.
+        week_ratio: u64,
+        /// Distinct recipients of the root task.
+        recipients: u64,
+        /// Irreversible acts of the root task in the last ten minutes.
+        irreversible: u64,
+        /// Denials of the root task in the last ten minutes.
+        denials: u64,
+        /// Sub-tasks of the root task, of all depths.
+        subtasks: u64,
+        /// Whether the agent never used this tool before.
+        new_tool: bool,
+        /// Whether it never touched this region of data before.
+        new_region: bool,
+        /// Whether it never sent to this domain before.
+        new_domain: bool,
+        /// Items that it read today in regions that it first touched today.
+        new_items: u64,
+        /// Whether it never did anything about this time of the day.
+        off_hours: bool,
+        /// Whether a breaker has tripped in this task before, and a person let it go on.
+        half_open: bool,
+    }
     /// What is done.
     act: ActFacts {
         /// How many resources.

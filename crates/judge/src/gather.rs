@@ -3,7 +3,7 @@
 use crate::act::{Act, ValuePrint};
 use crate::content::{COPY_CHARS_MIN, Found, Kind, secret_shapes};
 use crate::effect::Effect;
-use crate::facts::{Facts, PossibleFacts, ShownFacts};
+use crate::facts::{CredentialFacts, Facts, PossibleFacts, ShownFacts};
 use crate::label::{Classification, Label};
 use crate::moment::Moment;
 use crate::name::{PrincipalId, ResourceId};
@@ -12,11 +12,13 @@ use crate::provenance::{Origin, Traced, Tracer, is_owners_word};
 use crate::reach::{Beyond, Reach};
 use crate::release::{is_released, says_only};
 use crate::state::{Flow, LabelId, State, TaskState, cleared_for_task};
-use crate::task::Caller;
+use crate::task::{Caller, Quantity};
 use crate::value::{ACCOUNT, LINK, PERSON, PHONE, SECRET, TITLE, family, host_of, normal};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod tempo;
 
 /// How many people a sample names.
 const SAMPLE_PEOPLE_MAX: usize = 5;
@@ -128,7 +130,8 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
     let effect_facts = match task {
         Some(task) => {
             let address = address(state, task, act, &traced);
-            let of = task_facts(task, act, &audience, &address, moment, &mut facts);
+            let left = state.budget_left(&task.task.id, Quantity::Amount);
+            let of = task_facts(task, act, &audience, &address, moment, left, &mut facts);
             facts.task.objects_named |= names_objects(task, act, &traced);
             of
         }
@@ -140,6 +143,10 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
             BTreeMap::new()
         }
     };
+    facts.credential = credential(state, caller, act, moment);
+    if let (Some(task), Some(id)) = (task, &caller.task) {
+        facts.tempo = crate::gather::tempo::facts(state, caller, id, task, act, moment);
+    }
     let flows = match flow {
         Some(flow) => flow_facts(state, caller, act, &audience, flow, task, given, &traced, &mut facts),
         None => Flows::default(),
@@ -250,6 +257,24 @@ fn chain(state: &State, caller: &Caller, facts: &mut Facts) {
             .all(|agent| directory.agent(agent.as_str()).is_some_and(|agent| directory.person(agent.owner.as_str()).is_some()));
 }
 
+/// What is known of the credential, and of the terms under which the agents of the chain are registered.
+fn credential(state: &State, caller: &Caller, act: &Act, moment: Moment) -> CredentialFacts {
+    let agents = caller.chain.iter().skip(1).filter_map(|agent| state.directory().agent(agent.as_str()));
+    let purpose = caller.task.as_ref().and_then(|id| state.task(id)).map(|task| task.task.purpose.as_str());
+    let mut facts = CredentialFacts {
+        bound: caller.key.is_some(),
+        foreign_key: state.is_foreign_key(caller),
+        shared_key: state.is_shared_key(caller),
+        ..CredentialFacts::default()
+    };
+    for registration in agents.map(|agent| &agent.registration) {
+        facts.registration_lapsed |= registration.ends.is_some_and(|ends| moment >= ends);
+        facts.beyond_registration |= registration.effects.as_ref().is_some_and(|effects| !act.effects.is_subset(effects))
+            || registration.purposes.as_ref().zip(purpose).is_some_and(|(purposes, purpose)| !purposes.contains(purpose));
+    }
+    facts
+}
+
 /// Who would see what leaves: named recipients, and the audiences of the destinations that the act touches.
 /// A destination that nobody knows is somebody outside, so that it fails closed where a norm consumes it.
 fn audience(state: &State, act: &Act) -> Reach {
@@ -289,9 +314,10 @@ fn task_facts(
     audience: &Reach,
     address: &Reach,
     moment: Moment,
+    left: Option<u64>,
     facts: &mut Facts,
 ) -> BTreeMap<Effect, EffectFacts> {
-    let TaskState { task, spent, approved_tools, .. } = task;
+    let TaskState { task, approved_tools, .. } = task;
     facts.task.present = true;
     facts.task.purpose.clone_from(&task.purpose);
     facts.task.address = task.address.iter().map(|name| Arc::from(name.as_str())).collect();
@@ -300,8 +326,8 @@ fn task_facts(
     let is_tool = |pattern: &String| crate::pattern::matches(pattern, act.tool.as_str());
     facts.task.tool_named =
         only_reads || task.tools.as_ref().is_none_or(|tools| tools.iter().any(is_tool)) || approved_tools.contains(&act.tool);
-    facts.task.amount_within = match (act.amount, task.budget.amount) {
-        (Some(amount), Some(limit)) => spent.checked_add(amount).is_some_and(|total| total <= limit),
+    facts.task.amount_within = match (act.amount, left) {
+        (Some(amount), Some(left)) => amount <= left,
         (None, _) | (_, None) => true,
     };
     facts.audience.beyond_address = audience.beyond(address).count();

@@ -9,6 +9,7 @@ mod condition;
 pub mod content;
 pub mod decide;
 pub mod decision;
+pub mod delegation;
 pub mod digest;
 pub mod directory;
 pub mod effect;
@@ -25,8 +26,10 @@ pub mod preview;
 pub mod provenance;
 pub mod reach;
 mod release;
+pub mod standing;
 pub mod state;
 pub mod task;
+pub mod tempo;
 #[cfg(test)]
 mod tests;
 pub mod value;

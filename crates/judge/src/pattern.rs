@@ -18,6 +18,16 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
+/// Whether everything that `narrower` matches is matched by `pattern`.
+#[must_use]
+pub fn covers(pattern: &str, narrower: &str) -> bool {
+    match (pattern.strip_suffix('*'), narrower.strip_suffix('*')) {
+        (Some(prefix), Some(narrower)) => narrower.starts_with(prefix),
+        (None, Some(_)) => false,
+        (_, None) => matches(pattern, narrower),
+    }
+}
+
 /// Values by pattern. Cloning shares everything; a change copies only what it touches.
 #[derive(Debug, Clone)]
 pub struct PatternMap<T> {

@@ -8,8 +8,10 @@ use crate::condition::{Condition, Fact, Value};
 use crate::decision::{Approver, Code, Ground, Obligation, Outcome, Reason};
 use crate::directory::PersonRecord;
 use crate::effect::Effect;
+use crate::event::Trip;
 use crate::facts::{Facts, Wanted};
 use crate::name::{NormId, PrincipalId};
+use crate::standing::Scope;
 use cedar_policy::{
     Authorizer, Context, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Request,
     RestrictedExpression, Schema, ValidationMode, Validator,
@@ -65,6 +67,7 @@ impl PolicySources {
                 "norms/self-serve.cedar",
                 "norms/steered.cedar",
                 "norms/stumble.cedar",
+                "norms/tempo.cedar",
                 "norms/widen.cedar"
             ],
         }
@@ -141,6 +144,8 @@ struct Norm {
     reason: String,
     remedy: Option<String>,
     approver: Option<Approver>,
+    /// What a denial by it freezes, which makes it a breaker.
+    freezes: Option<Scope>,
 }
 
 /// Compiled policies.
@@ -271,6 +276,8 @@ pub struct Findings {
     pub reasons: Vec<Reason>,
     /// What must be done when it goes through.
     pub obligations: BTreeSet<Obligation>,
+    /// How much is frozen from here on; the widest, where several breakers tripped.
+    pub trip: Option<Trip>,
 }
 
 impl Policies {
@@ -458,7 +465,11 @@ fn unevaluated(what: &str) -> Reason {
 impl Norm {
     fn state(&self, facts: &Facts, findings: &mut Findings) {
         let obliges: fn(NormId) -> Obligation = match self.follows {
-            Follows::Deny => return self.object(Outcome::Deny, facts, findings),
+            Follows::Deny => {
+                let trip = self.freezes.map(|scope| Trip { scope, norm: self.id.clone() });
+                findings.trip = findings.trip.take().max(trip);
+                return self.object(Outcome::Deny, facts, findings);
+            }
             Follows::Ask => return self.object(Outcome::Ask, facts, findings),
             Follows::Redact => Obligation::Redact,
             Follows::Mask => Obligation::Mask,
@@ -611,7 +622,16 @@ fn read_norm(source: &Source, policy: &Policy) -> Result<Norm, PolicyError> {
         Some("owner") => Approver::Owner,
         Some(named) => Approver::Named(named.to_owned()),
     };
+    let freezes = match get("freeze") {
+        None => None,
+        Some(word) => Some(Scope::parse(word).filter(|_| follows == Follows::Deny).ok_or_else(|| {
+            wrong(
+                format!("`@freeze` of norm `{norm}` is `{word}`"),
+                "a norm that denies may freeze the `task`, the `agent` or its `owner`",
+            )
+        })?),
+    };
     let alone = PolicySet::from_policies([policy.clone()]).expect("one policy has one id");
     let condition = Condition::of(&json(policy), Facts::find);
-    Ok(Norm { condition, policy: alone, id, follows, reason, remedy, approver: Some(approver) })
+    Ok(Norm { condition, policy: alone, id, follows, reason, remedy, approver: Some(approver), freezes })
 }

@@ -10,7 +10,8 @@ use crate::digest::Digest;
 use crate::directory::{Directory, DirectoryError, Post, PrincipalTable};
 use crate::effect::Effect;
 use crate::event::{
-    ActRecord, Answered, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, LabelRecord, Observed, Record, SetRecord,
+    ActRecord, Answered, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, Issued, LabelRecord, Observed, Record,
+    SetRecord, Trip,
 };
 use crate::facts::Facts;
 use crate::label::{Classification, Label};
@@ -19,7 +20,9 @@ use crate::name::{AskId, DecisionId, NormId, PrincipalId, ResourceId, TaskId, To
 use crate::policy::{Policies, PolicyError};
 use crate::provenance::{Origin, families_named};
 use crate::reach::{PeopleSet, Reach, ReachRecord};
-use crate::task::{Caller, Task};
+use crate::standing::{Frozen, Holders, Scope, Stopped, Target};
+use crate::task::{Budget, CHAIN_DEPTH_MAX, Caller, Quantity, Task};
+use crate::tempo::{Distinct, History, TaskTempo};
 use crate::value::{Words, normal};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -38,6 +41,8 @@ pub const REQUESTABLE_MAX: usize = 100_000;
 pub const PAST_MAX: usize = 1_000_000;
 /// How many values that the system of record stated one flow remembers.
 pub const ATTESTED_MAX: usize = 200_000;
+/// How many keys one agent may have for one task; a further one is foreign.
+pub const KEYS_OF_TASK_MAX: usize = 64;
 /// How long after its end a task, its flow and its asks are still known, in milliseconds.
 pub const TASK_RETENTION_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -176,8 +181,16 @@ pub struct TaskState {
     pub task: Task,
     /// Whether a person ended it.
     pub ended: bool,
-    /// Money spent so far.
-    pub spent: u64,
+    /// What was used of budgets that are this task's own.
+    pub(crate) usage: Usage,
+    /// The breaker that has tripped, where this is a root task.
+    pub frozen: Option<Frozen>,
+    /// How fast it goes with all its sub-tasks, where this is a root task.
+    pub(crate) tempo: TaskTempo,
+    /// Sub-tasks of all depths, where this is a root task.
+    pub(crate) subtasks: u64,
+    /// The keys that were given credentials for it, by agent; `None` for a bearer's.
+    pub(crate) keys: BTreeMap<PrincipalId, BTreeSet<Option<Arc<str>>>>,
     /// Calls decided so far.
     pub calls: u64,
     /// Asks made so far.
@@ -197,9 +210,58 @@ pub struct TaskState {
 }
 
 impl TaskState {
+    /// Money that was spent of its own budget.
+    #[must_use]
+    pub fn spent(&self) -> u64 {
+        self.usage.amount
+    }
+
     /// Whether it is known which things the requester named: by words of their own, or by tools. A task with a bare purpose names none in particular.
     pub(crate) fn names_things(&self) -> bool {
         self.task.tools.is_some() || self.task.words != self.task.purpose
+    }
+}
+
+/// What was used of a task's budgets.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Usage {
+    calls: u64,
+    items: u64,
+    amount: u64,
+    recipients: Distinct,
+    /// Recipients that were handed on to sub-tasks.
+    recipients_given: u64,
+}
+
+impl Usage {
+    fn of(&self, quantity: Quantity) -> u64 {
+        match quantity {
+            Quantity::Calls => self.calls,
+            Quantity::Items => self.items,
+            Quantity::Recipients => self.recipients.count().saturating_add(self.recipients_given),
+            Quantity::Amount => self.amount,
+        }
+    }
+
+    fn add(&mut self, quantity: Quantity, more: u64) {
+        let used = match quantity {
+            Quantity::Calls => &mut self.calls,
+            Quantity::Items => &mut self.items,
+            Quantity::Recipients => &mut self.recipients_given,
+            Quantity::Amount => &mut self.amount,
+        };
+        *used = used.saturating_add(more);
+    }
+
+    /// Gives back what a sub-task had and did not use.
+    fn give_back(&mut self, quantity: Quantity, unused: u64) {
+        let used = match quantity {
+            Quantity::Calls => &mut self.calls,
+            Quantity::Items => &mut self.items,
+            Quantity::Recipients => &mut self.recipients_given,
+            Quantity::Amount => &mut self.amount,
+        };
+        *used = used.saturating_sub(unused);
     }
 }
 
@@ -208,6 +270,8 @@ impl TaskState {
 pub enum Answer {
     /// Nobody has answered.
     Open,
+    /// What it was about was stopped before anybody answered.
+    Withdrawn,
     /// A person said yes; not used yet.
     Approved {
         /// Who.
@@ -286,6 +350,8 @@ pub struct OpenAct {
     counterparts: Vec<u64>,
     amount: Option<u64>,
     made: Option<Made>,
+    /// Items that were counted when it was decided, if it reads.
+    reads: Option<u64>,
 }
 
 /// Labels of what an act makes.
@@ -357,6 +423,17 @@ pub struct State {
     /// By person: prints of those they have dealt with through Prudence, and the most that was paid.
     past: BTreeMap<PrincipalId, BTreeMap<u64, Option<u64>>>,
     past_count: usize,
+    stopped: Stopped,
+    holders: Holders,
+    /// The past of agents and of everything of one owner, by what tempo is measured for.
+    histories: BTreeMap<Actor, History>,
+}
+
+/// Whose tempo is measured beside the task's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) enum Actor {
+    Agent(PrincipalId),
+    Owner(PrincipalId),
 }
 
 impl State {
@@ -384,6 +461,9 @@ impl State {
             open: BTreeMap::new(),
             past: BTreeMap::new(),
             past_count: 0,
+            stopped: Stopped::default(),
+            holders: Holders::default(),
+            histories: BTreeMap::new(),
         }
     }
 
@@ -393,13 +473,17 @@ impl State {
             Event::Configured(bundle) => self.configure(bundle),
             Event::DirectoryChanged(changed) => self.change_directory(changed),
             Event::TaskStarted(task) => self.start_task(task, record.at),
-            Event::TaskEnded { task } => {
+            Event::TaskEnded { task } => self.end_tasks(|id, _| id == task),
+            Event::TaskRenewed { task, ends, .. } => {
                 if let Some(state) = self.tasks.get_mut(task) {
-                    state.ended = true;
+                    state.task.ends = *ends;
                 }
             }
+            Event::CredentialIssued(issued) => self.issued(issued),
+            Event::Killed { target, by, .. } => self.kill(target, by),
+            Event::Reset { target, .. } => self.reset(target),
             Event::Decided(decided) => self.decided(decided, record.at),
-            Event::Observed(observed) => self.observed(observed),
+            Event::Observed(observed) => self.observed(observed, record.at),
             Event::Answered { ask, by, yes } => {
                 if let Some(ask) = self.asks.get_mut(ask).filter(|ask| ask.answer == Answer::Open) {
                     ask.answer = if *yes { Answer::Approved { by: by.clone() } } else { Answer::Denied { by: by.clone() } };
@@ -460,10 +544,20 @@ impl State {
         let address = self.directory.reach_of_all(task.address.iter().map(String::as_str));
         let words = Words::of(&task.words);
         let named = families_named(self, &task.requester, &words, &task.words);
+        if self.tasks.contains_key(&task.id) {
+            return;
+        }
+        if let Some(parent) = &task.parent {
+            self.hand_on(parent, &task.budget);
+        }
         self.tasks.entry(task.id.clone()).or_insert_with(|| TaskState {
             task: task.clone(),
             ended: false,
-            spent: 0,
+            usage: Usage::default(),
+            frozen: None,
+            tempo: TaskTempo::default(),
+            subtasks: 0,
+            keys: BTreeMap::new(),
             calls: 0,
             asks: 0,
             approved: BTreeSet::new(),
@@ -473,6 +567,179 @@ impl State {
             words,
             named,
         });
+    }
+
+    /// Ends every task that `is_meant`, with its sub-tasks and the asks that wait for an answer.
+    fn end_tasks(&mut self, is_meant: impl Fn(&TaskId, &Task) -> bool) {
+        let tasks = &self.tasks;
+        let is_over = |id: &TaskId| {
+            let mut at = Some(id);
+            for _ in 0..=CHAIN_DEPTH_MAX {
+                let Some((id, state)) = at.and_then(|id| tasks.get_key_value(id)) else { return false };
+                if is_meant(id, &state.task) {
+                    return true;
+                }
+                at = state.task.parent.as_ref();
+            }
+            false
+        };
+        let over: Vec<TaskId> =
+            tasks.iter().filter(|(id, state)| !state.ended && is_over(id)).map(|(id, _)| id.clone()).collect();
+        for id in &over {
+            let Some(state) = self.tasks.get_mut(id) else { continue };
+            state.ended = true;
+            let (parent, budget, usage) = (state.task.parent.clone(), state.task.budget, state.usage.clone());
+            for what in Quantity::ALL {
+                let unused = budget.of(what).map_or(0, |bound| bound.saturating_sub(usage.of(what)));
+                if let Some(holder) = parent.as_ref().filter(|_| unused > 0).and_then(|parent| self.holder_of(parent, what)) {
+                    self.tasks.get_mut(&holder).into_iter().for_each(|holder| holder.usage.give_back(what, unused));
+                }
+            }
+        }
+        let is_open = |ask: &&mut AskState| ask.answer == Answer::Open;
+        for ask in self.asks.values_mut().filter(is_open) {
+            if ask.caller.task.as_ref().is_some_and(|task| over.contains(task)) {
+                ask.answer = Answer::Withdrawn;
+            }
+        }
+    }
+
+    /// Takes what a sub-task was given out of what its parent has.
+    fn hand_on(&mut self, parent: &TaskId, budget: &Budget) {
+        for what in Quantity::ALL {
+            if let (Some(given), Some(holder)) = (budget.of(what), self.holder_of(parent, what))
+                && let Some(holder) = self.tasks.get_mut(&holder)
+            {
+                holder.usage.add(what, given);
+            }
+        }
+        if let Some(root) = self.top_of(parent).and_then(|root| self.tasks.get_mut(&root)) {
+            root.subtasks = root.subtasks.saturating_add(1);
+        }
+    }
+
+    fn issued(&mut self, issued: &Issued) {
+        let caller = &issued.caller;
+        let Some(agent) = caller.chain.last().filter(|_| caller.chain.len() > 1) else { return };
+        if let Some(key) = &caller.key {
+            self.holders.add(key, agent);
+        }
+        if let Some(state) = caller.task.as_ref().and_then(|task| self.tasks.get_mut(task)) {
+            let keys = state.keys.entry(agent.clone()).or_default();
+            if keys.len() < KEYS_OF_TASK_MAX {
+                keys.insert(caller.key.clone());
+            }
+        }
+    }
+
+    fn kill(&mut self, target: &Target, by: &PrincipalId) {
+        match target {
+            Target::Task(task) => return self.end_tasks(|id, _| id == task),
+            Target::Agent(agent) => self.end_tasks(|_, task| task.agent == *agent || task.chain.contains(agent)),
+            Target::Owner(person) => {
+                let directory = self.directory.clone();
+                let owns = |agent: &PrincipalId| directory.agent_record(agent.as_str()).is_some_and(|of| of.owner == *person);
+                self.end_tasks(|_, task| task.requester == *person || owns(&task.agent) || task.chain.iter().any(owns));
+            }
+            Target::Key(_) | Target::Client(_) => {}
+        }
+        self.stopped.kill(target.clone(), by.clone());
+    }
+
+    fn reset(&mut self, target: &Target) {
+        self.stopped.release(target);
+        match target {
+            Target::Task(task) => {
+                let root = self.top_of(task);
+                if let Some(root) = root.and_then(|root| self.tasks.get_mut(&root)).filter(|root| root.frozen.is_some()) {
+                    root.frozen = None;
+                    root.tempo.reset();
+                }
+            }
+            Target::Agent(agent) => self.forget_pace(&Actor::Agent(agent.clone())),
+            Target::Owner(person) => self.forget_pace(&Actor::Owner(person.clone())),
+            Target::Key(_) | Target::Client(_) => {}
+        }
+    }
+
+    fn forget_pace(&mut self, actor: &Actor) {
+        if let Some(history) = self.histories.get_mut(actor) {
+            history.forgive();
+        }
+    }
+
+    fn freeze(&mut self, decided: &Decided, trip: &Trip, at: Moment) {
+        let frozen = Frozen { at, norm: trip.norm.clone(), decision: decided.id.clone() };
+        let Some(root) = decided.caller.task.as_ref().and_then(|task| self.top_of(task)) else { return };
+        let agent = decided.caller.chain.last().filter(|_| decided.caller.chain.len() > 1);
+        let owner = agent.and_then(|agent| self.directory.agent_record(agent.as_str())).map(|agent| agent.owner.clone());
+        match (trip.scope, agent, owner) {
+            (Scope::Agent, Some(agent), _) => self.stopped.freeze(Target::Agent(agent.clone()), frozen.clone()),
+            (Scope::Owner, _, Some(owner)) => self.stopped.freeze(Target::Owner(owner), frozen.clone()),
+            (Scope::Task, ..) | (Scope::Agent, None, _) | (Scope::Owner, _, None) => {}
+        }
+        // However much is frozen, the task itself is, and stays so when the rest is let go.
+        if let Some(root) = self.tasks.get_mut(&root) {
+            root.frozen.get_or_insert(frozen);
+        }
+    }
+
+    /// Counts an act that goes through: for the task that has the budget, for the root task, and for every agent of the chain with its owner.
+    fn count(&mut self, decided: &Decided, at: Moment) {
+        let Some(task) = &decided.caller.task else { return };
+        let act = &decided.act;
+        let recipients: Vec<u64> = act.recipients.iter().map(|name| tempo_print("recipient", name)).collect();
+        let reads = if act.effects.contains(&Effect::Read) { reads_of(&act.resources) } else { 0 };
+        for (what, more) in [(Quantity::Calls, 1), (Quantity::Items, reads), (Quantity::Amount, act.amount.unwrap_or(0))] {
+            if let Some(holder) = self.holder_of(task, what).filter(|_| more > 0).and_then(|holder| self.tasks.get_mut(&holder)) {
+                holder.usage.add(what, more);
+            }
+        }
+        if let Some(holder) = self.holder_of(task, Quantity::Recipients).and_then(|holder| self.tasks.get_mut(&holder)) {
+            recipients.iter().for_each(|print| holder.usage.recipients.add(*print));
+        }
+        if let Some(root) = self.top_of(task).and_then(|root| self.tasks.get_mut(&root)) {
+            if act.effects.contains(&Effect::Destroy) || act.effects.contains(&Effect::Spend) {
+                root.tempo.add_irreversible(at, reads_of(&act.resources));
+            }
+            recipients.iter().for_each(|print| root.tempo.add_recipient(*print));
+        }
+        let touched = Touched::of(act);
+        for actor in self.actors(&decided.caller) {
+            let history = self.histories.entry(actor).or_default();
+            touched.prints().for_each(|print| history.touch(at, print));
+            for effect in act.effects.iter().filter(|effect| **effect != Effect::Compute) {
+                let count = if *effect == Effect::Read { reads } else { reads_of(&act.resources) };
+                history.add(at, *effect, count);
+            }
+            touched.regions.iter().for_each(|region| history.add_new_items(at, *region, 1));
+        }
+    }
+
+    /// Counts what a result held beyond what was counted when the act was decided.
+    fn count_items(&mut self, act: &OpenAct, observed: &Observed, at: Moment) {
+        let (Some(task), Some(counted)) = (&act.caller.task, act.reads) else { return };
+        let read = observed.items.iter().filter(|item| !item.withheld).count() as u64;
+        let more = read.saturating_sub(counted);
+        if more == 0 {
+            return;
+        }
+        if let Some(holder) = self.holder_of(task, Quantity::Items).and_then(|holder| self.tasks.get_mut(&holder)) {
+            holder.usage.add(Quantity::Items, more);
+        }
+        let region = act.resources.first().map(region_of);
+        for actor in self.actors(&act.caller) {
+            let history = self.histories.entry(actor).or_default();
+            history.add(at, Effect::Read, more);
+            region.into_iter().for_each(|region| history.add_new_items(at, region, more));
+        }
+    }
+
+    /// Whose past a call adds to: every agent of the chain, and the owner of the first.
+    fn actors(&self, caller: &Caller) -> Vec<Actor> {
+        let agents = caller.chain.get(1..).unwrap_or_default();
+        let owner = agents.first().and_then(|agent| self.directory.agent_record(agent.as_str())).map(|agent| agent.owner.clone());
+        agents.iter().cloned().map(Actor::Agent).chain(owner.map(Actor::Owner)).collect()
     }
 
     /// Lets go of tasks that ended long ago, with their flows and asks, so that memory stays bounded by the tasks of a day.
@@ -492,6 +759,15 @@ impl State {
 
     fn decided(&mut self, decided: &Decided, at: Moment) {
         self.learn_sets(&decided.sets);
+        if let Some(trip) = &decided.trip {
+            self.freeze(decided, trip, at);
+        }
+        if decided.decision.outcome == Outcome::Deny
+            && let Some(root) = decided.caller.task.as_ref().and_then(|task| self.top_of(task))
+            && let Some(root) = self.tasks.get_mut(&root)
+        {
+            root.tempo.add_denial(at);
+        }
         if let Some(state) = decided.caller.task.as_ref().and_then(|id| self.tasks.get_mut(id)) {
             state.calls = state.calls.saturating_add(1);
             state.asks = state.asks.saturating_add(u64::from(decided.ask.is_some()));
@@ -541,11 +817,7 @@ impl State {
         let is_open = decided.answered.is_none() || decided.caller.task.is_some();
         if is_open && (decided.decision.outcome == Outcome::Permit || !decided.enforced) {
             let made = decided.made.as_ref().map(|record| self.made(record, decided.act.audience.as_ref()));
-            if let (Some(state), Some(amount)) =
-                (decided.caller.task.as_ref().and_then(|id| self.tasks.get_mut(id)), decided.act.amount)
-            {
-                state.spent = state.spent.saturating_add(amount);
-            }
+            self.count(decided, at);
             let act = OpenAct {
                 caller: decided.caller.clone(),
                 resources: decided.act.resources.clone(),
@@ -555,14 +827,18 @@ impl State {
                 counterparts: counterparts(decided),
                 amount: decided.act.amount,
                 made,
+                reads: decided.act.effects.contains(&Effect::Read).then(|| reads_of(&decided.act.resources)),
             };
             self.open.insert(decided.id.clone(), act);
         }
     }
 
-    fn observed(&mut self, observed: &Observed) {
+    fn observed(&mut self, observed: &Observed, at: Moment) {
         self.learn_sets(&observed.sets);
         let act = self.open.remove(&observed.decision);
+        if let Some(act) = &act {
+            self.count_items(act, observed, at);
+        }
         if let Some(act) = act.as_ref().filter(|_| observed.ended == Ended::Ok) {
             self.remember(act);
         }
@@ -789,7 +1065,7 @@ impl State {
     #[must_use]
     pub fn root_of(&self, task: &TaskId) -> Option<TaskId> {
         let mut id = task.clone();
-        for _ in 0..crate::task::CHAIN_DEPTH_MAX {
+        for _ in 0..CHAIN_DEPTH_MAX {
             let task = &self.tasks.get(&id)?.task;
             match &task.parent {
                 Some(parent) if !task.isolated => id = parent.clone(),
@@ -797,6 +1073,107 @@ impl State {
             }
         }
         None
+    }
+
+    /// The root of a task, through isolated sub-tasks as well.
+    #[must_use]
+    pub fn top_of(&self, task: &TaskId) -> Option<TaskId> {
+        self.line_of(task).last().map(|state| state.task.id.clone())
+    }
+
+    /// A task, its parent, and so on up to the root.
+    pub fn line_of(&self, task: &TaskId) -> impl Iterator<Item = &TaskState> {
+        let parent = |state: &&TaskState| state.task.parent.as_ref().and_then(|parent| self.tasks.get(parent));
+        std::iter::successors(self.tasks.get(task), parent).take(CHAIN_DEPTH_MAX + 1)
+    }
+
+    /// The task that has the budget which a task uses: itself, or the nearest above it that has one.
+    fn holder_of(&self, task: &TaskId, quantity: Quantity) -> Option<TaskId> {
+        self.line_of(task).find(|state| state.task.budget.of(quantity).is_some()).map(|state| state.task.id.clone())
+    }
+
+    /// What is left of the budget that a task uses; `None` without a bound. After a person has reset the task there is half of it more, each time.
+    #[must_use]
+    pub fn budget_left(&self, task: &TaskId, quantity: Quantity) -> Option<u64> {
+        let (holder, bound) = self.line_of(task).find_map(|state| Some((state, state.task.budget.of(quantity)?)))?;
+        let resets = u64::from(holder.tempo.resets);
+        let bound = bound.saturating_add((bound / 2).saturating_mul(resets));
+        Some(bound.saturating_sub(holder.usage.of(quantity)))
+    }
+
+    /// Distinct recipients that are not among those whom the task has dealt with under its budget.
+    pub(crate) fn new_recipients(&self, task: &TaskId, prints: &[u64]) -> u64 {
+        let holder = self.line_of(task).find(|state| state.task.budget.recipients.is_some());
+        holder.map_or(0, |holder| holder.usage.recipients.count_with(prints) - holder.usage.recipients.count())
+    }
+
+    /// Sub-tasks of the root of this task, of all depths.
+    #[must_use]
+    pub fn subtasks_of(&self, task: &TaskId) -> u64 {
+        self.line_of(task).last().map_or(0, |root| root.subtasks)
+    }
+
+    /// The breaker that keeps a chain from going on, with what it froze.
+    #[must_use]
+    pub fn frozen(&self, caller: &Caller) -> Option<(Target, &Frozen)> {
+        let root = caller.task.as_ref().and_then(|task| self.line_of(task).last());
+        if let Some((root, frozen)) = root.and_then(|root| Some((root, root.frozen.as_ref()?))) {
+            return Some((Target::Task(root.task.id.clone()), frozen));
+        }
+        self.stopping(caller, |stopped, target| stopped.frozen(target))
+    }
+
+    /// Who stopped a part of the chain, its key or its client, with what that is.
+    #[must_use]
+    pub fn killed(&self, caller: &Caller) -> Option<(Target, &PrincipalId)> {
+        self.stopping(caller, |stopped, target| stopped.killed(target))
+    }
+
+    /// What of a caller is stopped, as `find` says.
+    fn stopping<'a, T>(&'a self, caller: &Caller, find: impl Fn(&'a Stopped, &Target) -> Option<T>) -> Option<(Target, T)> {
+        if self.stopped.is_empty() {
+            return None;
+        }
+        let agents = caller.chain.get(1..).unwrap_or_default();
+        let owners = agents.iter().filter_map(|agent| Some(self.directory.agent_record(agent.as_str())?.owner.clone()));
+        let people = caller.chain.first().filter(|_| !agents.is_empty()).cloned();
+        let targets = agents
+            .iter()
+            .cloned()
+            .map(Target::Agent)
+            .chain(owners.chain(people).map(Target::Owner))
+            .chain(caller.key.clone().map(Target::Key))
+            .chain(caller.client.clone().map(Target::Client));
+        targets.into_iter().find_map(|target| find(&self.stopped, &target).map(|found| (target, found)))
+    }
+
+    /// Everything that is killed beside single tasks, and by whom.
+    pub fn kills(&self) -> impl Iterator<Item = (&Target, &PrincipalId)> {
+        self.stopped.kills()
+    }
+
+    /// Everything that is frozen, with the breaker.
+    pub fn freezes(&self) -> impl Iterator<Item = (Target, &Frozen)> {
+        let tasks = self.tasks.values().filter_map(|state| Some((Target::Task(state.task.id.clone()), state.frozen.as_ref()?)));
+        tasks.chain(self.stopped.freezes().map(|(target, frozen)| (target.clone(), frozen)))
+    }
+
+    /// Whether the key that the caller proved is none of those that were given credentials for this task.
+    #[must_use]
+    pub fn is_foreign_key(&self, caller: &Caller) -> bool {
+        let keys = caller.task.as_ref().and_then(|task| self.tasks.get(task)).zip(caller.chain.last());
+        keys.and_then(|(state, agent)| state.keys.get(agent)).is_some_and(|keys| !keys.contains(&caller.key))
+    }
+
+    /// Whether the key that the caller proved is also that of an agent outside of its chain.
+    #[must_use]
+    pub fn is_shared_key(&self, caller: &Caller) -> bool {
+        caller.key.as_ref().is_some_and(|key| self.holders.is_shared(key, &caller.chain))
+    }
+
+    /// The past of an agent.
+    pub(crate) fn history(&self, actor: &Actor) -> Option<&History> {
+        self.histories.get(actor)
     }
 
     /// The label of an item: what the directory says, joined with what it was made from when it was written through Prudence.
@@ -933,7 +1310,7 @@ impl State {
             by_number.into_iter().map(|(record, _)| record).collect()
         };
         let tasks: Vec<_> =
-            self.tasks.values().map(|state| (&state.task, state.ended, state.spent, state.calls, state.asks)).collect();
+            self.tasks.values().map(|state| (&state.task, state.ended, &state.usage, state.calls, state.asks)).collect();
         let flows: Vec<_> = self
             .flows
             .iter()
@@ -952,6 +1329,9 @@ impl State {
         let approved: Vec<_> = self.tasks.values().map(|state| (&state.approved, &state.approved_tools)).collect();
         let attested: Vec<_> = self.flows.values().map(|flow| &flow.attested).collect();
         let written = (written, posts, &self.advice, approved, attested, &self.past);
+        let contained: Vec<_> =
+            self.tasks.values().map(|state| (&state.frozen, &state.tempo, state.subtasks, key_list(&state.keys))).collect();
+        let histories: Vec<_> = self.histories.iter().collect();
         let all = (
             (&self.bundle, &self.recorded),
             Vec::<PrincipalId>::from(self.principals().clone()),
@@ -962,9 +1342,59 @@ impl State {
             written,
             (asks, requestable),
             open,
+            (contained, self.stopped.list(), &self.holders, histories),
         );
         Digest::of(&serde_json::to_vec(&all).expect("plain data"))
     }
+}
+
+/// How many things an act is about: at least one.
+pub(crate) fn reads_of(resources: &[ResourceId]) -> u64 {
+    (resources.len() as u64).max(1)
+}
+
+/// What is held to be touched for the first time, by its print. It needs no key: it says only that two names are the same.
+pub(crate) fn tempo_print(kind: &str, name: &str) -> u64 {
+    let digest = Digest::of_parts([kind.as_bytes(), name.as_bytes()]);
+    u64::from_le_bytes(digest.0[..8].try_into().expect("a digest has 32 bytes"))
+}
+
+/// The region of data that a resource is in: what stands before its last `/`, or before its last `:`.
+pub(crate) fn region_of(resource: &ResourceId) -> u64 {
+    let name = resource.as_str();
+    let end = name.rfind('/').or_else(|| name.rfind(':')).unwrap_or(name.len());
+    tempo_print("region", &name[..end])
+}
+
+/// What an act touches, by prints.
+pub(crate) struct Touched {
+    pub(crate) tool: u64,
+    pub(crate) regions: Vec<u64>,
+    pub(crate) domains: Vec<u64>,
+}
+
+impl Touched {
+    fn of(act: &ActRecord) -> Self {
+        Self::new(&act.tool, &act.resources, &act.recipients)
+    }
+
+    pub(crate) fn new(tool: &ToolId, resources: &[ResourceId], recipients: &[String]) -> Self {
+        let domains = recipients.iter().filter_map(|name| name.rsplit_once('@')).map(|(_, domain)| domain);
+        Self {
+            tool: tempo_print("tool", tool.as_str()),
+            regions: resources.iter().map(region_of).collect(),
+            domains: domains.map(|domain| tempo_print("domain", &domain.to_lowercase())).collect(),
+        }
+    }
+
+    fn prints(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.tool).chain(self.regions.iter().copied()).chain(self.domains.iter().copied())
+    }
+}
+
+/// Keys as a list, for what cannot have anything but text before a colon.
+fn key_list(keys: &BTreeMap<PrincipalId, BTreeSet<Option<Arc<str>>>>) -> Vec<(&PrincipalId, &BTreeSet<Option<Arc<str>>>)> {
+    keys.iter().collect()
 }
 
 /// Values of an act that name a counterpart, and that were chosen by somebody who may choose them.

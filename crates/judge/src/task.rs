@@ -5,11 +5,12 @@ use crate::moment::Moment;
 use crate::name::{PrincipalId, TaskId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How many links a chain may have: the person, and agents below.
 pub const CHAIN_DEPTH_MAX: usize = 8;
 
-/// What a task may use up. `None` is without a bound.
+/// What a task may use up. `None` is without a bound; for a sub-task, whatever its parent has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Budget {
@@ -21,6 +22,48 @@ pub struct Budget {
     pub recipients: Option<u64>,
     /// Money, in the unit of the amounts that contracts report.
     pub amount: Option<u64>,
+}
+
+/// What a budget bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quantity {
+    /// Calls that went through.
+    Calls,
+    /// Items read.
+    Items,
+    /// Distinct recipients.
+    Recipients,
+    /// Money.
+    Amount,
+}
+
+impl Quantity {
+    /// All of them.
+    pub const ALL: [Quantity; 4] = [Quantity::Calls, Quantity::Items, Quantity::Recipients, Quantity::Amount];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Quantity::Calls => "calls",
+            Quantity::Items => "items",
+            Quantity::Recipients => "recipients",
+            Quantity::Amount => "amount",
+        }
+    }
+}
+
+impl Budget {
+    /// The bound of this quantity.
+    #[must_use]
+    pub fn of(&self, quantity: Quantity) -> Option<u64> {
+        match quantity {
+            Quantity::Calls => self.calls,
+            Quantity::Items => self.items,
+            Quantity::Recipients => self.recipients,
+            Quantity::Amount => self.amount,
+        }
+    }
 }
 
 /// A task.
@@ -60,6 +103,20 @@ pub struct Task {
     /// Whether it has flow state of its own, apart from its parent's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub isolated: bool,
+    /// Of a sub-task: the chain through which it was handed on, the person first and its own agent last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<PrincipalId>,
+}
+
+impl Task {
+    /// Whether calls of this chain may be for this task: it begins with those through whom the task came.
+    #[must_use]
+    pub fn is_for(&self, chain: &[PrincipalId]) -> bool {
+        match self.chain.as_slice() {
+            [] => chain.first() == Some(&self.requester) && chain.get(1) == Some(&self.agent),
+            through => chain.starts_with(through),
+        }
+    }
 }
 
 /// Who calls: the chain, outermost (a person) first, and the task that the credential names.
@@ -70,4 +127,18 @@ pub struct Caller {
     /// The task; a person acting directly has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
+    /// The key that the caller proved to hold, as its thumbprint (RFC 7638). A bearer of a token proves none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Arc<str>>,
+    /// The client to which the credential was issued (RFC 6749, section 2), where that is not the agent itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Arc<str>>,
+}
+
+impl Caller {
+    /// A caller who proved no key.
+    #[must_use]
+    pub fn new(chain: Vec<PrincipalId>, task: Option<TaskId>) -> Self {
+        Self { chain, task, key: None, client: None }
+    }
 }

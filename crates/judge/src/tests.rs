@@ -82,7 +82,7 @@ fn scene(task: serde_json::Value) -> Scene {
 }
 
 fn caller() -> Caller {
-    Caller { chain: vec![name("bo"), name("helper")], task: Some(TaskId::parse("t1").expect("a name")) }
+    Caller::new(vec![name("bo"), name("helper")], Some(TaskId::parse("t1").expect("a name")))
 }
 
 fn name(text: &str) -> PrincipalId {
@@ -138,6 +138,7 @@ impl Scene {
             },
             node: String::new(),
             enforced: true,
+            trip: ruling.trip.clone(),
             made: ruling.made.as_ref().map(LabelRecord::from),
             sets: self.state.new_sets(ruling.made.iter().map(|label| &label.readers).chain([&ruling.audience])),
             answered: None,
@@ -297,7 +298,7 @@ fn writing_over_something_frees_nothing() {
     scene.reads("runbook:acl", RUNBOOK);
     scene.decides(&act(Effect::Write, &["note:new"], &[], &["a summary"]));
     scene.ends(&[], &[]);
-    let cy = Caller { chain: vec![name("cy")], task: None };
+    let cy = Caller::new(vec![name("cy")], None);
     scene.decides_for(&cy, &act(Effect::Write, &["note:new"], &[], &["by hand"]));
     scene.ends(&[], &[]);
     let label = scene.state.label_of(&ResourceId::parse("note:new").expect("a name")).expect("it was written");
@@ -631,6 +632,7 @@ fn the_schemas_load_and_the_shipped_policies_are_valid() {
             "self-serve",
             "steered",
             "stumble",
+            "tempo",
             "widen"
         ]
     );

@@ -244,15 +244,16 @@ pub(crate) struct Answer {
 pub(crate) struct Delegate {
     pub(crate) to: String,
     pub(crate) task: String,
-    // Kept for their shape; a child task is not run yet.
-    #[serde(default, rename = "effects")]
-    pub(crate) _effects: Option<BTreeSet<Effect>>,
-    #[serde(default, rename = "resources")]
-    pub(crate) _resources: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) effects: Option<BTreeSet<Effect>>,
+    #[serde(default)]
+    pub(crate) resources: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) budget: judge::task::Budget,
     #[serde(default)]
     pub(crate) lease: Option<String>,
-    #[serde(default, rename = "isolated")]
-    pub(crate) _isolated: bool,
+    #[serde(default)]
+    pub(crate) isolated: bool,
 }
 
 #[derive(Deserialize)]

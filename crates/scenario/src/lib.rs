@@ -2,11 +2,9 @@
 //!
 //! [`parse`] reads a file (YAML 1.2, format version 1) and refuses whatever it does not understand, with the line; [`run`] plays
 //! it against the judge with a ledger in memory and the time of the file, and compares. It refuses to know HTTP,
-//! tool contracts and the clock on the wall; nothing here sleeps. A step that needs what is not built yet is reported as
-//! *not yet*, never as passed.
+//! tool contracts and the clock on the wall; nothing here sleeps.
 
 mod format;
-mod not_yet;
 mod parse;
 mod report;
 mod run;

@@ -9,8 +9,10 @@ use crate::report::Expected;
 use crate::step::{ActStep, Scenario, Step, What, WorldEvent};
 use crate::world;
 use judge::decision::Outcome;
+use judge::delegation::Part;
 use judge::directory::{
-    AgentRecord, DestinationRecord, Directory, DirectoryDocument, DirectoryError, GrantRecord, ItemRecord, PersonRecord, STANDING,
+    AgentRecord, DestinationRecord, Directory, DirectoryDocument, DirectoryError, GrantRecord, ItemRecord, PersonRecord,
+    Registration, STANDING,
 };
 use judge::effect::Effect;
 use judge::name::{GroupId, NameError, PrincipalId, ResourceId, TaskId};
@@ -186,7 +188,6 @@ impl Checker<'_> {
         if file.scenario.value.trim().is_empty() {
             self.wrong(line(&file.scenario), "`scenario` is empty, expected an id");
         }
-        let leases_ms = self.leases(&file.world.agents);
         let contents = self.contents(&file.world.items);
         let (directory, notes) = self.directory(&file.world, &file.tasks);
         let tasks: Vec<Task> = self.tasks(&file.tasks, &directory);
@@ -200,20 +201,19 @@ impl Checker<'_> {
             directory,
             contents,
             tasks,
-            leases_ms,
             steps,
         }
     }
 
-    fn leases(&mut self, agents: &[Spanned<format::Agent>]) -> BTreeMap<PrincipalId, u64> {
-        let mut leases = BTreeMap::new();
-        for agent in agents {
-            if let Some(text) = &agent.value.lease {
-                let span = self.span(line(agent), "lease", text);
-                leases.extend(self.name(line(agent), &agent.value.id).map(|id| (id, span)));
-            }
+    /// When the registration of an agent ends, and how often it usually does what.
+    fn registration(&mut self, agent: &Spanned<format::Agent>, rhythms: &[Spanned<format::Rhythm>]) -> Registration {
+        let lease = agent.value.lease.as_ref().map(|text| self.span(line(agent), "lease", text));
+        let own = rhythms.iter().filter(|rhythm| rhythm.value.agent == agent.value.id);
+        Registration {
+            ends: lease.map(|lease| world::START.after_ms(lease)),
+            usual: own.map(|rhythm| (rhythm.value.effect, rhythm.value.per_hour)).collect(),
+            ..Registration::default()
         }
-        leases
     }
 
     fn contents(&mut self, items: &[Spanned<format::Item>]) -> PatternMap<String> {
@@ -268,7 +268,9 @@ impl Checker<'_> {
             else {
                 continue;
             };
-            document.agents.push(AgentRecord { purpose: agent.value.purpose.clone(), ..AgentRecord::new(id, owner) });
+            let registration = self.registration(agent, &world.baseline);
+            let purpose = agent.value.purpose.clone();
+            document.agents.push(AgentRecord { purpose, registration, ..AgentRecord::new(id, owner) });
         }
         for item in &world.items {
             places.note(&["items", &item.value.id], line(item));
@@ -386,6 +388,7 @@ impl Checker<'_> {
             ends: starts.after_ms(lease.unwrap_or(2 * SPAN_MS_MAX)),
             parent: None,
             isolated: false,
+            chain: Vec::new(),
             requester,
         })
     }
@@ -509,13 +512,28 @@ impl Checker<'_> {
             Some(task) => Some(self.name::<TaskId>(line, task)?),
             None => None,
         };
-        let caller = Caller { chain, task };
+        let mut caller = Caller::new(chain, task);
+        // Every agent has a key of its own, which in a file is nothing but its name.
+        caller.key = caller.chain.get(1..).and_then(<[PrincipalId]>::last).map(PrincipalId::shared);
+        match step.token.as_ref().map(|token| token.key.as_str()) {
+            None => {}
+            Some("other") => caller.key = Some("another key".into()),
+            Some(key) => self.wrong(line, format!("`token` has key `{key}`, expected `other`")),
+        }
         if let Some(delegate) = &step.delegate {
             if !directory.agents.iter().any(|agent| agent.id.as_str() == delegate.to) {
                 self.wrong(line, format!("`{}` is no agent of this world", delegate.to));
             }
-            delegate.lease.as_ref().map(|text| self.span(line, "lease", text));
-            return Some(What::Delegate { caller, to: self.name(line, &delegate.to)?, task: self.name(line, &delegate.task)? });
+            let lease_ms = delegate.lease.as_ref().map(|text| self.span(line, "lease", text));
+            let part = Part {
+                effects: delegate.effects.clone(),
+                resources: delegate.resources.clone(),
+                budget: delegate.budget,
+                isolated: delegate.isolated,
+                ..Part::whole(self.name(line, &delegate.to)?)
+            };
+            let task = self.name(line, &delegate.task)?;
+            return Some(What::Delegate { caller, task, part: Box::new(part), lease_ms });
         }
         self.act(line, number, step, caller, directory).map(|act| What::Act(Box::new(act)))
     }
@@ -571,14 +589,6 @@ impl Checker<'_> {
                 (repeat.times, repeat.every.as_ref().map_or(0, |text| self.span(line, "every", text)))
             }
         };
-        let other_key = match step.token.as_ref().map(|token| token.key.as_str()) {
-            None => false,
-            Some("other") => true,
-            Some(key) => {
-                self.wrong(line, format!("`token` has key `{key}`, expected `other`"));
-                false
-            }
-        };
         Some(ActStep {
             caller,
             effect,
@@ -591,7 +601,6 @@ impl Checker<'_> {
             because,
             times,
             every_ms,
-            other_key,
         })
     }
 

@@ -88,6 +88,11 @@ impl Expected {
             let expected = self.alarm.as_deref().unwrap_or_default();
             differ(format!("alarm expected: {expected}; found: {}", found.alarm.unwrap_or("none")));
         }
+        if let Some(frozen) = self.frozen
+            && found.frozen != frozen
+        {
+            differ(if frozen { "the task is not frozen".to_owned() } else { "the task is frozen".to_owned() });
+        }
         if let Some(most) = self.at_most
             && found.permits > most
         {
@@ -128,12 +133,33 @@ pub struct Found {
     /// The alarm that was raised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm: Option<&'static str>,
+    /// Whether a breaker keeps the chain from going on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// Whether a question to a person came of it.
     pub asked: bool,
     /// How many times it was tried.
     pub times: u64,
     /// How many times it went through.
     pub permits: u64,
+}
+
+impl Found {
+    /// Nothing but an answer, to something that is no act.
+    pub(crate) fn answer(decision: Outcome, norms: BTreeSet<String>) -> Self {
+        Self {
+            decision,
+            norms,
+            withheld: BTreeSet::new(),
+            uncleared_pairs: None,
+            obligations: BTreeSet::new(),
+            alarm: None,
+            frozen: false,
+            asked: false,
+            times: 1,
+            permits: u64::from(decision == Outcome::Permit),
+        }
+    }
 }
 
 /// Whether a step went as the file says.
@@ -144,8 +170,6 @@ pub enum Verdict {
     Passed,
     /// It did not, for each of these differences.
     Failed(Vec<String>),
-    /// It cannot be said before this is there.
-    NotYet(String),
     /// It is not judged: something that happens to the world, or a run with the grants alone.
     Unjudged,
 }
@@ -194,11 +218,6 @@ impl Report {
         self.steps.iter().filter(|step| matches!(step.verdict, Verdict::Failed(_)))
     }
 
-    /// Steps that need what is not built yet.
-    pub fn not_yet(&self) -> impl Iterator<Item = &StepReport> {
-        self.steps.iter().filter(|step| matches!(step.verdict, Verdict::NotYet(_)))
-    }
-
     /// Steps that went as the file says.
     pub fn passed(&self) -> impl Iterator<Item = &StepReport> {
         self.steps.iter().filter(|step| step.verdict == Verdict::Passed)
@@ -233,8 +252,7 @@ impl fmt::Display for Report {
                 plural(count, "step was", "steps were")
             );
         }
-        let (passed, failed, not_yet) = (self.passed().count(), self.failed().count(), self.not_yet().count());
-        writeln!(f, "  {passed} passed, {failed} failed, {not_yet} not yet")
+        writeln!(f, "  {} passed, {} failed", self.passed().count(), self.failed().count())
     }
 }
 
@@ -243,7 +261,6 @@ impl fmt::Display for StepReport {
         let mark = match &self.verdict {
             Verdict::Passed => "passed",
             Verdict::Failed(_) => "FAILED",
-            Verdict::NotYet(_) => "not yet",
             Verdict::Unjudged => "",
         };
         let line = format!("{:>4}  {:>8}  {:<7}  {}", self.number, span(self.at_ms), mark, self.what);
@@ -257,7 +274,7 @@ impl fmt::Display for StepReport {
                 writeln!(f, "{INDENT}expected {}", self.expected)?;
             }
             writeln!(f, "{INDENT}found    {found}")?;
-        } else if matches!(self.verdict, Verdict::NotYet(_) | Verdict::Failed(_)) {
+        } else if matches!(self.verdict, Verdict::Failed(_)) {
             writeln!(f, "{INDENT}expected {}", self.expected)?;
         }
         for reason in &self.reasons {
@@ -269,7 +286,6 @@ impl fmt::Display for StepReport {
                     writeln!(f, "{INDENT}≠ {difference}")?;
                 }
             }
-            Verdict::NotYet(what) => writeln!(f, "{INDENT}not yet: {what}")?,
             Verdict::Passed | Verdict::Unjudged => {}
         }
         Ok(())

@@ -3,7 +3,6 @@
 //! Whatever the judge answers here comes from its public functions alone, in the order in which every caller has to use them: decide,
 //! record, carry out, observe, record. At the end the ledger is read back and must give the same state.
 
-use crate::not_yet;
 use crate::report::{Found, Report, StepReport, Verdict};
 use crate::step::{ActStep, Scenario, Step, What};
 use crate::world::{self, START};
@@ -12,23 +11,23 @@ use judge::alarm::Alarm;
 use judge::content::ContentKey;
 use judge::decide::{AskStanding, decide, may_answer};
 use judge::decision::{Outcome, Reason};
+use judge::delegation::{Part, delegate};
 use judge::digest::Digest;
 use judge::directory::{Directory, DirectoryDocument};
 use judge::effect::Effect;
-use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record};
+use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, Issued, LabelRecord, Observed, Record};
 use judge::moment::Moment;
 use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId, ToolId};
 use judge::observe::observe;
 use judge::policy::{Policies, PolicyError, PolicySources};
+use judge::standing::Target;
 use judge::state::State;
-use judge::task::Caller;
+use judge::task::{Caller, Task};
 use ledger::{Bounds, MemoryLedger, Seq, Source as _, Store as _};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an ask can be answered, in milliseconds; never longer than its task.
 const ASK_MS: u64 = 60 * 60 * 1000;
-/// How often a step is tried whose answer is not compared.
-const NOT_YET_TIMES_MAX: u64 = 100;
 /// Entries of the ledger that are read back at once.
 const REPLAY_ENTRIES: usize = 1_024;
 /// Bytes of the ledger that are read back at once.
@@ -101,18 +100,13 @@ struct Run<'a> {
     decisions: u64,
     texts: Texts,
     done: Vec<Done>,
-    /// Tasks, and acts by their digest, that rest on a step which is not there yet; with that step.
-    open_tasks: BTreeMap<TaskId, usize>,
-    open_acts: BTreeMap<Digest, usize>,
 }
 
 /// What a later step may refer to.
 #[derive(Default)]
 struct Done {
-    not_yet: bool,
     ask: Option<AskId>,
     decision: Option<DecisionId>,
-    act: Option<Digest>,
 }
 
 /// What stands where: contents as they were written last, and posts in destinations.
@@ -154,15 +148,13 @@ impl<'a> Run<'a> {
             decisions: 0,
             texts: Texts::default(),
             done: Vec::new(),
-            open_tasks: BTreeMap::new(),
-            open_acts: BTreeMap::new(),
         };
         run.configure(0)?;
         if run.state.policies().is_none() {
             return Err(RunError::Policies(Policies::compile(&run.policies).err().unwrap_or_default()));
         }
         for task in &scenario.tasks {
-            run.record(Event::TaskStarted(Box::new(task.clone())))?;
+            run.start(task.clone(), vec![task.requester.clone(), task.agent.clone()])?;
         }
         Ok(run)
     }
@@ -174,7 +166,6 @@ impl<'a> Run<'a> {
             self.now = self.now.max(START.after_ms(step.at_ms));
             let mut done = Done::default();
             let (found, reasons, verdict) = self.step(step, &mut done)?;
-            done.not_yet = matches!(verdict, Verdict::NotYet(_));
             self.done.push(done);
             steps.push(StepReport {
                 number: step.number,
@@ -192,7 +183,6 @@ impl<'a> Run<'a> {
     }
 
     fn step(&mut self, step: &Step, done: &mut Done) -> Result<(Option<Found>, Vec<String>, Verdict), RunError> {
-        let not_yet = |what: &str| Ok((None, Vec::new(), Verdict::NotYet(what.to_owned())));
         match &step.what {
             What::Event(event) => {
                 world::happens(&mut self.directory, event);
@@ -201,15 +191,46 @@ impl<'a> Run<'a> {
             }
             What::Act(act) => self.act(step, act, done),
             What::Answer { by, step: asked, yes } => self.answer(step, by, *asked, *yes),
-            What::Delegate { task, .. } => {
-                self.open_tasks.insert(task.clone(), step.number);
-                not_yet("child tasks")
-            }
+            What::Delegate { caller, task, part, lease_ms } => self.delegate(step, caller, task, part, *lease_ms),
             What::Kill { task } => {
-                self.open_tasks.insert(task.clone(), step.number);
-                not_yet("the kill of a task")
+                // Plain access control knows no tasks that could be stopped.
+                if !self.baseline {
+                    let by = PrincipalId::parse("operator").expect("a short word");
+                    self.record(Event::Killed { target: Target::Task(task.clone()), by, why: String::new() })?;
+                }
+                Ok((None, Vec::new(), Verdict::Unjudged))
             }
         }
+    }
+
+    /// A task begins, and its agent gets a credential that is bound to its key.
+    fn start(&mut self, task: Task, chain: Vec<PrincipalId>) -> Result<(), RunError> {
+        let key = chain.last().map(PrincipalId::shared);
+        let caller = Caller { key, ..Caller::new(chain, Some(task.id.clone())) };
+        let issued = Issued { id: task.id.to_string(), caller, expires: task.ends, parent: None };
+        self.record(Event::TaskStarted(Box::new(task)))?;
+        self.record(Event::CredentialIssued(Box::new(issued)))
+    }
+
+    fn delegate(
+        &mut self,
+        step: &Step,
+        caller: &Caller,
+        task: &TaskId,
+        part: &Part,
+        lease_ms: Option<u64>,
+    ) -> Result<(Option<Found>, Vec<String>, Verdict), RunError> {
+        let part = Part { ends: lease_ms.map(|lease_ms| self.now.after_ms(lease_ms)), ..part.clone() };
+        let (found, reasons) = match delegate(&self.state, caller, task.clone(), &part, self.now) {
+            Ok(made) => {
+                let chain = made.chain.clone();
+                self.start(made, chain)?;
+                (Found::answer(Outcome::Permit, BTreeSet::new()), Vec::new())
+            }
+            Err(why) => (Found::answer(Outcome::Deny, BTreeSet::from([why.code().word().to_owned()])), vec![why.to_string()]),
+        };
+        let verdict = if self.baseline { Verdict::Unjudged } else { verdict(step, &found) };
+        Ok((Some(found), reasons, verdict))
     }
 
     fn answer(
@@ -223,10 +244,6 @@ impl<'a> Run<'a> {
             return Ok((None, Vec::new(), Verdict::Unjudged));
         }
         let about = &self.done[asked - 1];
-        if about.not_yet {
-            self.open_acts.extend(about.act.map(|act| (act, asked)));
-            return Ok((None, Vec::new(), Verdict::NotYet(format!("it rests on step {asked}"))));
-        }
         let Some(ask) = about.ask.clone() else {
             return Ok((None, Vec::new(), Verdict::Failed(vec![format!("step {asked} asked nobody")])));
         };
@@ -237,51 +254,23 @@ impl<'a> Run<'a> {
             }
             Err(refused) => (Outcome::Deny, vec![refused.to_string()]),
         };
-        let found = Found {
-            decision,
-            norms: BTreeSet::new(),
-            withheld: BTreeSet::new(),
-            uncleared_pairs: None,
-            obligations: BTreeSet::new(),
-            alarm: None,
-            asked: false,
-            times: 1,
-            permits: u64::from(decision == Outcome::Permit),
-        };
+        let found = Found::answer(decision, BTreeSet::new());
         let verdict = verdict(step, &found);
         Ok((Some(found), reasons, verdict))
     }
 
     fn act(&mut self, step: &Step, act: &ActStep, done: &mut Done) -> Result<(Option<Found>, Vec<String>, Verdict), RunError> {
         let digest = digest_of(act);
-        done.act = Some(digest);
-        if let Some(earlier) = self.rests_on(act, digest).filter(|_| !self.baseline) {
-            self.follow(step, act)?;
-            return Ok((None, Vec::new(), Verdict::NotYet(format!("it rests on step {earlier}"))));
-        }
-        let missing = match self.baseline {
-            true => None,
-            false => not_yet::of_act(act, &step.expected, &self.state.norm_ids(), self.has_lapsed_agent(act)),
-        };
-        if act.other_key && missing.is_some() {
-            return Ok((None, Vec::new(), Verdict::NotYet(missing.unwrap_or_default())));
-        }
-        // What cannot be compared yet is tried, to show what is found, and carried out only where the file says that it goes through.
-        let carries_out = missing.is_none() || step.expected.decision == Outcome::Permit;
-        let times = if missing.is_some() { act.times.min(NOT_YET_TIMES_MAX) } else { act.times };
         let (mut permits, mut asked) = (0, false);
         let mut last = None;
-        for turn in 0..times {
+        for turn in 0..act.times {
             self.now = self.now.max(START.after_ms(step.at_ms).after_ms(act.every_ms.saturating_mul(turn)));
-            let tried = self.try_once(step.number, act, digest, carries_out)?;
+            let tried = self.try_once(step.number, act, digest)?;
             permits += u64::from(tried.outcome == Outcome::Permit);
             asked |= tried.is_new_ask;
             last = Some(tried);
         }
         let Some(last) = last else { return Ok((None, Vec::new(), Verdict::Failed(vec!["it was never tried".to_owned()]))) };
-        if missing.is_some() && last.outcome != Outcome::Permit {
-            self.follow(step, act)?;
-        }
         done.ask.clone_from(&last.ask);
         done.decision = Some(last.id);
         let found = Found {
@@ -291,41 +280,17 @@ impl<'a> Run<'a> {
             uncleared_pairs: last.uncleared_pairs,
             obligations: last.obligations,
             alarm: last.alarm.map(|alarm| alarm.word()),
+            frozen: self.state.frozen(&act.caller).is_some(),
             asked,
-            times,
+            times: act.times,
             permits,
         };
         let reasons = last.reasons.iter().map(|reason| format!("{}: {}", reason.ground.word(), reason.sentence)).collect();
-        let verdict = match missing {
-            _ if self.baseline => Verdict::Unjudged,
-            Some(what) => Verdict::NotYet(what),
-            None => verdict(step, &found),
-        };
+        let verdict = if self.baseline { Verdict::Unjudged } else { verdict(step, &found) };
         Ok((Some(found), reasons, verdict))
     }
 
-    /// The step that is not there yet and that this act rests on.
-    fn rests_on(&self, act: &ActStep, digest: Digest) -> Option<usize> {
-        let task = act.caller.task.as_ref().and_then(|task| self.open_tasks.get(task));
-        task.or_else(|| self.open_acts.get(&digest)).copied()
-    }
-
-    /// Where the answer is not there yet, the world goes on as the file says, so that later steps mean what they say.
-    fn follow(&mut self, step: &Step, act: &ActStep) -> Result<(), RunError> {
-        match &act.change {
-            Some(change) if step.expected.decision == Outcome::Permit => self.change(step.number, &act.on, change),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn has_lapsed_agent(&self, act: &ActStep) -> bool {
-        act.caller
-            .chain
-            .iter()
-            .any(|link| self.scenario.leases_ms.get(link).is_some_and(|&lease_ms| self.now >= START.after_ms(lease_ms)))
-    }
-
-    fn try_once(&mut self, number: usize, step: &ActStep, digest: Digest, carries_out: bool) -> Result<Tried, RunError> {
+    fn try_once(&mut self, number: usize, step: &ActStep, digest: Digest) -> Result<Tried, RunError> {
         let act = self.judged(step, digest);
         let ruling = decide(&self.state, &step.caller, &act, self.now);
         self.decisions += 1;
@@ -350,10 +315,12 @@ impl<'a> Run<'a> {
             },
             node: String::new(),
             enforced: true,
+            trip: ruling.trip.clone(),
             made: ruling.made.as_ref().map(LabelRecord::from),
             sets: self.state.new_sets(ruling.made.iter().map(|label| &label.readers).chain([&ruling.audience])),
             answered: None,
         };
+        let alarm = decided.alarm();
         self.record(Event::Decided(Box::new(decided)))?;
         let decision = ruling.decision;
         let mut tried = Tried {
@@ -364,11 +331,11 @@ impl<'a> Run<'a> {
             withheld: BTreeSet::new(),
             uncleared_pairs: (step.effect == Effect::Widen).then_some(decision.facts.change.uncleared_pairs),
             obligations: decision.obligations.iter().map(|obligation| obligation.word().to_owned()).collect(),
-            alarm: None,
+            alarm,
             is_new_ask,
         };
         match tried.outcome {
-            Outcome::Permit => self.carry_out(number, step, &mut tried, carries_out)?,
+            Outcome::Permit => self.carry_out(number, step, &mut tried)?,
             Outcome::Deny => tried.withheld = decision.withheld.iter().map(ToString::to_string).collect(),
             Outcome::Ask => {}
         }
@@ -412,15 +379,13 @@ impl<'a> Run<'a> {
     }
 
     /// What the tool would do, and what the chain then gets to see.
-    fn carry_out(&mut self, number: usize, step: &ActStep, tried: &mut Tried, really: bool) -> Result<(), RunError> {
+    fn carry_out(&mut self, number: usize, step: &ActStep, tried: &mut Tried) -> Result<(), RunError> {
         let (mut items, mut created) = (Vec::new(), Vec::new());
-        if really {
-            match step.effect {
-                Effect::Read => items = step.on.iter().flat_map(|resource| self.yields(resource)).collect(),
-                Effect::Write | Effect::Send | Effect::Publish => created = self.leaves(number, step),
-                Effect::Destroy => self.texts.gone.extend(step.on.iter().cloned()),
-                Effect::Widen | Effect::Compute | Effect::Spend | Effect::Execute | Effect::Delegate => {}
-            }
+        match step.effect {
+            Effect::Read => items = step.on.iter().flat_map(|resource| self.yields(resource)).collect(),
+            Effect::Write | Effect::Send | Effect::Publish => created = self.leaves(number, step),
+            Effect::Destroy => self.texts.gone.extend(step.on.iter().cloned()),
+            Effect::Widen | Effect::Compute | Effect::Spend | Effect::Execute | Effect::Delegate => {}
         }
         let observation =
             Observation { caller: step.caller.clone(), decision: tried.id.clone(), items, created, attested: Vec::new() };
@@ -440,17 +405,17 @@ impl<'a> Run<'a> {
         let observed = Event::Observed(Box::new(Observed {
             decision: observation.decision,
             task: observation.caller.task,
-            ended: if really { Ended::Ok } else { Ended::Failed },
+            ended: Ended::Ok,
             items: seen.items,
             created: observation.created,
             attested: seen.attested,
             sets: seen.sets,
         }));
-        tried.alarm = observed.alarm();
+        tried.alarm = observed.alarm().or(tried.alarm);
         self.record(observed)?;
         match &step.change {
-            Some(change) if really => self.change(number, &step.on, change),
-            Some(_) | None => Ok(()),
+            Some(change) => self.change(number, &step.on, change),
+            None => Ok(()),
         }
     }
 
@@ -548,13 +513,7 @@ impl<'a> Run<'a> {
 
 fn verdict(step: &Step, found: &Found) -> Verdict {
     let differences = step.expected.differences(found);
-    match not_yet::of_found(&step.expected, found) {
-        Some(what) if differences.is_empty() || found.permits > step.expected.at_most.unwrap_or(u64::MAX) => {
-            Verdict::NotYet(what)
-        }
-        Some(_) | None if differences.is_empty() => Verdict::Passed,
-        Some(_) | None => Verdict::Failed(differences),
-    }
+    if differences.is_empty() { Verdict::Passed } else { Verdict::Failed(differences) }
 }
 
 /// Where something is published is as consequential as what is named as a value.

@@ -2,6 +2,7 @@
 
 use crate::report::Expected;
 use judge::act::Change;
+use judge::delegation::Part;
 use judge::directory::DirectoryDocument;
 use judge::effect::Effect;
 use judge::name::{PrincipalId, ResourceId, TaskId};
@@ -25,8 +26,6 @@ pub struct Scenario {
     pub(crate) directory: DirectoryDocument,
     pub(crate) contents: PatternMap<String>,
     pub(crate) tasks: Vec<Task>,
-    /// When the registration of an agent ends, in milliseconds from the start.
-    pub(crate) leases_ms: BTreeMap<PrincipalId, u64>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -49,7 +48,7 @@ pub(crate) enum What {
     /// A person answers the ask of an earlier step.
     Answer { by: PrincipalId, step: usize, yes: bool },
     /// A child task is handed on.
-    Delegate { caller: Caller, to: PrincipalId, task: TaskId },
+    Delegate { caller: Caller, task: TaskId, part: Box<Part>, lease_ms: Option<u64> },
     /// A person stops a task.
     Kill { task: TaskId },
 }
@@ -74,8 +73,6 @@ pub(crate) struct ActStep {
     pub(crate) because: Option<usize>,
     pub(crate) times: u64,
     pub(crate) every_ms: u64,
-    /// The call arrives with another key than the one that the token was issued for.
-    pub(crate) other_key: bool,
 }
 
 impl std::fmt::Display for What {
@@ -86,7 +83,7 @@ impl std::fmt::Display for What {
             What::Event(WorldEvent::Leave { member, group }) => write!(f, "{member} leaves {group}"),
             What::Event(WorldEvent::Left(person)) => write!(f, "{person} has left"),
             What::Answer { by, step, yes } => write!(f, "{by} {} step {step}", if *yes { "approves" } else { "denies" }),
-            What::Delegate { caller, to, task } => write!(f, "{}: delegate {task} to {to}", chain(caller)),
+            What::Delegate { caller, task, part, .. } => write!(f, "{}: delegate {task} to {}", chain(caller), part.agent),
             What::Kill { task } => write!(f, "kill {task}"),
             What::Act(act) => {
                 write!(f, "{}: {}", chain(&act.caller), act.effect.word())?;

@@ -20,7 +20,7 @@ fn report_of(text: &str, options: &Options) -> Report {
 #[track_caller]
 fn holds(text: &str) {
     let report = report_of(text, &Options::default());
-    assert!(report.failed().next().is_none() && report.not_yet().next().is_none(), "{report}");
+    assert!(report.failed().next().is_none(), "{report}");
 }
 
 fn baseline() -> Options {

@@ -250,6 +250,7 @@ impl<'a> Judge<'a> {
             ends: START.after_ms(LEASE_MS),
             parent: None,
             isolated: false,
+            chain: Vec::new(),
         };
         if self.grants == Grants::Prompt { self.proposed(task) } else { task }
     }
@@ -295,7 +296,7 @@ struct Ruled {
 
 impl<'j, 'a> Run<'j, 'a> {
     fn begin(judge: &'j Judge<'a>, trace: &Trace) -> Self {
-        let caller = Caller { chain: vec![judge.requester_of(trace), judge.agent.clone()], task: Some(task_id()) };
+        let caller = Caller::new(vec![judge.requester_of(trace), judge.agent.clone()], Some(task_id()));
         let state = State::new(ContentKey::new(*b"trace/content-ky"));
         let mut run = Self { judge, state, caller, now: START, decisions: 0 };
         run.record(Event::Configured(Box::new(judge.bundle.clone())));
@@ -375,7 +376,7 @@ impl<'j, 'a> Run<'j, 'a> {
         let ruling = decide(&self.state, &self.caller, act, self.now);
         let took = (self.judge.stopwatch)().saturating_sub(before);
         self.decisions += 1;
-        let Ruling { decision, audience, made, ask, values } = ruling;
+        let Ruling { decision, audience, made, ask, values, trip } = ruling;
         let id = DecisionId::parse(&format!("d{}", self.decisions)).expect("a short word without control characters");
         let new_ask = AskId::parse(&format!("a{}", self.decisions)).expect("a short word without control characters");
         let (asked, approved_by, ask) = match ask {
@@ -394,6 +395,7 @@ impl<'j, 'a> Run<'j, 'a> {
             approved_by,
             node: String::new(),
             enforced: true,
+            trip,
             made: made.as_ref().map(LabelRecord::from),
             sets: self.state.new_sets(made.iter().map(|label| &label.readers).chain([&audience])),
             answered: None,

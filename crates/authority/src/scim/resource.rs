@@ -5,7 +5,7 @@
 
 use judge::digest::Digest;
 use judge::directory::{
-    AgentRecord, Attributes, Directory, DirectoryChange, GroupView, PROFILE_BYTES_MAX, PersonRecord, Status, Values,
+    AgentRecord, Attributes, Directory, DirectoryChange, GroupView, PROFILE_BYTES_MAX, PersonRecord, Registration, Status, Values,
 };
 use judge::moment::Moment;
 use judge::name::{GroupId, PrincipalId};
@@ -529,7 +529,12 @@ fn put(
             let handle = handle(directory, kind, id, resource)?;
             let owner = owner(directory, resource)?;
             let purpose = resource.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let record = AgentRecord { id: principal(id)?, owner, purpose, status, handle: Some(handle), profile: Some(text) };
+            let registration = match before {
+                Some(Found::Agent(agent)) => agent.registration.clone(),
+                _ => Registration::default(),
+            };
+            let (handle, profile) = (Some(handle), Some(text));
+            let record = AgentRecord { id: principal(id)?, owner, purpose, status, registration, handle, profile };
             Ok(vec![DirectoryChange::PutAgent(record)])
         }
         Kind::Group => {

@@ -28,6 +28,7 @@ fn task() -> Task {
         ends: NOW.after_ms(900_000),
         parent: None,
         isolated: false,
+        chain: Vec::new(),
     }
 }
 

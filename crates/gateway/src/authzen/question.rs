@@ -70,7 +70,7 @@ impl Pdp {
             return Err(refused("subject", "the subject is not part of the chain that the task token names"));
         }
         match self.person(&subject.kind, &subject.id) {
-            Some(person) => Ok((Caller { chain: vec![person], task: None }, true)),
+            Some(person) => Ok((Caller::new(vec![person], None), true)),
             None if self.0.config.people.contains(&subject.kind) => {
                 Err(refused("unknown_subject", "this person is not known here"))
             }

@@ -81,7 +81,7 @@ impl Pdp {
     fn task(&self, ask: &AskState, now: Moment) -> Value {
         let handle = handle(ask);
         let status = match &ask.answer {
-            Answer::Denied { .. } => "denied",
+            Answer::Denied { .. } | Answer::Withdrawn => "denied",
             Answer::Used { .. } => "approved",
             Answer::Open | Answer::Approved { .. } if now >= ask.expires => "expired",
             Answer::Open => "pending",

@@ -174,6 +174,9 @@ pub struct AgentRecord {
     /// In use? What is not is as if it were not registered.
     #[serde(default, skip_serializing_if = "Status::is_active")]
     pub status: Status,
+    /// Under which terms it is registered.
+    #[serde(default, skip_serializing_if = "Registration::is_open")]
+    pub registration: Registration,
     /// As [`PersonRecord::handle`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handle: Option<Arc<str>>,
@@ -182,11 +185,48 @@ pub struct AgentRecord {
     pub profile: Option<Arc<str>>,
 }
 
+/// The terms of an agent's registration. What is left out bounds nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registration {
+    /// The person who vouched for it beside its owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sponsor: Option<PrincipalId>,
+    /// The purposes for which tasks may be started with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purposes: Option<BTreeSet<Arc<str>>>,
+    /// The most that a task of it may name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effects: Option<BTreeSet<Effect>>,
+    /// Until then; afterwards its owner has to earn it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Moment>,
+    /// How often it usually does something, by effect, per hour. What is not stated is learnt from what it did.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub usual: BTreeMap<Effect, u64>,
+}
+
+impl Registration {
+    /// Whether it bounds nothing.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl AgentRecord {
     /// An agent in use, of which nothing else is known.
     #[must_use]
     pub fn new(id: PrincipalId, owner: PrincipalId) -> Self {
-        Self { id, owner, purpose: String::new(), status: Status::Active, handle: None, profile: None }
+        Self {
+            id,
+            owner,
+            purpose: String::new(),
+            status: Status::Active,
+            registration: Registration::default(),
+            handle: None,
+            profile: None,
+        }
     }
 }
 

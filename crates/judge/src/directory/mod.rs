@@ -26,7 +26,7 @@ pub(crate) use compare::{Comparison, Newly, Post, Sensitivity, Things, Uncleared
 pub use document::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, ClearanceRule, DestinationRecord,
     DirectoryChange, DirectoryDocument, DirectoryError, FreezeRecord, GrantRecord, ItemRecord, NESTING_DEPTH_MAX,
-    PROFILE_BYTES_MAX, PersonRecord, RelationRecord, STANDING, Status, Values,
+    PROFILE_BYTES_MAX, PersonRecord, Registration, RelationRecord, STANDING, Status, Values,
 };
 pub use roster::GroupView;
 

@@ -45,7 +45,7 @@ fn list(context: &Context, all: bool) -> anyhow::Result<()> {
             Standing::Open => WARN,
             Standing::Approved { .. } => GOOD,
             Standing::Denied { .. } => BAD,
-            Standing::Expired | Standing::Used { .. } => DIM,
+            Standing::Expired | Standing::Withdrawn | Standing::Used { .. } => DIM,
         };
         let plain = anstyle::Style::new();
         table.row(vec![

@@ -69,7 +69,14 @@ impl History {
             }
             Event::Decided(decided) => keep(&decided.sets),
             Event::Observed(observed) => keep(&observed.sets),
-            Event::TaskStarted(_) | Event::TaskEnded { .. } | Event::Answered { .. } | Event::Refused(_) => {}
+            Event::TaskStarted(_)
+            | Event::TaskEnded { .. }
+            | Event::TaskRenewed { .. }
+            | Event::CredentialIssued(_)
+            | Event::Killed { .. }
+            | Event::Reset { .. }
+            | Event::Answered { .. }
+            | Event::Refused(_) => {}
         }
     }
 

@@ -8,6 +8,7 @@ use judge::decision::{Outcome, Reason};
 use judge::event::{Ended, Event, Record};
 use judge::moment::Moment;
 use judge::name::{AskId, DecisionId};
+use judge::standing::Target;
 use judge::task::Caller;
 use ledger::{Entry, Head, Seq, Source, verify};
 use serde_json::{Value, json};
@@ -62,7 +63,14 @@ impl Threads {
             Event::Observed(observed) => self.of_decision.get(&observed.decision),
             Event::Answered { ask, .. } => self.of_ask.get(ask).and_then(|decision| self.of_decision.get(decision)),
             Event::Refused(refused) => refused.caller.as_ref(),
-            Event::Configured(_) | Event::DirectoryChanged(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } => None,
+            Event::Configured(_)
+            | Event::DirectoryChanged(_)
+            | Event::TaskStarted(_)
+            | Event::TaskEnded { .. }
+            | Event::TaskRenewed { .. }
+            | Event::CredentialIssued(_)
+            | Event::Killed { .. }
+            | Event::Reset { .. } => None,
         }
     }
 }
@@ -95,7 +103,9 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
     let caller = threads.caller(record);
     let task = show.task.as_ref().is_none_or(|wanted| match &record.event {
         Event::TaskStarted(task) => task.id == *wanted,
-        Event::TaskEnded { task } => task == wanted,
+        Event::TaskEnded { task } | Event::TaskRenewed { task, .. } => task == wanted,
+        Event::Killed { target, .. } | Event::Reset { target, .. } => *target == Target::Task(wanted.clone()),
+        Event::CredentialIssued(issued) => issued.caller.task.as_ref() == Some(wanted),
         Event::Configured(_)
         | Event::DirectoryChanged(_)
         | Event::Decided(_)
@@ -105,9 +115,14 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
     });
     let agent = show.agent.as_ref().is_none_or(|wanted| match &record.event {
         Event::TaskStarted(task) => task.agent == *wanted || task.requester == *wanted,
+        Event::CredentialIssued(issued) => issued.caller.chain.contains(wanted),
+        Event::Killed { target, by, .. } | Event::Reset { target, by } => {
+            by == wanted || matches!(target, Target::Agent(who) | Target::Owner(who) if who == wanted)
+        }
         Event::Configured(_)
         | Event::DirectoryChanged(_)
         | Event::TaskEnded { .. }
+        | Event::TaskRenewed { .. }
         | Event::Decided(_)
         | Event::Observed(_)
         | Event::Answered { .. }
@@ -120,6 +135,10 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
         | Event::DirectoryChanged(_)
         | Event::TaskStarted(_)
         | Event::TaskEnded { .. }
+        | Event::TaskRenewed { .. }
+        | Event::CredentialIssued(_)
+        | Event::Killed { .. }
+        | Event::Reset { .. }
         | Event::Observed(_)
         | Event::Answered { .. } => false,
     });
@@ -131,6 +150,10 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
         | Event::DirectoryChanged(_)
         | Event::TaskStarted(_)
         | Event::TaskEnded { .. }
+        | Event::TaskRenewed { .. }
+        | Event::CredentialIssued(_)
+        | Event::Killed { .. }
+        | Event::Reset { .. }
         | Event::Observed(_)
         | Event::Answered { .. } => false,
     });
@@ -171,6 +194,10 @@ fn one(context: &Context, source: &dyn Source, id: &DecisionId) -> anyhow::Resul
             | Event::DirectoryChanged(_)
             | Event::TaskStarted(_)
             | Event::TaskEnded { .. }
+            | Event::TaskRenewed { .. }
+            | Event::CredentialIssued(_)
+            | Event::Killed { .. }
+            | Event::Reset { .. }
             | Event::Refused(_) => false,
         };
         if belongs {
@@ -208,6 +235,10 @@ fn one(context: &Context, source: &dyn Source, id: &DecisionId) -> anyhow::Resul
             | Event::DirectoryChanged(_)
             | Event::TaskStarted(_)
             | Event::TaskEnded { .. }
+            | Event::TaskRenewed { .. }
+            | Event::CredentialIssued(_)
+            | Event::Killed { .. }
+            | Event::Reset { .. }
             | Event::Refused(_) => {}
         }
     }
@@ -322,7 +353,14 @@ impl Report {
             Event::Answered { yes: true, .. } => self.approved += 1,
             Event::Answered { yes: false, .. } => self.answered_no += 1,
             Event::Refused(refused) => *self.refused.entry(refused.code.word()).or_default() += 1,
-            Event::Configured(_) | Event::DirectoryChanged(_) | Event::TaskStarted(_) | Event::TaskEnded { .. } => {}
+            Event::Configured(_)
+            | Event::DirectoryChanged(_)
+            | Event::TaskStarted(_)
+            | Event::TaskEnded { .. }
+            | Event::TaskRenewed { .. }
+            | Event::CredentialIssued(_)
+            | Event::Killed { .. }
+            | Event::Reset { .. } => {}
         }
     }
 

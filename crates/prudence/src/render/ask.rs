@@ -15,6 +15,7 @@ pub fn ask(view: &AskView, now: Moment) -> String {
         Standing::Expired => (DIM, format!("expired {}", moment(view.expires))),
         Standing::Approved { by } => (GOOD, format!("approved by {by}, not used yet; usable until {}", moment(view.expires))),
         Standing::Denied { by } => (BAD, format!("denied by {by}")),
+        Standing::Withdrawn => (DIM, "withdrawn: its task was stopped".to_owned()),
         Standing::Used { by } => (DIM, format!("approved by {by}, and used")),
     };
     let _ = writeln!(out, "{BOLD}{}{BOLD:#}  {style}{standing}{style:#}", view.id);

@@ -44,6 +44,18 @@ pub fn line(entry: &Entry, record: &Record) -> String {
             ),
         ),
         Event::TaskEnded { task } => ("task", BOLD, format!("{task} ended")),
+        Event::TaskRenewed { task, ends, by } => {
+            let by = by.as_ref().map_or_else(|| "by rule".to_owned(), |by| format!("by {by}"));
+            ("renewed", BOLD, format!("{task} until {} {by}", moment(*ends)))
+        }
+        Event::CredentialIssued(issued) => {
+            ("issued", BOLD, format!("a credential for {} until {}", chain(&issued.caller), moment(issued.expires)))
+        }
+        Event::Killed { target, by, why } => {
+            let why = if why.is_empty() { String::new() } else { format!(": {}", printable(why)) };
+            ("killed", BAD, format!("{} by {by}{why}", printable(&target.to_string())))
+        }
+        Event::Reset { target, by } => ("reset", GOOD, format!("{} by {by}", printable(&target.to_string()))),
         Event::Decided(decided) => {
             let outcome = decided.decision.outcome;
             (outcome.word(), style(outcome), decided_text(decided))
@@ -83,6 +95,9 @@ fn decided_text(decided: &Decided) -> String {
     }
     if !decision.reasons.is_empty() {
         let _ = write!(text, " [{}]", names(decision.grounds()));
+    }
+    if let Some(trip) = &decided.trip {
+        let _ = write!(text, " {BAD}(froze the {}){BAD:#}", trip.scope.word());
     }
     if let Some(Asked { id, .. }) = &decided.ask {
         let _ = write!(text, " {WARN}{id}{WARN:#}");

@@ -71,7 +71,7 @@ async fn past(house: &House, asked: &[(&str, Moment, bool)]) -> Past {
         lease_ms: 24 * HOUR_MS,
     };
     let task = engine.start_task(new).await.expect("bo and helper are known");
-    let caller = Caller { chain: vec![name("bo"), name("helper")], task: Some(task.id.clone()) };
+    let caller = Caller::new(vec![name("bo"), name("helper")], Some(task.id.clone()));
     let contracts = contract::Contracts::parse("forum", &contract()).expect("it is right");
     let mut asks = Vec::new();
     for (words, moment, yes) in asked {

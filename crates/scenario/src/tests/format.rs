@@ -55,7 +55,7 @@ steps:                          # in order, numbered from 1; `as` is the chain, 
      expect: {decision: ask, norms: [widen, advice], uncleared_pairs: 3}}
 "#;
     let report = report_of(example, &Options::default());
-    assert_eq!((report.passed().count(), report.failed().count(), report.not_yet().count()), (3, 0, 0), "{report}");
+    assert_eq!((report.passed().count(), report.failed().count()), (3, 0), "{report}");
     assert_eq!(report.notes.len(), 2, "ann and cy are only mentioned");
 }
 
@@ -73,7 +73,7 @@ fn every_key_of_the_format_is_read() {
   - {at: 5m, as: [bo], do: widen, on: ["chat:all"], join: {person: ann, group: "chat:all"}, because: step 4, expect: {decision: ask, norms: [widen, advice], uncleared_pairs: 1}}
   - {at: 6m, as: [bo, helper], task: t1, do: publish, on: ["chat:all"], content: x}
   - {at: 7m, deny: {by: helper, step: 8}, expect: deny}
-  - {at: 8m, as: [bo, helper], task: t1, do: read, on: ["note:1"], expect: {decision: deny, norms: [tempo], frozen: true}}
+  - {at: 8m, as: [bo, helper], task: t1, do: read, on: ["note:1"], repeat: {times: 200, every: 10ms}, expect: {decision: deny, norms: [tempo, frozen], frozen: true, at_most: 150}}
   - {at: 9m, kill: t1}
   - {at: 10m, as: [bo, helper], task: t1, do: read, on: ["note:1"], expect: deny}
   - {at: 11m, event: {left: bo}}"#,
@@ -81,18 +81,6 @@ fn every_key_of_the_format_is_read() {
     .replace("tasks:", "  baseline: [{agent: helper, effect: read, per_hour: 40}]\ntasks:");
     let report = report_of(&text, &Options::default());
     insta::assert_snapshot!(report);
-}
-
-#[test]
-fn what_rests_on_a_step_that_is_not_there_yet_is_not_there_yet_either() {
-    let text = with_steps(
-        r#"
-  - {at: 0s, as: [bo, helper], task: t1, do: publish, on: ["chat:all"], content: x, expect: {decision: ask, norms: [address, tempo]}}
-  - {at: 1s, approve: {by: ann, step: 1}}
-  - {at: 2s, as: [bo, helper], task: t1, do: publish, on: ["chat:all"], content: x}"#,
-    );
-    let report = report_of(&text, &Options::default());
-    assert_eq!(report.not_yet().count(), 3, "{report}");
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! What is fast, much, or unlike before about an act: read off counters, never computed by going through what happened.
+
+use crate::act::Act;
+use crate::effect::Effect;
+use crate::facts::TempoFacts;
+use crate::moment::Moment;
+use crate::name::TaskId;
+use crate::state::{Actor, State, TaskState, Touched, reads_of, tempo_print};
+use crate::task::{Caller, Quantity};
+use crate::tempo::Pace;
+
+/// Facts about the tempo of `act`, with it counted.
+pub(super) fn facts(state: &State, caller: &Caller, id: &TaskId, task: &TaskState, act: &Act, moment: Moment) -> TempoFacts {
+    let mut facts = TempoFacts::default();
+    let recipients: Vec<u64> = act.recipients.iter().map(|name| tempo_print("recipient", name)).collect();
+    budget(state, id, act, &recipients, &mut facts);
+    let root = state.line_of(id).last().unwrap_or(task);
+    let destroys = act.effects.contains(&Effect::Destroy) || act.effects.contains(&Effect::Spend);
+    let irreversible = if destroys { reads_of(&act.resources) } else { 0 };
+    facts.recipients = root.tempo.recipients_with(&recipients);
+    facts.irreversible = root.tempo.irreversible(moment) + irreversible;
+    facts.denials = root.tempo.denials(moment);
+    facts.subtasks = root.subtasks;
+    facts.half_open = root.tempo.resets > 0;
+    pace(state, caller, act, moment, &mut facts);
+    facts
+}
+
+/// Whether this would be more than is left. Money is not looked at here: spending more is asked about, and stops nothing else.
+fn budget(state: &State, id: &TaskId, act: &Act, recipients: &[u64], facts: &mut TempoFacts) {
+    let reads = act.effects.contains(&Effect::Read);
+    for what in [Quantity::Calls, Quantity::Items, Quantity::Recipients] {
+        let Some(left) = state.budget_left(id, what) else { continue };
+        let more = match what {
+            Quantity::Calls => 1,
+            Quantity::Items if reads => reads_of(&act.resources),
+            Quantity::Recipients => state.new_recipients(id, recipients),
+            Quantity::Items | Quantity::Amount => 0,
+        };
+        if more > left {
+            facts.over_budget = true;
+            facts.budget = what.word().to_owned();
+        }
+    }
+}
+
+/// The pace of the effect, and of the agent or owner, that is furthest from what is usual.
+fn pace(state: &State, caller: &Caller, act: &Act, moment: Moment, facts: &mut TempoFacts) {
+    let agents = caller.chain.get(1..).unwrap_or_default();
+    let records = || agents.iter().filter_map(|agent| state.directory().agent(agent.as_str()));
+    let owner = records().next().map(|agent| agent.owner.clone());
+    let actors = agents.iter().cloned().map(Actor::Agent).chain(owner.map(Actor::Owner));
+    let touched = Touched::new(&act.tool, &act.resources, &act.recipients);
+    let more = reads_of(&act.resources);
+    let mut furthest: Option<(Pace, Effect, Actor)> = None;
+    for actor in actors {
+        let history = state.history(&actor);
+        let usual = match &actor {
+            Actor::Agent(agent) => state.directory().agent(agent.as_str()).map(|agent| &agent.registration.usual),
+            Actor::Owner(_) => None,
+        };
+        if let (Actor::Agent(agent), Some(history)) = (&actor, history)
+            && Some(agent) == agents.last()
+        {
+            facts.new_tool = history.is_new(touched.tool);
+            facts.new_region = touched.regions.iter().any(|region| history.is_new(*region));
+            facts.new_domain = touched.domains.iter().any(|domain| history.is_new(*domain));
+            facts.new_items = history.new_items(moment);
+            facts.off_hours = history.is_off_hours(moment);
+        }
+        for effect in act.effects.iter().copied().filter(|effect| *effect != Effect::Compute) {
+            let stated = usual.and_then(|usual| usual.get(&effect)).copied();
+            let pace = match history {
+                Some(history) => history.pace(moment, effect, more, stated),
+                None => crate::tempo::History::default().pace(moment, effect, more, stated),
+            };
+            if furthest.as_ref().is_none_or(|(other, ..)| further(&pace) > further(other)) {
+                furthest = Some((pace, effect, actor.clone()));
+            }
+        }
+    }
+    let Some((pace, effect, actor)) = furthest else { return };
+    facts.known = pace.usual.is_some();
+    facts.seasoned = pace.seasoned;
+    facts.effect = effect.word().to_owned();
+    facts.whose = match actor {
+        Actor::Agent(agent) => agent.to_string(),
+        Actor::Owner(person) => format!("the agents of {person}"),
+    };
+    facts.usual = pace.usual.unwrap_or_default();
+    facts.minute = pace.counts.minute;
+    facts.minute_ratio = pace.minute_ratio;
+    facts.ten_minutes = pace.counts.ten_minutes;
+    facts.ten_minutes_ratio = pace.ten_minutes_ratio;
+    facts.hour = pace.counts.hour;
+    facts.hour_ratio = pace.hour_ratio;
+    facts.day = pace.counts.day;
+    facts.day_ratio = pace.day_ratio;
+    facts.week = pace.counts.week;
+    facts.week_ratio = pace.week_ratio;
+}
+
+/// How far a pace is from what is usual: the largest of its ratios, then the count.
+fn further(pace: &Pace) -> (u64, u64) {
+    let ratios = [pace.minute_ratio, pace.ten_minutes_ratio, pace.hour_ratio, pace.day_ratio, pace.week_ratio];
+    (ratios.into_iter().max().unwrap_or_default(), pace.counts.hour)
+}

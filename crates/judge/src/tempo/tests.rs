@@ -1,0 +1,101 @@
+//! Counters, and what is usual.
+
+use super::*;
+use proptest::prelude::*;
+
+fn at(hours: u64) -> Moment {
+    Moment(1_767_225_600_000 + hours * HOUR_MS)
+}
+
+/// `days` of work, `per_hour` times an hour from eight to six.
+fn worked(days: u64, per_hour: u64) -> History {
+    let mut history = History::default();
+    for day in 0..days {
+        for hour in 8..18 {
+            history.add(at(day * 24 + hour), Effect::Read, per_hour);
+        }
+    }
+    history
+}
+
+#[test]
+fn a_window_forgets_what_is_older_than_its_span() {
+    let mut window = Window::default();
+    window.add(Moment(0), MINUTE_MS, 10);
+    assert_eq!(window.count(Moment(30 * SECOND_MS), MINUTE_MS), 10);
+    assert_eq!(window.count(Moment(90 * SECOND_MS), MINUTE_MS), 5);
+    assert_eq!(window.count(Moment(120 * SECOND_MS), MINUTE_MS), 0);
+}
+
+#[test]
+fn a_clock_that_goes_back_takes_nothing_away() {
+    let mut window = Window::default();
+    window.add(at(5), HOUR_MS, 10);
+    window.add(at(1), HOUR_MS, 1);
+    assert_eq!(window.count(at(1), HOUR_MS), 11);
+    assert_eq!(window.count(at(5), HOUR_MS), 11);
+}
+
+#[test]
+fn nothing_overflows() {
+    let mut meter = Meter::default();
+    meter.add(at(0), u64::MAX);
+    meter.add(at(0), u64::MAX);
+    assert_eq!(meter.counts(at(0)).week, u64::from(u32::MAX));
+    let mut history = worked(10, u64::MAX);
+    history.add(Moment(u64::MAX), Effect::Read, u64::MAX);
+    assert!(
+        history.pace(Moment(u64::MAX), Effect::Read, 1, Some(0)).hour_ratio > 0,
+        "nothing is usual, so anything is beyond it"
+    );
+}
+
+#[test]
+fn what_is_usual_is_known_after_days_and_moves_slowly() {
+    let history = worked(10, 40);
+    let pace = history.pace(at(10 * 24 + 9), Effect::Read, 1, None);
+    assert!(pace.seasoned && pace.usual == Some(40), "{pace:?}");
+    let mut taught = history.clone();
+    // One wild hour, then the next ordinary one, teaches less than the double.
+    taught.add(at(10 * 24 + 9), Effect::Read, 100_000);
+    taught.add(at(10 * 24 + 10), Effect::Read, 1);
+    assert!(taught.pace(at(10 * 24 + 10), Effect::Read, 1, None).usual <= Some(80));
+    assert!(!worked(2, 40).pace(at(3 * 24), Effect::Read, 1, None).seasoned);
+    assert_eq!(History::default().pace(at(0), Effect::Read, 1, None).usual, None);
+}
+
+#[test]
+fn work_at_night_is_noticed_and_overtime_is_not() {
+    let history = worked(10, 40);
+    assert!(history.is_off_hours(at(10 * 24 + 3)));
+    assert!(!history.is_off_hours(at(10 * 24 + 18)));
+    assert!(!worked(2, 40).is_off_hours(at(3 * 24 + 3)), "of two days nothing is known");
+}
+
+#[test]
+fn distinct_things_beyond_the_bound_count_every_time() {
+    let mut distinct = Distinct::default();
+    (0..DISTINCT_MAX as u64).for_each(|print| distinct.add(print));
+    (0..DISTINCT_MAX as u64).for_each(|print| distinct.add(print));
+    assert_eq!(distinct.count(), DISTINCT_MAX as u64);
+    distinct.add(u64::MAX);
+    distinct.add(u64::MAX);
+    assert_eq!(distinct.count(), DISTINCT_MAX as u64 + 2);
+}
+
+proptest! {
+    /// What a window says is never below what was counted in its span, and never beyond what was counted in two.
+    #[test]
+    fn a_window_never_says_less_than_happened(steps in prop::collection::vec((0_u64..90_000, 1_u32..50), 1..60)) {
+        let (mut window, mut now, mut all) = (Window::default(), Moment(10 * MINUTE_MS), Vec::new());
+        for (wait_ms, count) in steps {
+            now = now.after_ms(wait_ms);
+            window.add(now, MINUTE_MS, count);
+            all.push((now, u64::from(count)));
+            let in_bucket: u64 = all.iter().filter(|(at, _)| at.0 / MINUTE_MS == now.0 / MINUTE_MS).map(|(_, count)| count).sum();
+            let in_two: u64 = all.iter().filter(|(at, _)| at.0 / MINUTE_MS + 1 >= now.0 / MINUTE_MS).map(|(_, count)| count).sum();
+            let said = window.count(now, MINUTE_MS);
+            prop_assert!(in_bucket <= said && said <= in_two, "{in_bucket} <= {said} <= {in_two}");
+        }
+    }
+}
