@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use judge::effect::Effect;
 use judge::name::{AskId, DecisionId, PrincipalId, TaskId, ToolId};
+use judge::standing::Target;
 
 use crate::config::Span;
 use crate::config::settings::Door;
@@ -105,6 +106,11 @@ pub enum Command {
     /// Start, show and end tasks.
     #[command(subcommand)]
     Task(TaskCommand),
+    /// Stop a task, an agent, everything of an owner, a key or a client, with everything that was derived from it.
+    #[command(after_help = KILL_HELP)]
+    Kill(Kill),
+    /// Take a kill back, or let a task go on that a breaker froze. What was ended stays ended.
+    Reset(Reset),
     /// Answer what agents ask.
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
@@ -322,6 +328,36 @@ pub enum ConfigCommand {
     },
     /// Print the reference page of all settings, in Markdown.
     Reference,
+}
+
+const KILL_HELP: &str = "\
+Examples:
+  prudence kill task:t-0192… --by ann --why 'it answers everybody'
+  prudence kill agent:helper --by ann          every task with it, and no new one until `prudence reset agent:helper`
+  prudence kill owner:bo --by ann              everything that bo asked for, and every agent of bo
+A running server refuses the next call; what waits for an answer is withdrawn.";
+
+/// `prudence kill`.
+#[derive(Debug, Args)]
+pub struct Kill {
+    /// `task:ID`, `agent:NAME`, `owner:PERSON`, `key:THUMBPRINT` or `client:ID`.
+    pub target: Target,
+    /// The person who decides this, for the record.
+    #[arg(long, value_name = "PERSON")]
+    pub by: PrincipalId,
+    /// Why, for the record.
+    #[arg(long, default_value = "")]
+    pub why: String,
+}
+
+/// `prudence reset`.
+#[derive(Debug, Args)]
+pub struct Reset {
+    /// `task:ID`, `agent:NAME`, `owner:PERSON`, `key:THUMBPRINT` or `client:ID`.
+    pub target: Target,
+    /// The person who has looked, for the record.
+    #[arg(long, value_name = "PERSON")]
+    pub by: PrincipalId,
 }
 
 /// `prudence task …`.

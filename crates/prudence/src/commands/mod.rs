@@ -4,6 +4,7 @@ mod account;
 mod approvals;
 mod client;
 mod config;
+mod contain;
 mod contract;
 mod directory;
 pub mod exposure;
@@ -57,6 +58,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve { listen } => serve::run(&context, listen).await,
         Command::Wrap(wrap) => wrap::run(&context, wrap).await,
         Command::Task(command) => task::run(&context, command).await,
+        Command::Kill(kill) => contain::kill(&context, kill).await,
+        Command::Reset(reset) => contain::reset(&context, reset).await,
         Command::Approvals(command) => approvals::run(&context, command).await,
         Command::Client(command) => client::run(&context, command),
         Command::Key(command) => key::run(&context, command),
