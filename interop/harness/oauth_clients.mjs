@@ -212,6 +212,23 @@ async function oauth4webapi() {
     standing = await retried(send, (response) => web.processClientCredentialsResponse(server, robot, response));
     is("a bound token", standing.token_type === "dpop");
   });
+  await check("hands-a-part-on", async () => {
+    const signed = new URLSearchParams();
+    await web.PrivateKeyJwt(key)(server, robot, signed, new Headers());
+    const parameters = {
+      subject_token: tokens.access_token, subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+      actor_token: signed.get("client_assertion"), actor_token_type: "urn:ietf:params:oauth:token-type:jwt", scope: "read",
+    };
+    const grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+    const exchange = (more) => web.genericTokenEndpointRequest(server, client, web.None(), grant, { ...parameters, ...more }, { DPoP, ...insecure });
+    const part = await retried(() => exchange({}), (response) => web.processGenericTokenEndpointResponse(server, client, response));
+    is("a narrower, bound token", part.scope === "read" && part.token_type === "dpop");
+    const claims = JSON.parse(Buffer.from(part.access_token.split(".")[1], "base64url"));
+    is("both agents in the chain", claims.act.sub === "helper" && claims.act.act.sub === "helper" && claims.sub === "bo");
+    is("another key", claims.cnf.jkt !== (await DPoP.calculateThumbprint()));
+    const again = await web.processGenericTokenEndpointResponse(server, client, await exchange({})).then(() => "granted", (error) => error.error);
+    is("a refusal of the used assertion", again === "invalid_request");
+  });
   await check("introspects-and-revokes", async () => {
     const ask = async () => {
       const response = await web.introspectionRequest(server, robot, web.PrivateKeyJwt(key), tokens.access_token, insecure);

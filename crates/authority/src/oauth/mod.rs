@@ -4,6 +4,7 @@
 //! - `request`: requests for authorization, pushed (RFC 9126) or not, with PKCE; `details`: what a task is in them (RFC 9396).
 //! - `pages`, `accounts`: the person signs in, and agrees.
 //! - `token`: codes, refresh tokens and standing tasks become access tokens (RFC 9068) bound by DPoP (RFC 9449).
+//! - `exchange`: a part of a task, handed on (RFC 8693).
 //! - `inspect`: introspection (RFC 7662) and revocation (RFC 7009).
 //! - `client`, `document`: who may ask. `store`: what outlives a restart. `tasks`: where all of it meets the engine.
 //!
@@ -15,6 +16,7 @@ pub mod config;
 pub mod details;
 mod document;
 mod error;
+mod exchange;
 mod form;
 mod inspect;
 mod metadata;

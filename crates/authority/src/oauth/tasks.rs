@@ -1,11 +1,12 @@
 //! Where the authorization server meets the engine: tasks begin, are looked up and end here, and nowhere else in it.
 
-use engine::{Engine, NewTask, StartTaskError};
+use engine::{DelegateError, Engine, NewTask, StartTaskError};
 use judge::decision::Code;
-use judge::event::Refused;
+use judge::delegation::{NotHandedOn, Part};
+use judge::event::{Issued, Refused};
 use judge::moment::Moment;
 use judge::name::{PrincipalId, TaskId};
-use judge::task::Task;
+use judge::task::{Caller, Task};
 use wire::assertion::Identity;
 
 use super::config::PersonBy;
@@ -52,9 +53,52 @@ pub async fn start(
 pub fn running(engine: &Engine, task: &str) -> Option<(Task, Moment)> {
     let task = TaskId::parse(task).ok()?;
     engine.view(|state, now| {
-        let task = state.task(&task).filter(|task| !task.ended && now < task.task.ends)?;
-        Some((task.task.clone(), now))
+        // What a task came out of has to run as well.
+        let runs = state.line_of(&task).all(|task| !task.ended && now < task.task.ends);
+        state.task(&task).filter(|_| runs).map(|task| (task.task.clone(), now))
     })
+}
+
+/// Hands a part of the caller's task on.
+///
+/// # Errors
+/// When it would be more than there is, or cannot be recorded.
+pub async fn hand_on(engine: &Engine, caller: &Caller, part: &Part) -> Result<Task, Refusal> {
+    engine.delegate(caller, part).await.map_err(|error| match error {
+        DelegateError::Unavailable(error) => error.into(),
+        DelegateError::Beyond(why @ NotHandedOn::Effect(_)) => Refusal::Scope(why.to_string()),
+        DelegateError::Beyond(
+            why @ (NotHandedOn::Parent { .. } | NotHandedOn::Agent(_) | NotHandedOn::Depth | NotHandedOn::Many),
+        ) => {
+            // RFC 8693 §2.2.2.
+            Refusal::Request(why.to_string())
+        }
+        DelegateError::Beyond(
+            why @ (NotHandedOn::Resource(_) | NotHandedOn::Tool(_) | NotHandedOn::Budget { .. } | NotHandedOn::Lease),
+        ) => Refusal::Details(why.to_string()),
+    })
+}
+
+/// Whether a chain may have a credential: nothing of it was stopped by a person or by a breaker.
+///
+/// # Errors
+/// [`Refusal::Grant`].
+pub fn may_go_on(engine: &Engine, caller: &Caller) -> Result<(), Refusal> {
+    engine.view(|state, _| {
+        let killed = state.killed(caller).map(|(target, _)| target);
+        match killed.or_else(|| state.frozen(caller).map(|(target, _)| target)) {
+            Some(target) => Err(Refusal::Grant(format!("stopped: {target}"))),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Records that a credential was issued, before anybody has it.
+///
+/// # Errors
+/// When it cannot be recorded.
+pub async fn issued(engine: &Engine, issued: Issued) -> Result<(), Refusal> {
+    engine.credential_issued(issued).await.map_err(Refusal::from)
 }
 
 /// Ends a task: whoever holds a token of it has nothing from now on.

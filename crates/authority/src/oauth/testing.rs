@@ -182,6 +182,17 @@ impl World {
         records.filter_map(refused).collect()
     }
 
+    /// The credentials on record.
+    pub fn issued(&self) -> Vec<judge::event::Issued> {
+        let entries = self.ledger.read(Seq(1), 100_000, usize::MAX).expect("it can be read");
+        let records = entries.iter().map(|entry| serde_json::from_slice::<Record>(&entry.body).expect("an event"));
+        let issued = |record: Record| match record.event {
+            Event::CredentialIssued(issued) => Some(*issued),
+            _ => None,
+        };
+        records.filter_map(issued).collect()
+    }
+
     /// A code of Bo's, for the client `app`, with `more` in the request.
     pub async fn code(&self, more: &[(&str, &str)]) -> String {
         let mut browser = Browser::new(self);

@@ -512,6 +512,174 @@ async fn an_identity_provider_speaks_for_its_people_to_the_client_that_it_names(
     assert_eq!(world.post("/oauth/token", &open, &[]).await.error(), "unauthorized_client", "anybody could say its name");
 }
 
+/// The parameters of an exchange.
+type Exchange<'a> = Vec<(&'a str, &'a str)>;
+
+/// An exchange of `token` by the client `app`, with `more`.
+fn exchanging<'a>(token: &'a str, more: &[(&'a str, &'a str)]) -> Exchange<'a> {
+    let mut form = vec![
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("client_id", "app"),
+        ("subject_token", token),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+    ];
+    for pair in more {
+        form.retain(|(present, _)| *present != pair.0);
+        form.push(*pair);
+    }
+    form
+}
+
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+#[tokio::test]
+async fn a_part_of_a_task_is_handed_on_to_another_agent_and_ends_with_the_whole() {
+    let world = World::new().await;
+    let ours = key();
+    let whole = world.tokens(&ours).await;
+    let token = whole["access_token"].as_str().expect("a token");
+    let actor = world.assertion();
+    let details = r#"[{"type":"prudence_task","effects":["read"],"budget":{"calls":3},"lease_ms":60000}]"#;
+    let more = [("actor_token", actor.as_str()), ("actor_token_type", JWT), ("authorization_details", details)];
+    let answer = world.post_proved("/oauth/token", &exchanging(token, &more), &ours).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let part = answer.json();
+    assert_eq!(part["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+    assert_eq!((part["token_type"].as_str(), part["scope"].as_str()), (Some("DPoP"), Some("read")));
+    let claims = world.issuer.task(part["access_token"].as_str().expect("a token"), world.engine.now()).expect("good");
+    assert_eq!(claims.chain(), ["bo", "helper", "robot"], "who handed on stays in the chain");
+    assert_eq!(claims.key_thumbprint.as_deref(), Some(world.robot.thumbprint()), "bound to the key of who got it");
+    let task = TaskId::parse(&claims.task).expect("an id");
+    world.engine.view(|state, _| {
+        let (part, whole) = (&state.task(&task).expect("it began").task, task_of(&world, &whole));
+        assert_eq!(part.parent.as_ref().map(TaskId::as_str), Some(whole.as_str()));
+        assert_eq!(part.budget.calls, Some(3));
+        assert!(claims.expires_s <= part.ends.0 / 1000);
+    });
+    // The one who got it renews it with its own key and its own assertion, and hands a part of the part on.
+    let renew = async |refresh: &str| {
+        let assertion = world.assertion();
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh),
+            ("client_assertion_type", wire::assertion::TYPE),
+            ("client_assertion", assertion.as_str()),
+        ];
+        world.post_proved("/oauth/token", &form, &world.robot).await
+    };
+    let renewed = renew(part["refresh_token"].as_str().expect("a refresh token")).await;
+    assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.text);
+    let renewed = renewed.json();
+    world.engine.end_task(&TaskId::parse(&task_of(&world, &whole)).expect("an id")).await.expect("the ledger works");
+    let after = renew(renewed["refresh_token"].as_str().expect("a refresh token")).await;
+    assert_eq!(after.error(), "invalid_grant", "a part does not outlive the whole");
+}
+
+#[tokio::test]
+async fn nobody_hands_on_more_than_they_have_or_what_is_not_theirs() {
+    let world = World::new().await;
+    let (ours, theirs) = (key(), key());
+    let whole = world.tokens(&ours).await;
+    let token = whole["access_token"].as_str().expect("a token");
+    let code = world.code(&[]).await;
+    let unbound = world.post("/oauth/token", &redeeming(&code), &[]).await.json();
+    let unbound = unbound["access_token"].as_str().expect("a token");
+    let forged = format!("{}AAAA", &token[..token.len() - 4]);
+    let (wide, long) = (
+        r#"[{"type":"prudence_task","effects":["read","spend"]}]"#,
+        r#"[{"type":"prudence_task","effects":["read"],"lease_ms":999999999}]"#,
+    );
+    let (words, elsewhere) =
+        (r#"[{"type":"prudence_task","words":"pay eve"}]"#, r#"[{"type":"prudence_task","address":["eve"]}]"#);
+    let used = world.assertion();
+    let first = exchanging(token, &[("actor_token", &used), ("actor_token_type", JWT)]);
+    assert_eq!(world.post_proved("/oauth/token", &first, &ours).await.status, StatusCode::OK);
+    let foreign = theirs.assert_client("robot", ISSUER, "1", world.engine.now().0 / 1000).expect("it signs");
+    let keyless = theirs.assert_client("other", ISSUER, "2", world.engine.now().0 / 1000).expect("it signs");
+    let refresh = whole["refresh_token"].as_str().expect("a refresh token");
+    let cases: [(&str, Exchange, &str); 16] = [
+        ("a token of another client", exchanging(token, &[("client_id", "other")]), "invalid_request"),
+        ("a forged token", exchanging(&forged, &[]), "invalid_request"),
+        ("a refresh token", exchanging(refresh, &[]), "invalid_request"),
+        ("a token for everybody", exchanging(unbound, &[]), "invalid_request"),
+        ("another kind of token", exchanging(token, &[("subject_token_type", JWT)]), "invalid_request"),
+        ("another kind wanted", exchanging(token, &[("requested_token_type", JWT)]), "invalid_request"),
+        ("for somebody else", exchanging(token, &[("audience", "https://evil.example")]), "invalid_target"),
+        ("more effects", exchanging(token, &[("scope", "read spend")]), "invalid_scope"),
+        ("more effects in details", exchanging(token, &[("authorization_details", wide)]), "invalid_scope"),
+        ("a longer time", exchanging(token, &[("authorization_details", long)]), "invalid_authorization_details"),
+        ("other words", exchanging(token, &[("authorization_details", words)]), "invalid_authorization_details"),
+        ("another address", exchanging(token, &[("authorization_details", elsewhere)]), "invalid_authorization_details"),
+        ("an actor that was there before", first, "invalid_request"),
+        (
+            "an actor by another's key",
+            exchanging(token, &[("actor_token", &foreign), ("actor_token_type", JWT)]),
+            "invalid_request",
+        ),
+        ("an actor without a key", exchanging(token, &[("actor_token", &keyless), ("actor_token_type", JWT)]), "invalid_request"),
+        (
+            "an actor of another kind",
+            exchanging(token, &[("actor_token", token), ("actor_token_type", "urn:ietf:params:oauth:token-type:access_token")]),
+            "invalid_request",
+        ),
+    ];
+    for (what, form, code) in cases {
+        assert_eq!(world.post_proved("/oauth/token", &form, &ours).await.error(), code, "{what}");
+    }
+    let stolen = exchanging(token, &[]);
+    assert_eq!(world.post_proved("/oauth/token", &stolen, &theirs).await.error(), "invalid_dpop_proof", "a thief's key");
+    assert_eq!(world.post("/oauth/token", &stolen, &[]).await.error(), "invalid_dpop_proof", "no key");
+    world.engine.end_task(&TaskId::parse(&task_of(&world, &whole)).expect("an id")).await.expect("the ledger works");
+    assert_eq!(world.post_proved("/oauth/token", &stolen, &ours).await.error(), "invalid_request", "a task that ended");
+}
+
+#[tokio::test]
+async fn what_was_killed_gets_no_credential_and_what_was_issued_is_recorded() {
+    use judge::standing::Target;
+    let bo = super::testing::name("bo");
+    let targets = |key: &str| {
+        [
+            Target::Agent(super::testing::name("helper")),
+            Target::Owner(bo.clone()),
+            Target::Key(key.into()),
+            Target::Client("app".into()),
+        ]
+    };
+    for number in 0..4 {
+        let world = World::new().await;
+        let ours = key();
+        let granted = world.tokens(&ours).await;
+        let target = targets(ours.thumbprint())[number].clone();
+        world.engine.kill(&target, &bo, "testing").await.expect("the ledger works");
+        let refresh = granted["refresh_token"].as_str().expect("a refresh token");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "app")];
+        assert_eq!(world.post_proved("/oauth/token", &form, &ours).await.error(), "invalid_grant", "{target}");
+        let token = granted["access_token"].as_str().expect("a token");
+        let handed_on = world.post_proved("/oauth/token", &exchanging(token, &[]), &ours).await;
+        assert_eq!(handed_on.error(), "invalid_request", "{target}: {}", handed_on.text);
+        assert_eq!(world.issued().len(), 1, "one token was issued, and it is on record");
+    }
+}
+
+#[tokio::test]
+async fn a_chain_has_an_end() {
+    let world = World::new().await;
+    let ours = key();
+    let mut token = world.tokens(&ours).await["access_token"].as_str().expect("a token").to_owned();
+    let mut depth = 2;
+    let refused = loop {
+        // To itself, narrower each time.
+        let answer = world.post_proved("/oauth/token", &exchanging(&token, &[]), &ours).await;
+        if answer.status != StatusCode::OK {
+            break answer.error();
+        }
+        token = answer.json()["access_token"].as_str().expect("a token").to_owned();
+        depth += 1;
+        assert!(depth <= judge::task::CHAIN_DEPTH_MAX, "it does not end");
+    };
+    assert_eq!((refused.as_str(), depth), ("invalid_request", judge::task::CHAIN_DEPTH_MAX));
+}
+
 #[tokio::test]
 async fn a_form_from_elsewhere_does_not_count() {
     let world = World::new().await;

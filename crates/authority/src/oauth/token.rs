@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use judge::effect::Effect;
 use judge::moment::Moment;
 use judge::name::PrincipalId;
-use judge::task::Task;
+use judge::task::{Caller, Task};
 use serde_json::{Value, json};
 use wire::assertion::{self, AssertionRefusal, Expected};
 use wire::dpop::{self, AGE_S_MAX, Demanded, NotTaken, ProofRefusal};
@@ -24,7 +24,7 @@ use super::error::Refusal;
 use super::form::Form;
 use super::request::{Redeemed, is_resource, is_verifier};
 use super::store::{Family, Rotated, hash};
-use super::{Oauth, authenticate, secret, tasks};
+use super::{Oauth, authenticate, exchange, secret, tasks};
 use crate::tokens::TaskToken;
 
 /// RFC 9449 §8.1.
@@ -32,7 +32,7 @@ const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// RFC 9449 §4.1.
 const PROOF: HeaderName = HeaderName::from_static("dpop");
 /// The grants that the metadata lists.
-pub const GRANTS: [&str; 4] = ["authorization_code", "refresh_token", "client_credentials", JWT_BEARER];
+pub const GRANTS: [&str; 5] = ["authorization_code", "refresh_token", "client_credentials", JWT_BEARER, exchange::GRANT];
 /// RFC 7523 §2.1.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
@@ -82,6 +82,7 @@ async fn answer(oauth: &Oauth, headers: &HeaderMap, body: &[u8]) -> Result<Value
         "refresh_token" => asking.refresh().await,
         "client_credentials" => asking.credentials().await,
         JWT_BEARER => asking.identity().await,
+        exchange::GRANT => asking.exchange().await,
         _ => Err(Refusal::GrantType),
     }
 }
@@ -129,6 +130,8 @@ pub(super) struct Granting {
     pub(super) refresh: Option<String>,
     /// How long the access token is good for at most, in milliseconds; as configured when nothing is said.
     pub(super) life_ms_max: Option<u64>,
+    /// The id of the token that it came out of.
+    pub(super) parent: Option<String>,
 }
 
 impl Asking<'_> {
@@ -172,7 +175,7 @@ impl Asking<'_> {
         }
         let actors = vec![asked.client.agent.clone()];
         let refresh = self.begin(&task, &actors).await?;
-        self.granted(&task, &actors, now, Granting { refresh: Some(refresh), ..Granting::default() })
+        self.granted(&task, &actors, now, Granting { refresh: Some(refresh), ..Granting::default() }).await
     }
 
     /// RFC 6749 §6 with rotation (RFC 9700 §4.14.2), bound to the key as well (RFC 9449 §5).
@@ -197,7 +200,7 @@ impl Asking<'_> {
                 };
                 let actors: Option<Vec<_>> = family.actors.iter().map(|actor| PrincipalId::parse(actor).ok()).collect();
                 let actors = actors.ok_or(Refusal::Server)?;
-                self.granted(&task, &actors, now, Granting { refresh: Some(next), ..Granting::default() })
+                self.granted(&task, &actors, now, Granting { refresh: Some(next), ..Granting::default() }).await
             }
             Rotated::Reused(family) => {
                 self.end(&family.task).await?;
@@ -220,7 +223,7 @@ impl Asking<'_> {
         let task = self.standing(&client.id, &owner, &standing.task).await?;
         self.has_scope(&task)?;
         // RFC 6749 §4.4.3: no refresh token; it asks again.
-        self.granted(&task, std::slice::from_ref(&client.agent), oauth.now(), Granting::default())
+        self.granted(&task, std::slice::from_ref(&client.agent), oauth.now(), Granting::default()).await
     }
 
     /// RFC 7523 §2.1: a task of a person for whom an identity provider speaks to this client. Nobody is asked: the organisation has agreed with
@@ -260,7 +263,7 @@ impl Asking<'_> {
         let person = tasks::person(oauth.engine(), provider.person, &identity);
         let person = person.ok_or_else(|| wrong("the identity provider speaks of nobody who is here"))?;
         let task = self.standing(&format!("{}\n{person}", client.id), &person, &details).await?;
-        self.granted(&task, std::slice::from_ref(&client.agent), oauth.now(), Granting::default())
+        self.granted(&task, std::slice::from_ref(&client.agent), oauth.now(), Granting::default()).await
     }
 
     /// The task under this name, as long as it runs and is what it shall be; then another.
@@ -321,8 +324,21 @@ impl Asking<'_> {
     }
 
     /// What the client gets (RFC 6749 §5.1, RFC 9449 §5, RFC 9396 §7).
-    pub(super) fn granted(&self, task: &Task, actors: &[PrincipalId], now: Moment, granting: Granting) -> Result<Value, Refusal> {
+    pub(super) async fn granted(
+        &self,
+        task: &Task,
+        actors: &[PrincipalId],
+        now: Moment,
+        granting: Granting,
+    ) -> Result<Value, Refusal> {
         let config = self.oauth.config();
+        let caller = Caller {
+            chain: std::iter::once(&task.requester).chain(actors).cloned().collect(),
+            task: Some(task.id.clone()),
+            key: self.key.map(Into::into),
+            client: Some(self.client.id.as_str()).filter(|id| *id != self.client.agent.as_str()).map(Into::into),
+        };
+        tasks::may_go_on(self.oauth.engine(), &caller)?;
         let life_ms = if self.key.is_some() { config.token_ms } else { config.bearer_token_ms };
         let life_ms = granting.life_ms_max.map_or(life_ms, |most_ms| most_ms.min(life_ms));
         let asked = TaskToken { task, actors, client: Some(&self.client.id), key: self.key, life_ms };
@@ -330,6 +346,9 @@ impl Asking<'_> {
             tracing::error!(%error, "a token could not be issued");
             Refusal::Server
         })?;
+        let expires = Moment(issued.expires_s.saturating_mul(1000));
+        let record = judge::event::Issued { id: issued.id, caller, expires, parent: granting.parent };
+        tasks::issued(self.oauth.engine(), record).await?;
         let mut answer = json!({
             "access_token": issued.token,
             "token_type": if self.key.is_some() { "DPoP" } else { "Bearer" },
