@@ -14,6 +14,7 @@ use judge::effect::Effect;
 use judge::event::{
     ActRecord, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, Issued, LabelRecord, Observed, Record, Refused, VERSION,
 };
+use judge::incident::{IncidentId, Verdict};
 use judge::moment::Moment;
 use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId};
 use judge::observe::{observe_sketched, sketches};
@@ -491,6 +492,21 @@ impl Engine {
             })
             .await?;
         Ok(was_stopped)
+    }
+
+    /// Records what `by` found an incident to be. Whether it waits for that is for the caller to know: of two words about one incident, the first holds.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub async fn resolve_incident(
+        &self,
+        incident: IncidentId,
+        by: &PrincipalId,
+        verdict: Verdict,
+        why: &str,
+    ) -> Result<(), Unavailable> {
+        let event = Event::IncidentResolved { incident, by: by.clone(), verdict, why: why.to_owned() };
+        self.commit(|_, _| (vec![event.clone()], ())).await.map(drop)
     }
 
     /// Decides an act. Returns when the decision is durable; a permit comes with it where the act may be carried out.

@@ -68,6 +68,7 @@ impl Event {
             | Event::CredentialIssued(_)
             | Event::Killed { .. }
             | Event::Reset { .. }
+            | Event::IncidentResolved { .. }
             | Event::Answered { .. }
             | Event::Refused(_) => None,
         }

@@ -8,6 +8,7 @@ use crate::decision::{Code, Decision};
 use crate::digest::Digest;
 use crate::directory::{DirectoryChange, DirectoryDocument};
 use crate::effect::Effect;
+use crate::incident::{IncidentId, Verdict};
 use crate::label::{Classification, Integrity, Label, Purposes};
 use crate::moment::Moment;
 use crate::name::{AskId, DecisionId, NormId, PrincipalId, ResourceId, TaskId, ToolId};
@@ -105,6 +106,18 @@ pub enum Event {
         target: Target,
         /// Who.
         by: PrincipalId,
+    },
+    /// A person looked into an incident, and says what it was. It lets nothing go on.
+    IncidentResolved {
+        /// Which.
+        incident: IncidentId,
+        /// Who.
+        by: PrincipalId,
+        /// What it was.
+        verdict: Verdict,
+        /// Why, in their words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
     },
     /// An act was decided.
     Decided(Box<Decided>),

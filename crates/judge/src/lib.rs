@@ -16,6 +16,7 @@ pub mod effect;
 pub mod event;
 pub mod facts;
 mod gather;
+pub mod incident;
 pub mod label;
 pub mod moment;
 pub mod name;

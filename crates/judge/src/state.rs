@@ -489,7 +489,8 @@ impl State {
                     ask.answer = if *yes { Answer::Approved { by: by.clone() } } else { Answer::Denied { by: by.clone() } };
                 }
             }
-            Event::Refused(_) => {}
+            // What an incident was changes no decision; `crate::incident` folds it.
+            Event::IncidentResolved { .. } | Event::Refused(_) => {}
         }
     }
 

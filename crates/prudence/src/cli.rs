@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use judge::effect::Effect;
+use judge::incident::IncidentId;
 use judge::name::{AskId, DecisionId, PrincipalId, TaskId, ToolId};
 use judge::standing::Target;
 
@@ -111,6 +112,9 @@ pub enum Command {
     Kill(Kill),
     /// Take a kill back, or let a task go on that a breaker froze. What was ended stays ended.
     Reset(Reset),
+    /// See what has to be looked into, hand it on, and say what it was.
+    #[command(subcommand)]
+    Incidents(IncidentsCommand),
     /// Answer what agents ask.
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
@@ -358,6 +362,103 @@ pub struct Reset {
     /// The person who has looked, for the record.
     #[arg(long, value_name = "PERSON")]
     pub by: PrincipalId,
+}
+
+/// `prudence incidents …`.
+#[derive(Debug, Subcommand)]
+pub enum IncidentsCommand {
+    /// All incidents, the open ones first.
+    #[command(after_help = INCIDENTS_HELP)]
+    List(IncidentsList),
+    /// One incident: what was usual, what happened, what is frozen, what was seen and sent, who could see it, and what to do next.
+    Show {
+        /// Which, as `inc-NUMBER`.
+        incident: IncidentId,
+    },
+    /// Write everything about one incident into one JSON file that can be handed on.
+    #[command(
+        after_help = "No content, no words of the requester and no secret is in it; every entry of the ledger that it rests on is, with number and hash.\n\nExample:\n  prudence incidents export inc-1042 --out inc-1042.json"
+    )]
+    Export {
+        /// Which, as `inc-NUMBER`.
+        incident: IncidentId,
+        /// Write it here, where nothing is yet; left out, to standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Say what an incident was, for the record. What is frozen stays frozen until `prudence reset`.
+    #[command(
+        after_help = "Example:\n  prudence incidents resolve inc-1042 --by ann --as false-alarm --why 'the yearly stocktaking' && prudence reset task:t-0192… --by ann"
+    )]
+    Resolve {
+        /// Which, as `inc-NUMBER`.
+        incident: IncidentId,
+        /// The person who has looked into it.
+        #[arg(long, value_name = "PERSON")]
+        by: PrincipalId,
+        /// What it was.
+        #[arg(long = "as", value_enum, value_name = "WHAT")]
+        verdict: VerdictWord,
+        /// Why, for the record and for whoever reads it later.
+        #[arg(long)]
+        why: String,
+    },
+}
+
+const INCIDENTS_HELP: &str = "\
+An incident is what somebody has to look into: a breaker that tripped (tempo), a call with somebody else's key (key), a server that gave out what
+was not for the requester (boundary), and whatever a person killed (kill). A single refusal is none. Of one kind about one thing there is one,
+until a person lets that thing go on or says what it was.
+
+Examples:
+  prudence incidents list --open
+  prudence incidents list --kind tempo --agent exporter --since 7d
+  prudence -o json incidents list";
+
+/// `prudence incidents list`.
+#[derive(Debug, Args)]
+pub struct IncidentsList {
+    /// Only those of which nobody has said what they were.
+    #[arg(long)]
+    pub open: bool,
+    /// Only those of this kind.
+    #[arg(long, value_enum)]
+    pub kind: Option<IncidentKind>,
+    /// Only those of chains with this agent or person.
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub agent: Option<PrincipalId>,
+    /// Only those of this task, or of its root.
+    #[arg(long)]
+    pub task: Option<TaskId>,
+    /// Only those to which something was added within this time.
+    #[arg(long, value_name = "SPAN")]
+    pub since: Option<Span>,
+}
+
+/// What began an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IncidentKind {
+    /// A breaker tripped.
+    Tempo,
+    /// A call with somebody else's key.
+    Key,
+    /// A server gave out what was not for the requester.
+    Boundary,
+    /// A person killed something.
+    Kill,
+}
+
+/// What an incident was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VerdictWord {
+    /// Ordinary work.
+    FalseAlarm,
+    /// It was real, and nothing got where it must not be.
+    Contained,
+    /// It was real, and something did.
+    Harm,
+    /// Somebody tried whether it works.
+    Exercise,
 }
 
 /// `prudence task …`.

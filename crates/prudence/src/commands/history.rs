@@ -75,6 +75,7 @@ impl History {
             | Event::CredentialIssued(_)
             | Event::Killed { .. }
             | Event::Reset { .. }
+            | Event::IncidentResolved { .. }
             | Event::Answered { .. }
             | Event::Refused(_) => {}
         }

@@ -70,7 +70,8 @@ impl Threads {
             | Event::TaskRenewed { .. }
             | Event::CredentialIssued(_)
             | Event::Killed { .. }
-            | Event::Reset { .. } => None,
+            | Event::Reset { .. }
+            | Event::IncidentResolved { .. } => None,
         }
     }
 }
@@ -106,6 +107,7 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
         Event::TaskEnded { task } | Event::TaskRenewed { task, .. } => task == wanted,
         Event::Killed { target, .. } | Event::Reset { target, .. } => *target == Target::Task(wanted.clone()),
         Event::CredentialIssued(issued) => issued.caller.task.as_ref() == Some(wanted),
+        Event::IncidentResolved { .. } => false,
         Event::Configured(_)
         | Event::DirectoryChanged(_)
         | Event::Decided(_)
@@ -119,6 +121,7 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
         Event::Killed { target, by, .. } | Event::Reset { target, by } => {
             by == wanted || matches!(target, Target::Agent(who) | Target::Owner(who) if who == wanted)
         }
+        Event::IncidentResolved { by, .. } => by == wanted,
         Event::Configured(_)
         | Event::DirectoryChanged(_)
         | Event::TaskEnded { .. }
@@ -139,6 +142,7 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
         | Event::CredentialIssued(_)
         | Event::Killed { .. }
         | Event::Reset { .. }
+        | Event::IncidentResolved { .. }
         | Event::Observed(_)
         | Event::Answered { .. } => false,
     });
@@ -154,6 +158,7 @@ fn wanted(show: &LedgerShow, threads: &Threads, record: &Record) -> bool {
         | Event::CredentialIssued(_)
         | Event::Killed { .. }
         | Event::Reset { .. }
+        | Event::IncidentResolved { .. }
         | Event::Observed(_)
         | Event::Answered { .. } => false,
     });
@@ -198,6 +203,7 @@ fn one(context: &Context, source: &dyn Source, id: &DecisionId) -> anyhow::Resul
             | Event::CredentialIssued(_)
             | Event::Killed { .. }
             | Event::Reset { .. }
+            | Event::IncidentResolved { .. }
             | Event::Refused(_) => false,
         };
         if belongs {
@@ -239,6 +245,7 @@ fn one(context: &Context, source: &dyn Source, id: &DecisionId) -> anyhow::Resul
             | Event::CredentialIssued(_)
             | Event::Killed { .. }
             | Event::Reset { .. }
+            | Event::IncidentResolved { .. }
             | Event::Refused(_) => {}
         }
     }
@@ -360,7 +367,8 @@ impl Report {
             | Event::TaskRenewed { .. }
             | Event::CredentialIssued(_)
             | Event::Killed { .. }
-            | Event::Reset { .. } => {}
+            | Event::Reset { .. }
+            | Event::IncidentResolved { .. } => {}
         }
     }
 

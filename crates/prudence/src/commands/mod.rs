@@ -9,6 +9,7 @@ mod contract;
 mod directory;
 pub mod exposure;
 pub mod history;
+mod incidents;
 mod init;
 mod key;
 mod ldif;
@@ -60,6 +61,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Task(command) => task::run(&context, command).await,
         Command::Kill(kill) => contain::kill(&context, kill).await,
         Command::Reset(reset) => contain::reset(&context, reset).await,
+        Command::Incidents(command) => incidents::run(&context, command).await,
         Command::Approvals(command) => approvals::run(&context, command).await,
         Command::Client(command) => client::run(&context, command),
         Command::Key(command) => key::run(&context, command),

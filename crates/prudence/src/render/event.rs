@@ -56,6 +56,10 @@ pub fn line(entry: &Entry, record: &Record) -> String {
             ("killed", BAD, format!("{} by {by}{why}", printable(&target.to_string())))
         }
         Event::Reset { target, by } => ("reset", GOOD, format!("{} by {by}", printable(&target.to_string()))),
+        Event::IncidentResolved { incident, by, verdict, why } => {
+            let why = if why.is_empty() { String::new() } else { format!(": {}", printable(why)) };
+            ("resolved", GOOD, format!("{incident} as {} by {by}{why}", verdict.word()))
+        }
         Event::Decided(decided) => {
             let outcome = decided.decision.outcome;
             (outcome.word(), style(outcome), decided_text(decided))

@@ -59,6 +59,45 @@ fn from_an_empty_folder_to_a_task_and_a_ledger_that_holds() {
 }
 
 #[test]
+fn an_incident_is_listed_shown_handed_on_and_resolved() {
+    let folder = begun();
+    let at = folder.path();
+    let started: serde_json::Value = serde_json::from_str(&done(
+        at,
+        &["-o", "json", "task", "start", "--requester", "bo", "--agent", "helper", "--purpose", "engineering"],
+    ))
+    .expect("json");
+    let task = started["task"].as_str().expect("an id");
+    assert_eq!(done(at, &["incidents", "list"]), "there was no incident\n");
+    let json = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&done(at, &[&["-o", "json", "incidents"], args].concat())).expect("json")
+    };
+    done(at, &["kill", &format!("task:{task}"), "--by", "ann", "--why", "it answers everybody"]);
+    let listed = json(&["list", "--open"]);
+    let incident = listed["incidents"][0]["id"].as_str().expect("an id");
+    assert_eq!(listed["incidents"][0]["sentence"], format!("ann stopped task {task}: it answers everybody"));
+    assert_eq!(json(&["list", "--kind", "tempo"])["incidents"], serde_json::json!([]));
+    let shown = done(at, &["incidents", "show", incident]);
+    assert!(shown.contains("ended (helper for bo)") && !shown.contains('\u{1b}'), "{shown}");
+    done(at, &["incidents", "export", incident, "--out", "handed-on.json"]);
+    let file = std::fs::read_to_string(at.join("handed-on.json")).expect("it was written");
+    let handed_on: serde_json::Value = serde_json::from_str(&file).expect("json");
+    let head =
+        format!("{}:{}", handed_on["ledger"]["head"]["seq"], handed_on["ledger"]["head"]["hash"].as_str().expect("a hash"));
+    done(at, &["ledger", "verify", "--head", &head]);
+    assert!(handed_on["ledger"]["entries"].as_array().is_some_and(|entries| entries.len() >= 2), "{file}");
+    let again = prudence(at, &["incidents", "export", incident, "--out", "handed-on.json"]);
+    assert_eq!(again.status.code(), Some(1), "nothing that is there is overwritten");
+    let resolve =
+        |by: &str| prudence(at, &["incidents", "resolve", incident, "--by", by, "--as", "exercise", "--why", "we tried"]);
+    assert_eq!(resolve("nobody").status.code(), Some(5));
+    assert!(resolve("ann").status.success());
+    assert_eq!(resolve("bo").status.code(), Some(1), "it was resolved");
+    assert_eq!(done(at, &["incidents", "list", "--open"]), "no incident waits for anybody\n");
+    assert_eq!(json(&["show", incident])["incident"]["resolved"]["verdict"], "exercise");
+}
+
+#[test]
 fn init_overwrites_nothing() {
     let folder = begun();
     let before = std::fs::read(folder.path().join("keys/signing.pem")).expect("a key");
