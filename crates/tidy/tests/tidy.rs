@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may know whom. What is not here is forbidden.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("judge", &[]),
     ("ledger", &[]),
     ("workplace", &[]),
@@ -15,9 +15,13 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("trace", &["contract", "judge"]),
     ("engine", &["judge", "ledger"]),
     ("scenario", &["judge", "ledger"]),
-    ("gateway", &["contract", "engine", "judge", "wire"]),
+    ("broker", &["judge"]),
+    ("gateway", &["broker", "contract", "engine", "judge", "wire"]),
     ("authority", &["engine", "judge", "wire"]),
-    ("prudence", &["authority", "contract", "engine", "gateway", "judge", "ledger", "scenario", "trace", "wire", "workplace"]),
+    (
+        "prudence",
+        &["authority", "broker", "contract", "engine", "gateway", "judge", "ledger", "scenario", "trace", "wire", "workplace"],
+    ),
 ];
 
 /// Everything that the judge links. A new one has to be argued for.
