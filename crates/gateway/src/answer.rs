@@ -73,6 +73,6 @@ impl Answer {
     #[must_use]
     pub fn failed(upstream: &str, id: Option<&str>, failure: &Failure) -> Self {
         warn!(upstream, %failure, "no answer");
-        Self::error(StatusCode::BAD_GATEWAY, id, -32603, failure.for_client())
+        Self::error(StatusCode::BAD_GATEWAY, id, -32603, &failure.for_client())
     }
 }

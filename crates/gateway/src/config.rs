@@ -4,8 +4,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use broker::Broker;
 use thiserror::Error;
 
 use crate::door::Door;
@@ -30,6 +32,8 @@ pub struct GatewayConfig {
     pub recording: Option<PathBuf>,
     /// How clients get tokens. `None`: tokens are handed to them.
     pub door: Option<Door>,
+    /// What upstreams want to see, for the person for whom something is done. `None`: no more than their fixed headers.
+    pub broker: Option<Arc<Broker>>,
     /// Bounds on everything that a peer can make grow.
     pub limits: Limits,
 }
@@ -60,7 +64,7 @@ impl UpstreamConfig {
 /// How an upstream is reached.
 #[derive(Clone)]
 pub enum TransportConfig {
-    /// Streamable HTTP at `url`; `headers` are added to every request (the upstream's own credentials go here).
+    /// Streamable HTTP at `url`; `headers` are added to every request (what is the same for everybody, and no secret of a person, goes here).
     Http {
         /// An absolute `http` or `https` URL.
         url: String,

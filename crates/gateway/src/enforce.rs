@@ -1,9 +1,11 @@
 //! The way of one decided call: read by its contract, ruled on by the engine, carried out with the permit, and its result observed before
 //! anybody sees it. What is permitted is not known here.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use broker::Lack;
 use contract::{Contracts, ReadResult, Standing};
 use engine::{Ruled, Seen, Spent, Unavailable};
 use http::{HeaderMap, StatusCode};
@@ -73,12 +75,19 @@ impl UnderWay {
 struct Early {
     code: Code,
     sentence: String,
-    remedy: Option<&'static str>,
+    remedy: Option<Cow<'static, str>>,
 }
 
 impl Early {
     fn contract(sentence: String) -> Self {
-        Self { code: Code::Contract, sentence, remedy: Some("the operator accepts a contract that covers it") }
+        Self { code: Code::Contract, sentence, remedy: Some("the operator accepts a contract that covers it".into()) }
+    }
+}
+
+impl From<Lack> for Early {
+    fn from(lack: Lack) -> Self {
+        let remedy = Some(lack.remedy().to_owned().into());
+        Self { code: Code::Credential, sentence: lack.to_string(), remedy }
     }
 }
 
@@ -109,6 +118,10 @@ impl Core {
             Ok(call) => call,
             Err(no_call) => return Err(self.refuse_early(up, None, &no_call.into()).await),
         };
+        // First of all: nothing can be sent, whatever is decided.
+        if let Err(lack) = self.upstreams[index].has_credential(&up.scope.links[index]).await {
+            return Err(self.refuse_early(up, Some(&call.tool), &lack.into()).await);
+        }
         let read = self.read(up, index, &call, headers).await;
         let act = match (read, mode) {
             (Ok(act), Mode::Enforce | Mode::Observe) => act,
@@ -174,7 +187,7 @@ impl Core {
     /// How a call ended that has no usable answer.
     pub async fn ended_without_answer(&self, under_way: UnderWay, failure: &Failure) {
         match failure {
-            Failure::NotSent(_) => self.nothing_done(under_way).await,
+            Failure::NotSent(_) | Failure::NoCredential(_) | Failure::NotTaken(_) => self.nothing_done(under_way).await,
             // It did happen, or may have: what came back is not used, and nobody knows what it did.
             Failure::Lost(_) | Failure::Unusable(_) => drop(under_way),
         }
@@ -290,7 +303,8 @@ impl Core {
 
     async fn refuse_early(&self, up: &Upward<'_>, tool: Option<&ToolId>, early: &Early) -> Box<Answer> {
         let recorded = self.record(up.caller, tool, early.code, early.sentence.clone()).await;
-        let refusal = if recorded { Refusal::early(early.code, &early.sentence, early.remedy) } else { Refusal::ledger() };
+        let refusal =
+            if recorded { Refusal::early(early.code, &early.sentence, early.remedy.as_deref()) } else { Refusal::ledger() };
         Box::new(refusal.answer(&up.frame, self.config.refusal, &self.result_frames))
     }
 
@@ -307,7 +321,7 @@ impl Core {
                     Early {
                         code: Code::Contract,
                         sentence: format!("the definition of `{name}` cannot be compared with its contract now"),
-                        remedy: Some("send the call again when the server answers"),
+                        remedy: Some("send the call again when the server answers".into()),
                     }
                 })?;
                 if let Some(sentence) = standing.sentence(name) {

@@ -30,6 +30,8 @@ pub struct Caller {
     pub judged: judge::task::Caller,
     /// The task: the only key to flow state, and the owner of sessions.
     pub task: Arc<str>,
+    /// For whom the chain acts: whose credentials upstreams see.
+    pub person: Arc<str>,
 }
 
 impl Caller {
@@ -41,8 +43,8 @@ impl Caller {
         let client = claims.client.as_deref().map(Arc::from);
         let judged =
             judge::task::Caller { key, client, ..judge::task::Caller::new(chain, Some(TaskId::parse(&claims.task).ok()?)) };
-        let task = claims.task.as_str().into();
-        Some(Self { claims: Arc::new(claims), judged, task })
+        let (task, person) = (claims.task.as_str().into(), claims.requester.as_str().into());
+        Some(Self { claims: Arc::new(claims), judged, task, person })
     }
 }
 
@@ -75,7 +77,7 @@ impl Core {
         let opens = frame.kind() == Kind::Request && Method::of(&frame) == Some(Method::Initialize);
         // The newer era has no sessions; a session id on its requests is ignored (2026-07-28, "Earlier Streamable HTTP Revisions").
         let scope = match session.filter(|_| !is_modern(&frame)) {
-            None if opens => self.scopes.prepare(&caller.task),
+            None if opens => self.scopes.prepare(caller),
             None if !self.works_without_session() && !is_modern(&frame) => {
                 return Answer::error(
                     StatusCode::BAD_REQUEST,
@@ -175,16 +177,16 @@ impl Core {
 
     async fn named_scope(&self, caller: &Caller, session: Option<&str>) -> Result<Arc<Scope>, Box<Answer>> {
         match session {
-            Some(session) => match self.scopes.session(session, &caller.task) {
+            Some(session) => match self.scopes.session(session, caller) {
                 Some(scope) => Ok(scope),
                 None => {
-                    if self.scopes.is_anothers(session, &caller.task) {
+                    if self.scopes.is_anothers(session, caller) {
                         self.record(caller, None, Code::Authentication, "a session of another task was named".to_owned()).await;
                     }
                     Err(Box::new(Answer::session_not_found()))
                 }
             },
-            None => self.scopes.of_task(&caller.task).map_err(|_| Box::new(Answer::too_many(None))),
+            None => self.scopes.of_task(caller).map_err(|_| Box::new(Answer::too_many(None))),
         }
     }
 

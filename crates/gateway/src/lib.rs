@@ -88,7 +88,7 @@ impl Gateway {
         let mut upstreams = Vec::new();
         let mut errors = Vec::new();
         for (upstream, prefix) in config.upstreams.iter().zip(prefixes) {
-            match Upstream::new(upstream, prefix, &config.limits) {
+            match Upstream::new(upstream, prefix, &config) {
                 Ok(upstream) => upstreams.push(upstream),
                 Err(error) => errors.push(error),
             }

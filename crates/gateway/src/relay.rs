@@ -204,7 +204,7 @@ impl Relay {
                     if let Finish::Observe(under_way) = asked.finish {
                         self.core.ended_without_answer(*under_way, &failure).await;
                     }
-                    return Some(Event::of_frame(Frame::error(Some(&asked.id), -32603, failure.for_client(), None).bytes()));
+                    return Some(Event::of_frame(Frame::error(Some(&asked.id), -32603, &failure.for_client(), None).bytes()));
                 }
             }
         }

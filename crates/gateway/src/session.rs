@@ -1,6 +1,6 @@
 //! What is remembered between two requests: sessions of the older era, and tasks that work without one.
 //!
-//! A session belongs to the task that opened it; to any other it does not exist. Nothing that decides anything is kept here: flow state
+//! A session belongs to the task that opened it, and to the person for whom it acts; to any other it does not exist. Nothing that decides anything is kept here: flow state
 //! hangs on the task and lives in the engine.
 
 mod memory;
@@ -22,6 +22,7 @@ use wire::frame::Frame;
 pub use memory::{Memory, Recent};
 
 use crate::definitions::Definitions;
+use crate::exchange::Caller;
 use crate::upstream::http::{PROTOCOL_VERSION, SESSION};
 use crate::upstream::stdio::ChildSlot;
 
@@ -37,6 +38,8 @@ pub struct SessionId(Arc<str>);
 pub struct Scope {
     /// The task that it belongs to.
     pub task: Arc<str>,
+    /// The person for whom the task acts.
+    person: Arc<str>,
     /// The session's id; `None` for a task without one.
     pub id: Option<SessionId>,
     /// One for each upstream, in configured order.
@@ -47,8 +50,10 @@ pub struct Scope {
     last_used: Mutex<Instant>,
 }
 
-/// One upstream as seen from one scope.
+/// One upstream as seen from one scope. What it opened for one person is never used for another.
 pub struct Link {
+    /// The person for whom everything on it happens.
+    pub person: Arc<str>,
     session: Mutex<Option<HeaderValue>>,
     left_out: AtomicBool,
     protocol_version: Mutex<Option<HeaderValue>>,
@@ -92,7 +97,7 @@ pub struct Scopes {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
     Session(SessionId),
-    Task(Arc<str>),
+    Task(Arc<str>, Arc<str>),
 }
 
 /// No room for another session or stream.
@@ -135,6 +140,11 @@ impl Scope {
         Ok(OpenStream(Arc::clone(self)))
     }
 
+    /// Whether it is this caller's.
+    fn is_of(&self, caller: &Caller) -> bool {
+        self.task == caller.task && self.person == caller.person
+    }
+
     /// Whether the client may name this session.
     #[must_use]
     pub fn is_admitted(&self) -> bool {
@@ -158,8 +168,9 @@ impl Drop for OpenStream {
 }
 
 impl Link {
-    fn new() -> Self {
+    fn new(person: &Arc<str>) -> Self {
         Self {
+            person: Arc::clone(person),
             session: Mutex::default(),
             left_out: AtomicBool::new(false),
             protocol_version: Mutex::default(),
@@ -252,29 +263,29 @@ impl Scopes {
         self.streams_max
     }
 
-    /// The session that the client names, if it is this task's.
+    /// The session that the client names, if it is this caller's.
     #[must_use]
-    pub fn session(&self, id: &str, task: &str) -> Option<Arc<Scope>> {
+    pub fn session(&self, id: &str, caller: &Caller) -> Option<Arc<Scope>> {
         let key = Key::Session(SessionId(id.into()));
         let scope = self.by_key.read().get(&key).cloned()?;
-        if &*scope.task != task {
+        if !scope.is_of(caller) {
             return None;
         }
         scope.touch();
         Some(scope)
     }
 
-    /// Whether the client names a session that is another task's.
+    /// Whether the client names a session that is another caller's.
     #[must_use]
-    pub fn is_anothers(&self, id: &str, task: &str) -> bool {
+    pub fn is_anothers(&self, id: &str, caller: &Caller) -> bool {
         let key = Key::Session(SessionId(id.into()));
-        self.by_key.read().get(&key).is_some_and(|scope| &*scope.task != task)
+        self.by_key.read().get(&key).is_some_and(|scope| !scope.is_of(caller))
     }
 
     /// A new session, not yet known to anybody.
     #[must_use]
-    pub fn prepare(&self, task: &Arc<str>) -> Arc<Scope> {
-        self.scope(task, Some(SessionId::random()))
+    pub fn prepare(&self, caller: &Caller) -> Arc<Scope> {
+        self.scope(caller, Some(SessionId::random()))
     }
 
     /// Makes a session known.
@@ -292,13 +303,13 @@ impl Scopes {
     ///
     /// # Errors
     /// [`Full`] when there are too many.
-    pub fn of_task(&self, task: &Arc<str>) -> Result<Arc<Scope>, Full> {
-        let key = Key::Task(Arc::clone(task));
+    pub fn of_task(&self, caller: &Caller) -> Result<Arc<Scope>, Full> {
+        let key = Key::Task(Arc::clone(&caller.task), Arc::clone(&caller.person));
         if let Some(scope) = self.by_key.read().get(&key) {
             scope.touch();
             return Ok(Arc::clone(scope));
         }
-        let scope = self.scope(task, None);
+        let scope = self.scope(caller, None);
         self.insert(key.clone(), &scope)?;
         // Somebody else may have been faster; then theirs is the one.
         self.by_key.read().get(&key).cloned().ok_or(Full)
@@ -330,11 +341,12 @@ impl Scopes {
         swept
     }
 
-    fn scope(&self, task: &Arc<str>, id: Option<SessionId>) -> Arc<Scope> {
+    fn scope(&self, caller: &Caller, id: Option<SessionId>) -> Arc<Scope> {
         Arc::new(Scope {
-            task: Arc::clone(task),
+            task: Arc::clone(&caller.task),
+            person: Arc::clone(&caller.person),
             id,
-            links: (0..self.links).map(|_| Arc::new(Link::new())).collect(),
+            links: (0..self.links).map(|_| Arc::new(Link::new(&caller.person))).collect(),
             memory: Mutex::default(),
             admitted: AtomicBool::new(false),
             streams: AtomicUsize::new(0),

@@ -48,6 +48,12 @@ impl Event {
         Self { raw: raw.freeze() }
     }
 
+    /// The event as it came.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     /// The event as it goes on the wire.
     #[must_use]
     pub fn into_raw(self) -> Bytes {

@@ -51,6 +51,8 @@ pub enum Code {
     Bounds,
     /// The enforcement point cannot carry out what has to go with a permit.
     Obligation,
+    /// There is nothing to show the tool's server for the person: no account is linked, or it can be used no more.
+    Credential,
 }
 
 impl Code {
@@ -67,6 +69,7 @@ impl Code {
             Code::Policy => "policy",
             Code::Bounds => "bounds",
             Code::Obligation => "obligation",
+            Code::Credential => "credential",
         }
     }
 }

@@ -57,7 +57,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let (out, queue) = mpsc::channel(QUEUE_FRAMES_MAX);
     let writer = tokio::spawn(write(stdout, queue));
-    let scope = core.scopes.prepare(&caller.task);
+    let scope = core.scopes.prepare(&caller);
     let talk = Arc::new(Conversation {
         core: Arc::clone(core),
         caller,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::Presented;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
@@ -90,11 +91,18 @@ impl HttpUpstream {
         })
     }
 
-    /// Sends one request and returns when the answer's head is there (and its body, unless it is a stream).
+    /// Sends one request, with what the upstream wants to see, and returns when the answer's head is there (and its body, unless it is a
+    /// stream).
     ///
     /// # Errors
     /// [`Failure`] says whether the upstream may have acted.
-    pub async fn send(&self, method: Method, headers: HeaderMap, body: Bytes) -> Result<Reply, Failure> {
+    pub async fn send(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+        presented: Option<&Presented>,
+    ) -> Result<Reply, Failure> {
         let mut request = Request::new(Full::new(body));
         let post = method == Method::POST;
         *request.method_mut() = method;
@@ -111,8 +119,11 @@ impl HttpUpstream {
         for (name, value) in &self.headers {
             to.append(name.clone(), value.clone());
         }
+        if let Some(presented) = presented {
+            presented.put(to);
+        }
         to.entry(HOST).or_insert_with(|| self.host.clone());
-        let answer = tokio::time::timeout(self.answer_time_max, self.pool.send(request));
+        let answer = tokio::time::timeout(self.answer_time_max, self.pool.send(request, presented.and_then(Presented::person)));
         let response = match answer.await {
             Ok(Ok(response)) => response,
             Ok(Err(NoAnswer::NotSent(error))) => return Err(Failure::NotSent(format!("no connection: {}", root_of(&*error)))),

@@ -7,18 +7,22 @@ pub mod http;
 mod pool;
 pub mod stdio;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use broker::{Account, Lack, Presented, Renewed};
 use bytes::Bytes;
 use engine::{Permit, Spent};
+use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use judge::moment::Moment;
 use thiserror::Error;
 use wire::frame::Frame;
+use wire::mcp::{Direction, Method as Asked, Treatment};
 
 use crate::call::{Call, must_be_decided};
-use crate::config::{ConfigError, Limits, Mode, TransportConfig, UpstreamConfig};
+use crate::config::{ConfigError, GatewayConfig, Mode, TransportConfig, UpstreamConfig};
 use crate::session::Link;
 use crate::sse::Event;
 
@@ -32,6 +36,8 @@ pub struct Upstream {
     pub mode: Mode,
     /// Resource URIs that begin with one of these are its own.
     pub uri_prefixes: Vec<String>,
+    /// What it wants to see, for whom something is done.
+    account: Option<Account>,
     transport: Transport,
 }
 
@@ -100,16 +106,24 @@ pub enum Failure {
     /// An answer came and cannot be used.
     #[error("unusable answer: {0}")]
     Unusable(String),
+    /// Nothing was sent, because there is nothing to show the upstream.
+    #[error("not sent: {0}")]
+    NoCredential(#[from] Lack),
+    /// The upstream did not take what it was shown, and did nothing. With what helps.
+    #[error("the credential was not taken: {0}")]
+    NotTaken(String),
 }
 
 impl Failure {
     /// What the client may know of it: what is known about the effect, and nothing about the network behind.
     #[must_use]
-    pub fn for_client(&self) -> &'static str {
+    pub fn for_client(&self) -> Cow<'static, str> {
         match self {
-            Self::NotSent(_) => "the upstream server cannot be reached; nothing was sent",
-            Self::Lost(_) => "the upstream server did not answer; the outcome is unknown and the call was not repeated",
-            Self::Unusable(_) => "the upstream server gave an answer that cannot be used",
+            Self::NotSent(_) => "the upstream server cannot be reached; nothing was sent".into(),
+            Self::Lost(_) => "the upstream server did not answer; the outcome is unknown and the call was not repeated".into(),
+            Self::Unusable(_) => "the upstream server gave an answer that cannot be used".into(),
+            Self::NoCredential(lack) => format!("nothing was sent: {lack}; {}", lack.remedy()).into(),
+            Self::NotTaken(remedy) => format!("the upstream server refused, and nothing was done; {remedy}").into(),
         }
     }
 }
@@ -119,7 +133,8 @@ impl Upstream {
     ///
     /// # Errors
     /// [`ConfigError`] for a URL, header or TLS store that cannot be used.
-    pub fn new(config: &UpstreamConfig, prefix: String, limits: &Limits) -> Result<Self, ConfigError> {
+    pub fn new(config: &UpstreamConfig, prefix: String, gateway: &GatewayConfig) -> Result<Self, ConfigError> {
+        let limits = &gateway.limits;
         let transport = match &config.transport {
             TransportConfig::Http { url, headers } => {
                 Transport::Http(Box::new(http::HttpUpstream::new(&config.name, url, headers, limits)?))
@@ -128,7 +143,20 @@ impl Upstream {
                 Transport::Stdio(stdio::StdioUpstream::new(&config.name, command, args, env, limits))
             }
         };
-        Ok(Self { name: config.name.clone(), prefix, mode: config.mode, uri_prefixes: config.uri_prefixes.clone(), transport })
+        let account = gateway.broker.as_ref().and_then(|broker| broker.account(&config.name));
+        let UpstreamConfig { name, mode, uri_prefixes, .. } = config.clone();
+        Ok(Self { name, prefix, mode, uri_prefixes, account, transport })
+    }
+
+    /// Sees that there is something to show the upstream for the person of this link, before anything is decided.
+    ///
+    /// # Errors
+    /// [`Lack`].
+    pub async fn has_credential(&self, link: &Link) -> Result<(), Lack> {
+        match &self.account {
+            Some(account) => account.credential(&link.person).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Whether it is a child process: then the gateway is the end of the HTTP conversation.
@@ -137,7 +165,7 @@ impl Upstream {
         matches!(self.transport, Transport::Stdio(_))
     }
 
-    /// Sends one frame: the one place through which a frame reaches an upstream.
+    /// Sends one frame: the one place through which a frame reaches an upstream, with what the upstream wants to see.
     ///
     /// Dropping the future or the reply's events abandons the call; the upstream may still act on it.
     pub async fn forward(&self, outbound: Outbound<'_>, mut headers: HeaderMap, link: &Arc<Link>, now: Moment) -> Forwarded {
@@ -160,7 +188,10 @@ impl Upstream {
         let reply = match &self.transport {
             Transport::Http(upstream) => {
                 link.put_session(&mut headers);
-                upstream.send(Method::POST, headers, frame.bytes().clone()).await
+                // What was decided is never sent twice, whatever the answer; nor is what nobody knows.
+                let may_repeat = spent.is_none() && only_describes(&frame);
+                self.show(upstream, Request { method: Method::POST, headers, body: frame.bytes().clone() }, link, may_repeat)
+                    .await
             }
             Transport::Stdio(upstream) => upstream.send(&frame, link).await,
         };
@@ -185,7 +216,7 @@ impl Upstream {
             Transport::Http(upstream) => {
                 link.put_session(&mut headers);
                 headers.insert(::http::header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-                upstream.send(Method::GET, headers, Bytes::new()).await
+                self.show(upstream, Request { method: Method::GET, headers, body: Bytes::new() }, link, true).await
             }
             Transport::Stdio(upstream) => Ok(upstream.listen(link)),
         }
@@ -199,9 +230,39 @@ impl Upstream {
         match &self.transport {
             Transport::Http(upstream) => {
                 link.put_session(&mut headers);
-                upstream.send(Method::DELETE, headers, Bytes::new()).await
+                self.show(upstream, Request { method: Method::DELETE, headers, body: Bytes::new() }, link, false).await
             }
             Transport::Stdio(upstream) => Ok(upstream.close(link).await),
+        }
+    }
+
+    /// Sends a request with what the upstream wants to see for the person of the link. One that is not taken is renewed, once; sent again is
+    /// only what can do nothing.
+    async fn show(
+        &self,
+        upstream: &http::HttpUpstream,
+        request: Request,
+        link: &Link,
+        may_repeat: bool,
+    ) -> Result<Reply, Failure> {
+        let Request { method, headers, body } = request;
+        let Some(account) = &self.account else { return upstream.send(method, headers, body, None).await };
+        let presented = account.credential(&link.person).await?;
+        let reply = upstream.send(method.clone(), headers.clone(), body.clone(), Some(&presented)).await?;
+        if reply.status != StatusCode::UNAUTHORIZED {
+            return hidden(reply, presented);
+        }
+        match account.refused(&link.person, &presented).await {
+            Renewed::Yes if may_repeat => {
+                let presented = account.credential(&link.person).await?;
+                let reply = upstream.send(method, headers, body, Some(&presented)).await?;
+                if reply.status == StatusCode::UNAUTHORIZED {
+                    return Err(Failure::NotTaken(account.remedy(&link.person)));
+                }
+                hidden(reply, presented)
+            }
+            Renewed::Yes => Err(Failure::NotTaken("the credential was renewed: send the call again".to_owned())),
+            Renewed::No => Err(Failure::NotTaken(account.remedy(&link.person))),
         }
     }
 
@@ -220,4 +281,46 @@ impl Upstream {
             Transport::Stdio(upstream) => upstream.ended().await,
         }
     }
+}
+
+/// A request on its way to an upstream over HTTP.
+struct Request {
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Whether a frame asks what there is, and does nothing.
+fn only_describes(frame: &Frame) -> bool {
+    match Asked::treatment_of(frame, Direction::ToServer) {
+        Some(Treatment::Describe | Treatment::Filter(_)) => true,
+        Some(
+            Treatment::Act
+            | Treatment::Read
+            | Treatment::Pass
+            | Treatment::Observe
+            | Treatment::Ask
+            | Treatment::Follow
+            | Treatment::Unknown,
+        )
+        | None => false,
+    }
+}
+
+/// An answer in which the upstream does not show what it was shown: agents never hold it.
+fn hidden(reply: Reply, presented: Presented) -> Result<Reply, Failure> {
+    let shows = || Failure::Unusable("it shows the credential that was sent to it".to_owned());
+    let Reply { status, headers, body } = reply;
+    let body = match body {
+        ReplyBody::Empty => ReplyBody::Empty,
+        ReplyBody::Whole(body) if presented.stands_in(&body) => return Err(shows()),
+        ReplyBody::Whole(body) => ReplyBody::Whole(body),
+        ReplyBody::Events(events) => {
+            let hide = move |event: Result<Event, Failure>| {
+                event.and_then(|event| if presented.stands_in(event.raw()) { Err(shows()) } else { Ok(event) })
+            };
+            ReplyBody::Events(events.map(hide).boxed())
+        }
+    };
+    Ok(Reply { status, headers, body })
 }

@@ -44,6 +44,8 @@ pub struct Pool {
 
 /// One connection. Dropping it closes it.
 struct Line {
+    /// The person whose credential was shown on it. Some servers hold who it was for the connection's own, so it serves nobody else.
+    person: Option<Arc<str>>,
     sender: http1::SendRequest<Full<Bytes>>,
     /// What must be polled for anything to move; nothing when the connection is over.
     driver: Option<Driver>,
@@ -84,14 +86,18 @@ impl Pool {
     ///
     /// # Errors
     /// [`NoAnswer`] says whether the server may have acted.
-    pub async fn send(self: &Arc<Self>, mut request: Request<Full<Bytes>>) -> Result<Response<Answer>, NoAnswer> {
+    pub async fn send(
+        self: &Arc<Self>,
+        mut request: Request<Full<Bytes>>,
+        person: Option<&Arc<str>>,
+    ) -> Result<Response<Answer>, NoAnswer> {
         // Each turn takes one connection out, so that there is an end: a new one is not tried twice.
         loop {
-            let kept = self.take();
+            let kept = self.take(person);
             let is_kept = kept.is_some();
             let mut line = match kept {
                 Some(line) => line,
-                None => self.connect().await.map_err(NoAnswer::NotSent)?,
+                None => self.connect(person).await.map_err(NoAnswer::NotSent)?,
             };
             match line.send(request).await {
                 Ok(response) => {
@@ -122,18 +128,21 @@ impl Pool {
         self.idle.lock().len()
     }
 
-    /// The connection that was used last.
-    fn take(&self) -> Option<Line> {
-        let (since, line) = self.idle.lock().pop_back()?;
+    /// The connection that was used last, and for this person.
+    fn take(&self, person: Option<&Arc<str>>) -> Option<Line> {
+        let mut idle = self.idle.lock();
+        let at = idle.iter().rposition(|(_, line)| line.person.as_ref() == person)?;
+        let (since, line) = idle.remove(at)?;
+        drop(idle);
         // The others are older still, and swept.
         (!is_old(since, Instant::now())).then_some(line)
     }
 
-    async fn connect(&self) -> Result<Line, Box<dyn std::error::Error + Send + Sync>> {
+    async fn connect(&self, person: Option<&Arc<str>>) -> Result<Line, Box<dyn std::error::Error + Send + Sync>> {
         let stream = self.connector.clone().oneshot(self.server.clone()).await?;
         let (sender, driver) = http1::handshake(stream).await?;
         let bell = Arc::<Bell>::default();
-        Ok(Line { sender, driver: Some(driver), ring: Waker::from(Arc::clone(&bell)), bell })
+        Ok(Line { person: person.cloned(), sender, driver: Some(driver), ring: Waker::from(Arc::clone(&bell)), bell })
     }
 
     fn keep(&self, line: Line) {

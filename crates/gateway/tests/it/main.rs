@@ -1,5 +1,6 @@
 //! The gateway between real sockets and real processes.
 
+mod brokered;
 mod credentials;
 mod decided;
 mod official;

@@ -28,6 +28,8 @@ pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 /// What an upstream was asked.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    /// The other end of the connection.
+    pub peer: SocketAddr,
     pub method: Method,
     pub headers: HeaderMap,
     pub body: String,
@@ -49,7 +51,7 @@ impl Upstream {
         let (answer, recorded, stopped) = (Arc::new(answer), Arc::clone(&asked), stop.clone());
         tokio::spawn(async move {
             loop {
-                let (stream, _) = tokio::select! {
+                let (stream, peer) = tokio::select! {
                     accepted = listener.accept() => accepted.expect("accepting on loopback works"),
                     () = stopped.cancelled() => return,
                 };
@@ -61,7 +63,7 @@ impl Upstream {
                             let (head, body) = request.into_parts();
                             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
                             let body = String::from_utf8(body.to_vec()).expect("the gateway forwards utf-8");
-                            let asked = Asked { method: head.method, headers: head.headers, body };
+                            let asked = Asked { peer, method: head.method, headers: head.headers, body };
                             recorded.lock().push(asked.clone());
                             Ok::<_, Infallible>(answer(asked))
                         }

@@ -31,7 +31,7 @@ impl World {
             .expect("an empty ledger");
         let directory = json!({
             "people": [{"id": "bo"}, {"id": "ann"}, {"id": "cy"}],
-            "agents": [{"id": "helper", "owner": "bo"}],
+            "agents": [{"id": "helper", "owner": "bo"}, {"id": "aide", "owner": "ann"}],
             "items": [
                 {"id": "note:mine", "readers": ["bo"]},
                 {"id": "note:theirs", "readers": ["ann"]},
@@ -42,7 +42,9 @@ impl World {
             "grants": [
                 {"to": "bo", "may": ["read", "publish", "compute"], "on": ["*"]},
                 {"to": "helper", "may": ["read", "publish", "compute"], "on": ["*"]},
-                {"to": "ann", "may": ["publish"], "on": ["wide"]}
+                {"to": "ann", "may": ["publish"], "on": ["wide"]},
+                {"to": "ann", "may": ["read"], "on": ["work:*"]},
+                {"to": "aide", "may": ["read"], "on": ["work:*"]}
             ]
         });
         let directory = serde_json::from_value(directory).expect("a directory");
@@ -60,12 +62,17 @@ impl World {
 
     /// Another task of Bo's helper, which names these effects.
     pub async fn start(&self, effects: Option<BTreeSet<Effect>>) -> String {
+        self.start_for("bo", "helper", effects).await
+    }
+
+    /// A task of somebody's agent, which names these effects.
+    pub async fn start_for(&self, requester: &str, agent: &str, effects: Option<BTreeSet<Effect>>) -> String {
         let name = |text| PrincipalId::parse(text).expect("a name");
         let new = NewTask {
             tools: None,
             address_open: false,
-            requester: name("bo"),
-            agent: name("helper"),
+            requester: name(requester),
+            agent: name(agent),
             purpose: "testing".to_owned(),
             words: None,
             address: vec!["bo".to_owned(), "ann".to_owned()],

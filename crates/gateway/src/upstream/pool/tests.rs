@@ -87,7 +87,7 @@ impl Server {
     }
 
     async fn ask_with(&self, body: Bytes) -> Result<Reply, Failure> {
-        self.upstream.send(Method::POST, HeaderMap::new(), body).await
+        self.upstream.send(Method::POST, HeaderMap::new(), body, None).await
     }
 
     async fn is_answered(&self, with: &str) -> bool {
@@ -256,7 +256,7 @@ async fn nobody_is_reached_where_nobody_listens() {
     let url = format!("http://{}/mcp", free.local_addr().expect("bound"));
     drop(free);
     let upstream = HttpUpstream::new("up", &url, &[], &Limits::default()).expect("a good url");
-    let sent = upstream.send(Method::POST, HeaderMap::new(), Bytes::new()).await;
+    let sent = upstream.send(Method::POST, HeaderMap::new(), Bytes::new(), None).await;
     assert!(matches!(sent, Err(Failure::NotSent(_))));
 }
 
