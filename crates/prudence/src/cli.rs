@@ -124,6 +124,9 @@ pub enum Command {
     /// Let people sign in at the authorization server.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Link people's accounts with upstreams, and keep the keys that upstreams want to see: agents never hold them.
+    #[command(subcommand)]
+    Upstream(UpstreamCommand),
     /// Exchange the key that signs tokens.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -649,6 +652,54 @@ pub enum AccountCommand {
     },
 }
 
+/// `prudence upstream …`.
+#[derive(Debug, Subcommand)]
+pub enum UpstreamCommand {
+    /// Link a person's account with an upstream of kind `oauth`: prints the address at which they agree, and takes the answer.
+    #[command(
+        after_help = "The answer comes to a port of this machine. Where the browser is elsewhere, --paste asks for the address to which it was sent.\n\nExample:\n  prudence upstream link crm --person bo"
+    )]
+    Link {
+        /// The configured upstream.
+        upstream: String,
+        /// Whose account.
+        #[arg(long, value_name = "WHO")]
+        person: PrincipalId,
+        /// Read the address to which the browser was sent from standard input.
+        #[arg(long)]
+        paste: bool,
+    },
+    /// Forget what is kept of a person for an upstream.
+    Unlink {
+        /// The configured upstream.
+        upstream: String,
+        /// Whose.
+        #[arg(long, value_name = "WHO")]
+        person: PrincipalId,
+    },
+    /// Keep a key, or the secret by which an authorization server knows Prudence; read from standard input, never from the command line.
+    #[command(after_help = "Example:\n  pass show crm/bo | prudence upstream set-key crm --person bo")]
+    SetKey {
+        /// The configured upstream.
+        upstream: String,
+        /// Whose key, where each person has their own.
+        #[arg(long, value_name = "WHO")]
+        person: Option<PrincipalId>,
+    },
+    /// Forget such a key.
+    UnsetKey {
+        /// The configured upstream.
+        upstream: String,
+        /// Whose key, where each person has their own.
+        #[arg(long, value_name = "WHO")]
+        person: Option<PrincipalId>,
+    },
+    /// Show who is linked with what, and until when; never a secret.
+    List,
+    /// Put a new key in the place of the one under which all of it is kept, and seal everything anew.
+    RotateKey,
+}
+
 /// `prudence ledger …`.
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
@@ -750,6 +801,9 @@ pub enum ContractCommand {
         /// Write it here, where nothing is yet; left out, to standard output.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// With whose credential it is asked, where it wants to see a person's.
+        #[arg(long, value_name = "WHO")]
+        person: Option<PrincipalId>,
     },
     /// Accept what the contract says of these tools, and pin their definitions by digest.
     Accept {
@@ -760,11 +814,17 @@ pub enum ContractCommand {
         /// Who accepts; left out, the user of this machine.
         #[arg(long, value_name = "WHO", env = "USER", default_value = "operator")]
         by: String,
+        /// With whose credential it is asked, where it wants to see a person's.
+        #[arg(long, value_name = "WHO")]
+        person: Option<PrincipalId>,
     },
     /// What changed in the server's tools since they were accepted.
     Diff {
         /// The configured upstream.
         upstream: String,
+        /// With whose credential it is asked, where it wants to see a person's.
+        #[arg(long, value_name = "WHO")]
+        person: Option<PrincipalId>,
     },
     /// Check contract files, or those of all configured upstreams.
     Check {

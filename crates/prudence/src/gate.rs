@@ -58,6 +58,7 @@ pub fn config(settings: &Settings) -> anyhow::Result<GatewayConfig> {
         hosts: settings.server.hosts.clone(),
         origins: settings.server.origins.clone(),
         door: crate::door::door(settings),
+        broker: None,
         limits: limits(&settings.limits),
     })
 }
@@ -189,17 +190,22 @@ impl Shown {
 }
 
 /// Asks a server for its lists, through a gateway of its own that only observes and forgets everything: so that every transport is
-/// the same, and every definition comes as the server sent it.
+/// the same, and every definition comes as the server sent it. `person`: with whose credential.
 ///
 /// # Errors
 /// When the server cannot be reached, or does not answer in time.
-pub async fn shown(settings: &Upstream, bounds: &Limits) -> anyhow::Result<Shown> {
+pub async fn shown(settings: &Upstream, loaded: &Loaded, person: Option<&PrincipalId>) -> anyhow::Result<Shown> {
     let mut upstream = upstream(settings)?;
     upstream.prefix = Some(String::new());
     upstream.mode = gateway::Mode::Observe;
     let name = upstream.name.clone();
-    let (engine, issuer, token) = observer().await?;
-    let config = GatewayConfig { upstreams: vec![upstream], limits: limits(bounds), ..GatewayConfig::default() };
+    let (engine, issuer, token) = observer(person).await?;
+    let broker = match settings.credential {
+        Some(_) => crate::credentials::broker(loaded, Arc::new(crate::commands::now))?,
+        None => None,
+    };
+    let limits = limits(&loaded.settings.limits);
+    let config = GatewayConfig { upstreams: vec![upstream], limits, broker, ..GatewayConfig::default() };
     let gateway = Gateway::new(config, engine, Vec::new(), believed(&issuer)).map_err(|errors| wrong(&errors))?;
     let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
     let (their_in, their_out) = tokio::io::split(theirs);
@@ -224,8 +230,9 @@ pub fn wrong(errors: &[gateway::ConfigError]) -> anyhow::Error {
 }
 
 /// An engine that keeps nothing, in which one person's agent runs one task.
-async fn observer() -> anyhow::Result<(Engine, Issuer, String)> {
-    let (person, agent) = (PrincipalId::parse("operator")?, PrincipalId::parse("prudence")?);
+async fn observer(person: Option<&PrincipalId>) -> anyhow::Result<(Engine, Issuer, String)> {
+    let person = person.cloned().map_or_else(|| PrincipalId::parse("operator"), Ok)?;
+    let agent = PrincipalId::parse("prudence-observer")?;
     let directory = DirectoryDocument {
         people: vec![PersonRecord::new(person.clone())],
         agents: vec![AgentRecord::new(agent.clone(), person.clone())],

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use contract::{AcceptError, Acceptance, Standing};
+use judge::name::PrincipalId;
 use serde_json::json;
 
 use super::{Context, print, print_json};
@@ -25,17 +26,17 @@ use crate::render::{BAD, BOLD, DIM, GOOD, Table, WARN, count, printable};
 /// When a server cannot be reached, or a file is wrong.
 pub async fn run(context: &Context, command: ContractCommand) -> anyhow::Result<ExitCode> {
     match command {
-        ContractCommand::Draft { upstream, out } => draft(context, &upstream, out).await,
-        ContractCommand::Accept { upstream, names, by } => accept(context, &upstream, names, &by).await,
-        ContractCommand::Diff { upstream } => diff(context, &upstream).await,
+        ContractCommand::Draft { upstream, out, person } => draft(context, &upstream, out, person.as_ref()).await,
+        ContractCommand::Accept { upstream, names, by, person } => accept(context, &upstream, names, &by, person.as_ref()).await,
+        ContractCommand::Diff { upstream, person } => diff(context, &upstream, person.as_ref()).await,
         ContractCommand::Check { files } => check(context, files),
     }
 }
 
-async fn draft(context: &Context, name: &str, out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+async fn draft(context: &Context, name: &str, out: Option<PathBuf>, person: Option<&PrincipalId>) -> anyhow::Result<ExitCode> {
     let loaded = configuration_without_contracts(context)?;
     let upstream = find(&loaded, name)?;
-    let shown = gate::shown(upstream, &loaded.settings.limits).await?;
+    let shown = gate::shown(upstream, &loaded, person).await?;
     let text = contract::draft(name, &shown.tools, &shown.resources);
     let Some(path) = out else {
         print(&text)?;
@@ -63,14 +64,20 @@ async fn draft(context: &Context, name: &str, out: Option<PathBuf>) -> anyhow::R
     Ok(ExitCode::SUCCESS)
 }
 
-async fn accept(context: &Context, name: &str, names: Vec<String>, by: &str) -> anyhow::Result<ExitCode> {
+async fn accept(
+    context: &Context,
+    name: &str,
+    names: Vec<String>,
+    by: &str,
+    person: Option<&PrincipalId>,
+) -> anyhow::Result<ExitCode> {
     let loaded = configuration(&context.config)?;
     let upstream = find(&loaded, name)?;
     let path = file_of(&loaded, upstream)?;
     // Problems are shown with their place before a server is asked anything.
     parsed(name, &path)?;
     let text = std::fs::read_to_string(&path).with_context(|| format!("`{}`", path.display()))?;
-    let shown = gate::shown(upstream, &loaded.settings.limits).await?;
+    let shown = gate::shown(upstream, &loaded, person).await?;
     let only: Option<BTreeSet<String>> = (!names.is_empty()).then(|| names.into_iter().collect());
     let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let accepted =
@@ -93,11 +100,11 @@ async fn accept(context: &Context, name: &str, names: Vec<String>, by: &str) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-async fn diff(context: &Context, name: &str) -> anyhow::Result<ExitCode> {
+async fn diff(context: &Context, name: &str, person: Option<&PrincipalId>) -> anyhow::Result<ExitCode> {
     let loaded = configuration(&context.config)?;
     let upstream = find(&loaded, name)?;
     let contracts = parsed(name, &file_of(&loaded, upstream)?)?;
-    let shown = gate::shown(upstream, &loaded.settings.limits).await?;
+    let shown = gate::shown(upstream, &loaded, person).await?;
     let standings = shown.standings(&contracts);
     let gone: Vec<&str> =
         contracts.tools().map(contract::Tool::name).filter(|name| !standings.iter().any(|(shown, _)| shown == name)).collect();

@@ -31,8 +31,9 @@ pub fn run(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
         content: folder.join(&server.content_key),
         operator: folder.join(&server.operator_secret),
     };
+    let credentials = folder.join(&server.credentials_key);
     // Looked at before anything is written, so that a folder is never left half done.
-    for path in [&file, &paths.signing, &paths.content, &paths.operator, &folder.join(&server.store)] {
+    for path in [&file, &paths.signing, &paths.content, &paths.operator, &credentials, &folder.join(&server.store)] {
         if path.exists() {
             return Err(Failure::Helpless {
                 sentence: format!("`{}` is there already, and nothing is overwritten", path.display()),
@@ -43,6 +44,7 @@ pub fn run(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
     }
     make_private(paths.signing.parent().unwrap_or(folder)).with_context(|| format!("`{}` cannot be made", folder.display()))?;
     let keys = Keys::generate(&paths)?;
+    broker::generate(&credentials)?;
     let mut options = OpenOptions::new();
     let mut out =
         options.write(true).create_new(true).open(&file).with_context(|| format!("`{}` cannot be written", file.display()))?;
@@ -67,7 +69,7 @@ pub fn run(context: &Context, folder: &Path) -> anyhow::Result<ExitCode> {
 /// Keys and the ledger do not belong into a repository.
 fn write_ignore(folder: &Path) -> anyhow::Result<()> {
     match OpenOptions::new().write(true).create_new(true).open(folder.join(".gitignore")) {
-        Ok(mut file) => Ok(file.write_all(b"keys/\nprudence.db*\nprudence-auth.db*\n")?),
+        Ok(mut file) => Ok(file.write_all(b"keys/\nprudence.db*\nprudence-auth.db*\nprudence-credentials.db*\n")?),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -19,6 +19,7 @@ mod scenario;
 mod serve;
 mod task;
 mod trace;
+mod upstream;
 mod wrap;
 
 #[cfg(test)]
@@ -66,6 +67,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Client(command) => client::run(&context, command),
         Command::Key(command) => key::run(&context, command),
         Command::Account(command) => account::run(&context, command).await,
+        Command::Upstream(command) => upstream::run(&context, command).await,
         Command::Preview(command) => exposure::preview(&context, &command),
         Command::WhoCanSee(command) => exposure::who_can_see(&context, &command),
         Command::CanSee(command) => exposure::can_see(&context, &command),

@@ -16,7 +16,7 @@ use super::{Context, print, print_json};
 use crate::assemble::{self, House};
 use crate::cli::Output;
 use crate::config::Loaded;
-use crate::config::settings::{Door, Mode, Settings, Upstream};
+use crate::config::settings::{Credential, Door, Mode, Settings, Upstream};
 use crate::failure::Failure;
 use crate::gate;
 use crate::render::{BAD, BOLD, DIM, GOOD, Table, WARN, count};
@@ -43,6 +43,9 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
     let house = assemble::open(loaded)?;
     house.configure().await?;
     house.engine.settle().await?;
+    let clock = house.engine.clone();
+    let broker = crate::credentials::broker(&house.loaded, std::sync::Arc::new(move || clock.now()))?;
+    let config = GatewayConfig { broker, ..config };
     let gateway = Gateway::new(config, house.engine.clone(), contracts, gate::believed(&house.issuer))
         .map_err(|errors| gate::wrong(&errors))?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen at {listen}"))?;
@@ -256,7 +259,10 @@ async fn standing(house: &House, upstream: &Upstream) -> anyhow::Result<(Option<
         };
         return Ok((None, format!("no contract: every call is {what} (`prudence contract draft`)"), false));
     };
-    let shown = gate::shown(upstream, &house.loaded.settings.limits).await?;
+    if upstream.credential.as_ref().is_some_and(Credential::is_of_person) {
+        return Ok((None, "asked with the credential of the person of each call (`prudence upstream list`)".to_owned(), true));
+    }
+    let shown = gate::shown(upstream, &house.loaded, None).await?;
     let mut problems = crate::config::Problems::default();
     let Some(contracts) = gate::contract(&upstream.name, &house.loaded.beside(file), &mut problems)? else {
         anyhow::bail!("its contract has {} problems", problems.count())

@@ -96,7 +96,8 @@ fn load_with(path: &Path, contracts: ContractFiles) -> Result<Loaded, Problems> 
         files.push(directory);
     }
     check_server(&settings, &files[0], &mut problems);
-    for (sentence, help, place) in crate::door::problems(&settings, |file| beside(path, file)) {
+    let of_doors = crate::door::problems(&settings, |file| beside(path, file));
+    for (sentence, help, place) in of_doors.into_iter().chain(crate::credentials::problems(&settings)) {
         let place: Vec<&str> = place.iter().map(String::as_str).collect();
         // A setting that is left out has the place of its section.
         let span = (1..=place.len()).rev().find_map(|keys| files[0].span(&place[..keys]));

@@ -26,7 +26,16 @@ pub fn reference(schema: &Value) -> String {
         if let Some(about) = of["description"].as_str().filter(|about| Some(*about) != value["description"].as_str()) {
             let _ = write!(page, "{about}\n\n");
         }
-        table(&mut page, schema, of["properties"].as_object().into_iter().flatten(), of);
+        let settings = || of["properties"].as_object().into_iter().flatten();
+        table(&mut page, schema, settings().filter(|(_, value)| section(schema, value).is_none()), of);
+        for (inner, value) in settings() {
+            let Some(of) = section(schema, value) else { continue };
+            let _ = write!(page, "\n### `[{name}.{inner}]`\n\n{}\n\n", value["description"].as_str().unwrap_or_default());
+            if let Some(about) = of["description"].as_str().filter(|about| Some(*about) != value["description"].as_str()) {
+                let _ = write!(page, "{about}\n\n");
+            }
+            table(&mut page, schema, of["properties"].as_object().into_iter().flatten(), of);
+        }
     }
     page
 }

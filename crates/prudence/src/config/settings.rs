@@ -117,6 +117,10 @@ pub struct Server {
     pub content_key: String,
     /// The secret by which a program may start tasks over HTTP.
     pub operator_secret: String,
+    /// What upstreams want to see (`[upstreams.credential]`), sealed. One SQLite file.
+    pub credentials_store: String,
+    /// The key under which it is sealed; in its place counts the variable `PRUDENCE_CREDENTIALS_KEY`, or the systemd credential `prudence-credentials-key`.
+    pub credentials_key: String,
     /// A file to which every tool call that was carried out is appended with its arguments and its result, **in clear**, for `prudence trace record`. Left out: nothing is kept.
     pub recording: Option<String>,
     /// `Host` values let in beside the loopback names, without or with a port.
@@ -137,6 +141,8 @@ impl Default for Server {
             retired_keys: Vec::new(),
             content_key: "keys/content.key".to_owned(),
             operator_secret: "keys/operator.secret".to_owned(),
+            credentials_store: "prudence-credentials.db".to_owned(),
+            credentials_key: "keys/credentials.key".to_owned(),
             recording: None,
             hosts: Vec::new(),
             origins: Vec::new(),
@@ -171,6 +177,9 @@ pub struct Upstream {
     /// Headers that are added to every request, each with the environment variable that holds its value, as in `{ Authorization = "FORUM_TOKEN" }`.
     #[serde(default)]
     pub headers_from_env: BTreeMap<String, String>,
+    /// What it wants to see, kept by Prudence and shown to it alone. With `url`.
+    #[serde(default)]
+    pub credential: Option<Credential>,
     /// The program to start.
     #[serde(default)]
     pub command: Option<String>,
@@ -192,6 +201,103 @@ pub struct Upstream {
     /// Resource URIs that begin with one of these are its own, besides those that it listed.
     #[serde(default)]
     pub uri_prefixes: Vec<String>,
+}
+
+/// Kept sealed beside the ledger, and put on a request when it leaves: agents never hold it. No secret stands in this file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// `api-key`: a key in a header (`prudence upstream set-key`). `client-credentials`: a token for Prudence itself (OAuth 2.0). `oauth`: a token for each person, who agrees once (`prudence upstream link`).
+    pub kind: CredentialKind,
+    /// Whose key an `api-key` is.
+    #[serde(default)]
+    pub per: Option<CredentialPer>,
+    /// The header of an `api-key`. Left out: `Authorization`.
+    #[serde(default)]
+    pub header: Option<String>,
+    /// What stands before the key in it. Left out: `Bearer ` in `Authorization`, and nothing in any other header.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// By which Prudence is known to the upstream's authorization server. Its secret, if it has one, is set with `prudence upstream set-key`.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// Where that secret goes. Left out: `header`.
+    #[serde(default)]
+    pub client_auth: Option<ClientAuth>,
+    /// Where people agree: https, or http on this machine.
+    #[serde(default)]
+    pub authorization_endpoint: Option<String>,
+    /// Where tokens are issued and renewed: https, or http on this machine.
+    #[serde(default)]
+    pub token_endpoint: Option<String>,
+    /// Who must say that it answered (`iss`, RFC 9207), when a person comes back. Left out: it is not looked at.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// What is asked for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// For which server the tokens are (RFC 8707). Left out: `url`; `""`: the authorization server is not told.
+    #[serde(default)]
+    pub resource: Option<String>,
+    /// Where people come back to, on this machine. Left out: `http://127.0.0.1/callback`, at any free port.
+    #[serde(default)]
+    pub redirect: Option<String>,
+}
+
+impl Credential {
+    /// Whether each person has their own.
+    pub fn is_of_person(&self) -> bool {
+        match self.kind {
+            CredentialKind::ApiKey => self.per.unwrap_or_default() == CredentialPer::Person,
+            CredentialKind::ClientCredentials => false,
+            CredentialKind::Oauth => true,
+        }
+    }
+}
+
+/// What an upstream wants to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialKind {
+    /// A key in a header.
+    ApiKey,
+    /// A token for Prudence itself.
+    ClientCredentials,
+    /// A token for each person.
+    Oauth,
+}
+
+impl CredentialKind {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api-key",
+            Self::ClientCredentials => "client-credentials",
+            Self::Oauth => "oauth",
+        }
+    }
+}
+
+/// Whose a key is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CredentialPer {
+    /// Each person has their own.
+    #[default]
+    Person,
+    /// One is everybody's.
+    Upstream,
+}
+
+/// Where a client's secret goes (RFC 6749 §2.3.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuth {
+    /// `client_secret_basic`
+    #[default]
+    Header,
+    /// `client_secret_post`
+    Form,
 }
 
 /// A program that uses the API with tokens of its own (`prudence client token`). One that is no longer here is let in no more, whatever token it has.

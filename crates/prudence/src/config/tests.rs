@@ -77,6 +77,65 @@ keys = "private.json"
 }
 
 #[test]
+fn what_an_upstream_wants_to_see_is_checked_with_everything_else() {
+    let good = r#"
+[[upstreams]]
+name = "crm"
+url = "https://crm.example/mcp"
+[upstreams.credential]
+kind = "oauth"
+client_id = "prudence"
+authorization_endpoint = "https://login.example/authorize"
+token_endpoint = "http://127.0.0.1:9/token"
+scopes = ["read"]
+redirect = "http://127.0.0.1:8765/callback"
+
+[[upstreams]]
+name = "wiki"
+url = "http://127.0.0.1:9000/mcp"
+credential = { kind = "api-key", per = "upstream", header = "X-Api-Key" }
+
+[[upstreams]]
+name = "bare"
+url = "https://bare.example/mcp"
+credential = { kind = "client-credentials", client_id = "prudence", token_endpoint = "https://login.example/token", client_auth = "form", resource = "" }
+"#;
+    assert_eq!(problems(&[("prudence.toml", good)]), "");
+    let bad = r#"
+[[upstreams]]
+name = "clear"
+url = "http://crm.example/mcp"
+headers_from_env = { authorization = "TOKEN" }
+[upstreams.credential]
+kind = "api-key"
+prefix = "\u0000"
+client_id = "prudence"
+
+[[upstreams]]
+name = "process"
+command = "server"
+credential = { kind = "api-key", header = "Mcp-Session-Id" }
+
+[[upstreams]]
+name = "half"
+url = "https://half.example/mcp"
+[upstreams.credential]
+kind = "oauth"
+per = "upstream"
+secret = "hush"
+token_endpoint = "http://login.example/token"
+redirect = "https://prudence.example/callback"
+scopes = ["read write"]
+
+[[upstreams]]
+name = "bare"
+url = "https://bare.example/mcp"
+credential = { kind = "client-credentials", issuer = "https://login.example" }
+"#;
+    insta::assert_snapshot!(problems(&[("prudence.toml", bad)]));
+}
+
+#[test]
 fn an_empty_file_is_a_configuration_in_which_nobody_may_do_anything() {
     assert_eq!(problems(&[("prudence.toml", "")]), "");
 }

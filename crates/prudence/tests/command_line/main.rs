@@ -132,6 +132,51 @@ fn keys_that_others_can_read_are_refused_with_what_helps() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("chmod 600"));
 }
 
+/// A secret is read from standard input, lies sealed on the disk, and is shown to nobody.
+#[test]
+fn what_upstreams_want_to_see_is_set_listed_and_taken_away_and_never_shown() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let folder = begun();
+    let at = folder.path();
+    let mut config = std::fs::read_to_string(at.join("prudence.toml")).expect("a configuration");
+    config.push_str("\n[[upstreams]]\nname = \"crm\"\nurl = \"https://crm.example/mcp\"\ncredential = { kind = \"api-key\" }\n");
+    std::fs::write(at.join("prudence.toml"), config).expect("own file");
+    let set = |args: &[&str], secret: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_prudence"));
+        let command = command.args(args).current_dir(at).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(secret.as_bytes()).expect("it reads");
+        child.wait_with_output().expect("it ends")
+    };
+    assert!(done(at, &["upstream", "list"]).contains("nothing is linked or set"));
+    let ok = set(&["upstream", "set-key", "crm", "--person", "bo"], "key-of-bo\n");
+    assert!(ok.status.success(), "{}", String::from_utf8_lossy(&ok.stderr));
+    for (args, secret) in [
+        (&["upstream", "set-key", "crm"][..], "key-of-bo"),
+        (&["upstream", "set-key", "crm", "--person", "ann"], ""),
+        (&["upstream", "set-key", "crm", "--person", "ann"], "key\nof-ann"),
+        (&["upstream", "set-key", "wiki", "--person", "ann"], "key-of-ann"),
+        (&["upstream", "link", "crm", "--person", "bo"], ""),
+    ] {
+        let refused = set(args, secret);
+        assert_eq!(refused.status.code(), Some(1), "{args:?}");
+        assert!(!String::from_utf8_lossy(&refused.stderr).contains("key-of"), "{args:?}");
+    }
+    let listed = done(at, &["-o", "json", "upstream", "list"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("json");
+    assert_eq!(listed["credentials"].as_array().expect("a list").len(), 1);
+    assert_eq!((&listed["credentials"][0]["person"], &listed["credentials"][0]["kind"]), (&"bo".into(), &"key".into()));
+    let rotated: serde_json::Value = serde_json::from_str(&done(at, &["-o", "json", "upstream", "rotate-key"])).expect("json");
+    assert_eq!((&rotated["resealed"], &rotated["unreadable"]), (&1.into(), &0.into()));
+    for file in ["prudence-credentials.db", "prudence-credentials.db-wal", "keys/credentials.key"] {
+        let bytes = std::fs::read(at.join(file)).unwrap_or_default();
+        assert!(!bytes.windows(9).any(|window| window == b"key-of-bo"), "{file}");
+    }
+    assert!(done(at, &["upstream", "unset-key", "crm", "--person", "bo"]).contains("removed"));
+    assert!(done(at, &["upstream", "list"]).contains("nothing is linked or set"));
+}
+
 #[test]
 fn what_is_piped_has_no_escapes() {
     let folder = begun();
