@@ -176,9 +176,10 @@ async fn start(
     let new = NewTask { requester, agent, purpose, words, address, address_open, effects, resources, tools, budget, lease_ms };
     let task = api.engine.start_task(new).await.map_err(|error| match error {
         StartTaskError::Unavailable(error) => Refusal::Ledger(error.to_string()),
-        StartTaskError::Requester(_) | StartTaskError::Agent(_) | StartTaskError::Lease { .. } => {
-            Refusal::Task(error.to_string())
-        }
+        StartTaskError::Requester(_)
+        | StartTaskError::Agent(_)
+        | StartTaskError::Registration(_)
+        | StartTaskError::Lease { .. } => Refusal::Task(error.to_string()),
     })?;
     let token = api
         .issuer

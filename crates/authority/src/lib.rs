@@ -9,6 +9,7 @@ pub mod clients;
 pub mod keys;
 pub mod oauth;
 pub mod preview;
+pub mod review;
 pub mod scim;
 pub mod tokens;
 pub mod view;

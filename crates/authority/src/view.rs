@@ -3,13 +3,16 @@
 //! Nothing here decides. What a person sees is what the judge had computed when it asked, and who may answer now.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use judge::decide::{approvers, may_answer};
 use judge::decision::{Approver, Outcome};
+use judge::directory::{AgentRecord, DirectoryChange, Mark};
 use judge::effect::Effect;
 use judge::moment::Moment;
+use judge::registration;
 use judge::state::{Answer, AskState, State, TaskState};
-use judge::task::Budget;
+use judge::task::{Budget, Caller};
 use serde::Serialize;
 
 /// How many of those who may answer are named.
@@ -395,4 +398,101 @@ impl TaskView {
 
 fn strings<T: ToString>(all: impl IntoIterator<Item = T>) -> Vec<String> {
     all.into_iter().map(|one| one.to_string()).collect()
+}
+
+/// An agent as its registration has it, and how it stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct AgentView {
+    /// Which.
+    pub id: String,
+    /// `in use`, `suspended`, `out of use`, `owner left`, `lapsed`, `stopped` or `frozen`: the first that holds it up.
+    pub standing: &'static str,
+    /// What has to be done, and by whom, before it goes on.
+    pub needs: Option<String>,
+    /// The person who owns it.
+    pub owner: String,
+    /// The person who vouches for it beside the owner.
+    pub sponsor: Option<String>,
+    /// Those of both who are here.
+    pub answering: Vec<String>,
+    /// What it is for.
+    pub about: String,
+    /// The purposes for which tasks may be started with it; nothing: any.
+    pub purposes: Option<Vec<String>>,
+    /// The most that it may do; nothing: whatever it is granted.
+    pub effects: Option<BTreeSet<Effect>>,
+    /// The tools that it may use; nothing: any.
+    pub tools: Option<Vec<String>>,
+    /// The keys that it may prove itself with; nothing: any.
+    pub keys: Option<Vec<String>>,
+    /// The clients through which it gets credentials; nothing: any.
+    pub clients: Option<Vec<String>>,
+    /// The registration ends here; nothing: never.
+    pub ends: Option<Moment>,
+    /// Who registered it.
+    pub registered: Option<Mark>,
+    /// Who last looked at what it did, and renewed it.
+    pub reviewed: Option<Mark>,
+    /// Who suspended it.
+    pub suspended: Option<Mark>,
+    /// Whether the configuration states it, so that it is changed there.
+    pub declared: bool,
+    /// Tasks that run with it.
+    pub running: u64,
+}
+
+impl AgentView {
+    /// The view of `agent` at `now`.
+    #[must_use]
+    pub fn of(state: &State, agent: &AgentRecord, now: Moment) -> Self {
+        let directory = state.directory();
+        let terms = &agent.registration;
+        let list =
+            |names: &Option<BTreeSet<Arc<str>>>| names.as_ref().map(|names| names.iter().map(ToString::to_string).collect());
+        let is_of = |task: &TaskState| task.task.agent == agent.id || task.task.chain.contains(&agent.id);
+        let (standing, needs) = Self::standing(state, agent, now);
+        Self {
+            id: agent.id.to_string(),
+            standing,
+            needs,
+            owner: agent.owner.to_string(),
+            sponsor: terms.sponsor.as_ref().map(ToString::to_string),
+            answering: registration::answering(directory, agent).map(ToString::to_string).collect(),
+            about: agent.purpose.clone(),
+            purposes: list(&terms.purposes),
+            effects: terms.effects.clone(),
+            tools: list(&terms.tools),
+            keys: list(&terms.keys),
+            clients: list(&terms.clients),
+            ends: terms.ends,
+            registered: terms.registered.clone(),
+            reviewed: terms.reviewed.clone(),
+            suspended: terms.suspended.clone(),
+            declared: directory.may_record(&[DirectoryChange::PutAgent(agent.clone().into())]).is_err(),
+            running: state.tasks().filter(|task| is_of(task) && !task.ended && now < task.task.ends).count() as u64,
+        }
+    }
+
+    fn standing(state: &State, agent: &AgentRecord, now: Moment) -> (&'static str, Option<String>) {
+        let directory = state.directory();
+        let id = &agent.id;
+        let who = registration::who(directory, agent);
+        // An agent stands for itself here, and for its owner: both can be stopped.
+        let caller = Caller::new(vec![agent.owner.clone(), id.clone()], None);
+        if agent.registration.suspended.is_some() {
+            ("suspended", Some(format!("{who}: `prudence agent resume {id}`")))
+        } else if !agent.is_in_use() {
+            ("out of use", Some(format!("{who}: put it into use again where it is provisioned")))
+        } else if directory.person(agent.owner.as_str()).is_none() {
+            ("owner left", Some(format!("{who}: `prudence agent hand-over {id} --to PERSON`")))
+        } else if agent.registration.is_over(now) {
+            ("lapsed", Some(format!("{who}: `prudence agent review {id}`")))
+        } else if let Some((target, by)) = state.killed(&caller) {
+            ("stopped", Some(format!("{by} has stopped {target}: `prudence reset`")))
+        } else if let Some((target, frozen)) = state.frozen(&caller) {
+            ("frozen", Some(format!("{} has frozen {target}: `prudence reset`", frozen.norm)))
+        } else {
+            ("in use", None)
+        }
+    }
 }

@@ -18,6 +18,7 @@ use judge::incident::{IncidentId, Verdict};
 use judge::moment::Moment;
 use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId};
 use judge::observe::{observe_sketched, sketches};
+use judge::registration::{NotFor, is_for};
 use judge::standing::Target;
 use judge::state::{BundleErrors, State, check};
 use judge::task::{Budget, Caller, Task};
@@ -126,6 +127,9 @@ pub enum StartTaskError {
     /// The agent is not registered, or nobody answers for it.
     #[error("`{0}` is no registered agent whose owner is here")]
     Agent(PrincipalId),
+    /// The agent is not registered for it.
+    #[error(transparent)]
+    Registration(#[from] NotFor),
     /// The lease is empty or too long.
     #[error("a lease of {found} ms, between 1 and {LEASE_MS_MAX} are allowed")]
     Lease {
@@ -400,10 +404,12 @@ impl Engine {
                 if directory.person(new.requester.as_str()).is_none() {
                     return (Vec::new(), Err(StartTaskError::Requester(new.requester.clone())));
                 }
-                let answered_for =
-                    directory.agent(new.agent.as_str()).is_some_and(|agent| directory.person(agent.owner.as_str()).is_some());
-                if !answered_for {
+                let agent = directory.agent(new.agent.as_str());
+                let Some(agent) = agent.filter(|agent| directory.person(agent.owner.as_str()).is_some()) else {
                     return (Vec::new(), Err(StartTaskError::Agent(new.agent.clone())));
+                };
+                if let Err(why) = is_for(directory, agent, &new.purpose, new.effects.as_ref(), now) {
+                    return (Vec::new(), Err(why.into()));
                 }
                 let task = Task {
                     id: ids::task(now),

@@ -4,6 +4,7 @@
 
 use crate::act::{Act, RESOURCES_MAX, Stated, ValuePrint};
 use crate::decision::{Approver, Code, Decision, Ground, Outcome, Reason};
+use crate::directory::Directory;
 use crate::effect::Effect;
 use crate::event::Trip;
 use crate::facts::{Facts, TempoFacts};
@@ -221,8 +222,9 @@ pub(crate) fn authenticate_caller(state: &State, caller: &Caller) -> Result<(), 
             "start the task for a person who is in the directory",
         );
     }
-    if agents.iter().any(|agent| directory.agent(agent.as_str()).is_none()) {
-        return bad("an agent of the chain is not registered", "register the agent in the directory");
+    if let Some(agent) = agents.iter().find(|agent| directory.agent(agent.as_str()).is_none()) {
+        let (sentence, remedy) = out_of_use(directory, agent);
+        return bad(&sentence, &remedy);
     }
     match caller.task.as_ref().map(|id| state.task(id)) {
         None if agents.is_empty() => {}
@@ -249,6 +251,21 @@ pub(crate) fn authenticate_caller(state: &State, caller: &Caller) -> Result<(), 
         return Err(Box::new(decision));
     }
     Ok(())
+}
+
+/// Why an agent cannot be used, and who can change that.
+fn out_of_use(directory: &Directory, agent: &PrincipalId) -> (String, String) {
+    let Some(record) = directory.agent_record(agent.as_str()) else {
+        return ("an agent of the chain is not registered".to_owned(), "register the agent in the directory".to_owned());
+    };
+    let owner = &record.owner;
+    match &record.registration.suspended {
+        Some(mark) => (
+            format!("{} has suspended {agent}", mark.by),
+            format!("ask {owner}, who owns it and can let it go on (`prudence agent resume {agent}`)"),
+        ),
+        None => (format!("{agent} was taken out of use"), format!("ask {owner}, who owns it, to have it put into use again")),
+    }
 }
 
 /// Every principal of the chain needs a grant of its own for every effect on every resource.

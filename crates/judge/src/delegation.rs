@@ -8,6 +8,7 @@ use crate::effect::Effect;
 use crate::moment::Moment;
 use crate::name::{PrincipalId, TaskId};
 use crate::pattern;
+use crate::registration::{NotFor, is_for};
 use crate::state::State;
 use crate::task::{Budget, CHAIN_DEPTH_MAX, Caller, Quantity, Task};
 use std::collections::BTreeSet;
@@ -56,6 +57,9 @@ pub enum NotHandedOn {
     /// The agent is not registered, or nobody answers for it.
     #[error("`{0}` is no registered agent whose owner is here")]
     Agent(PrincipalId),
+    /// The agent is not registered for it.
+    #[error(transparent)]
+    Registration(#[from] NotFor),
     /// The chain would be too long.
     #[error("a chain has at most {CHAIN_DEPTH_MAX} links")]
     Depth,
@@ -93,6 +97,7 @@ impl NotHandedOn {
         match self {
             Self::Parent { code, .. } => *code,
             Self::Agent(_)
+            | Self::Registration(_)
             | Self::Depth
             | Self::Many
             | Self::Effect(_)
@@ -133,6 +138,7 @@ pub fn delegate(state: &State, caller: &Caller, id: TaskId, part: &Part, moment:
     if chain.len() > CHAIN_DEPTH_MAX {
         return Err(NotHandedOn::Depth);
     }
+    is_for(directory, agent, &parent.purpose, None, moment)?;
     let most = agent.registration.effects.as_ref();
     let ends = part.ends.unwrap_or(parent.ends);
     if ends <= moment || ends > parent.ends {

@@ -269,8 +269,20 @@ facts! {
         shared_key: bool,
         /// Whether the registration of an agent of the chain has run out.
         registration_lapsed: bool,
-        /// Whether an agent of the chain is registered for less than this effect, or for other purposes.
+        /// Whether an agent of the chain is registered for less than this effect, or for other purposes or tools.
         beyond_registration: bool,
+        /// Whether the key or the client of the call is none of those that the agent is registered with.
+        unregistered: bool,
+        /// Whether the owner of an agent of the chain is not here any more.
+        owner_gone: bool,
+        /// Agents of the chain whose owner is not here any more.
+        ownerless: BTreeSet<Arc<str>>,
+        /// Agents whose registration has run out.
+        lapsed: BTreeSet<Arc<str>>,
+        /// Agents that are registered for less.
+        beyond: BTreeSet<Arc<str>>,
+        /// Who answers for these agents: their owners and sponsors who are here, an administrator where there is nobody.
+        answerable: BTreeSet<Arc<str>>,
     }
     /// How fast, how much, and how unlike before, with this call counted (semantics §6). Counts are of the effect that is furthest from what is usual.
     tempo: TempoFacts {

@@ -10,6 +10,7 @@ use crate::name::{PrincipalId, ResourceId};
 use crate::preview::{change_facts, preview_act};
 use crate::provenance::{Origin, Traced, Tracer, is_owners_word};
 use crate::reach::{Beyond, Reach};
+use crate::registration::{answering, is_registered_with};
 use crate::release::{is_released, says_only};
 use crate::state::{Flow, LabelId, State, TaskState, cleared_for_task};
 use crate::task::{Caller, Quantity};
@@ -25,6 +26,8 @@ const SAMPLE_PEOPLE_MAX: usize = 5;
 
 /// The category of items that are credentials.
 const CREDENTIALS: &str = "credentials";
+/// Who has to act where everybody is gone who answered for an agent.
+const NOBODY_ANSWERS: &str = "an administrator";
 /// A shorter name than this may stand in a sentence by chance.
 const NAMED_CHARS_MIN: usize = 3;
 
@@ -259,18 +262,40 @@ fn chain(state: &State, caller: &Caller, facts: &mut Facts) {
 
 /// What is known of the credential, and of the terms under which the agents of the chain are registered.
 fn credential(state: &State, caller: &Caller, act: &Act, moment: Moment) -> CredentialFacts {
-    let agents = caller.chain.iter().skip(1).filter_map(|agent| state.directory().agent(agent.as_str()));
+    let directory = state.directory();
+    let agents = || caller.chain.iter().skip(1).filter_map(|agent| directory.agent(agent.as_str()));
     let purpose = caller.task.as_ref().and_then(|id| state.task(id)).map(|task| task.task.purpose.as_str());
     let mut facts = CredentialFacts {
         bound: caller.key.is_some(),
         foreign_key: state.is_foreign_key(caller),
         shared_key: state.is_shared_key(caller),
+        unregistered: agents().next_back().is_some_and(|agent| !is_registered_with(agent, caller)),
         ..CredentialFacts::default()
     };
-    for registration in agents.map(|agent| &agent.registration) {
-        facts.registration_lapsed |= registration.ends.is_some_and(|ends| moment >= ends);
-        facts.beyond_registration |= registration.effects.as_ref().is_some_and(|effects| !act.effects.is_subset(effects))
-            || registration.purposes.as_ref().zip(purpose).is_some_and(|(purposes, purpose)| !purposes.contains(purpose));
+    for agent in agents() {
+        let registration = &agent.registration;
+        let is_lapsed = registration.is_over(moment);
+        let is_beyond = registration.effects.as_ref().is_some_and(|effects| !act.effects.is_subset(effects))
+            || registration.purposes.as_ref().zip(purpose).is_some_and(|(purposes, purpose)| !purposes.contains(purpose))
+            || registration
+                .tools
+                .as_ref()
+                .is_some_and(|tools| !tools.iter().any(|pattern| crate::pattern::matches(pattern, act.tool.as_str())));
+        let is_ownerless = directory.person(agent.owner.as_str()).is_none();
+        let found = [(is_lapsed, &mut facts.lapsed), (is_beyond, &mut facts.beyond), (is_ownerless, &mut facts.ownerless)];
+        for (_, agents) in found.into_iter().filter(|(is_so, _)| *is_so) {
+            agents.insert(agent.id.shared());
+        }
+        if is_lapsed || is_beyond || is_ownerless {
+            facts.answerable.extend(answering(directory, agent).map(PrincipalId::shared));
+        }
+    }
+    facts.registration_lapsed = !facts.lapsed.is_empty();
+    facts.beyond_registration = !facts.beyond.is_empty();
+    facts.owner_gone = !facts.ownerless.is_empty();
+    let is_at_fault = facts.registration_lapsed || facts.beyond_registration || facts.owner_gone;
+    if is_at_fault && facts.answerable.is_empty() {
+        facts.answerable.insert(Arc::from(NOBODY_ANSWERS));
     }
     facts
 }

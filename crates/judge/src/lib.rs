@@ -26,6 +26,7 @@ pub mod policy;
 pub mod preview;
 pub mod provenance;
 pub mod reach;
+pub mod registration;
 mod release;
 pub mod standing;
 pub mod state;

@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 #[path = "provenance/tests.rs"]
 mod provenance;
+#[path = "registration/tests.rs"]
+mod registration;
 
 const RUNBOOK: &str = "to open a dataset, add the group that needs it to the readers, and remove it again at night";
 

@@ -107,6 +107,9 @@ pub enum Command {
     /// Start, show and end tasks.
     #[command(subcommand)]
     Task(TaskCommand),
+    /// Register agents, look at what they did, and renew or suspend them.
+    #[command(subcommand)]
+    Agent(AgentCommand),
     /// Stop a task, an agent, everything of an owner, a key or a client, with everything that was derived from it.
     #[command(after_help = KILL_HELP)]
     Kill(Kill),
@@ -462,6 +465,125 @@ pub enum VerdictWord {
     Harm,
     /// Somebody tried whether it works.
     Exercise,
+}
+
+/// `prudence agent …`.
+#[derive(Debug, Subcommand)]
+pub enum AgentCommand {
+    /// Register an agent: who answers for it, what it is for, what it may do at most, and until when.
+    #[command(after_help = REGISTER_HELP)]
+    Register(Box<AgentRegister>),
+    /// All agents, and which of them need somebody.
+    List,
+    /// One agent: its registration, and how it stands.
+    Show {
+        /// Which.
+        agent: PrincipalId,
+    },
+    /// The checkpoint: what it did since somebody last looked, what of its permissions it used and what never; renewed only when somebody says so.
+    #[command(after_help = REVIEW_HELP)]
+    Review(AgentReview),
+    /// Stop an agent until somebody who answers for it lets it go on. Its running tasks wait; `prudence kill` ends them.
+    Suspend {
+        /// Which.
+        agent: PrincipalId,
+        /// The person who decides this, for the record.
+        #[arg(long, value_name = "PERSON")]
+        by: PrincipalId,
+        /// Why, for the record.
+        #[arg(long, default_value = "")]
+        why: String,
+    },
+    /// Let an agent go on that was suspended. Its lease is what it was.
+    Resume {
+        /// Which.
+        agent: PrincipalId,
+        /// Its owner or sponsor.
+        #[arg(long, value_name = "PERSON")]
+        by: PrincipalId,
+    },
+    /// Give an agent another owner, as when the one before has left. Its lease is what it was.
+    HandOver {
+        /// Which.
+        agent: PrincipalId,
+        /// The new owner.
+        #[arg(long, value_name = "PERSON")]
+        to: PrincipalId,
+        /// Its owner or sponsor; where neither is here any more, whoever takes care of it.
+        #[arg(long, value_name = "PERSON")]
+        by: PrincipalId,
+    },
+}
+
+const REGISTER_HELP: &str = "\
+What is left out bounds nothing. A registration allows nothing by itself: what an agent may do was also granted (`prudence directory import`), to it
+and to the person for whom it acts. When the lease is over, its calls are refused until its owner or sponsor has looked and renewed it.
+
+Examples:
+  prudence agent register helper --owner bo --sponsor ann --about 'answers the storage forum' --by bo \\
+      --purposes engineering,support --effects read,publish --tools 'forum__*' --lease 90d
+  prudence agent register nightly --owner bo --by bo --clients ci-runner --keys 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+
+const REVIEW_HELP: &str = "\
+Examples:
+  prudence agent review helper                                         what it did, and what it never used
+  prudence agent review helper --by bo --renew-for 90d                 go on as it is
+  prudence agent review helper --by bo --renew-for 90d --tighten       go on with what it used, and nothing else";
+
+/// `prudence agent register`.
+#[derive(Debug, Args)]
+pub struct AgentRegister {
+    /// Its name.
+    pub agent: PrincipalId,
+    /// The person who owns it.
+    #[arg(long, value_name = "PERSON")]
+    pub owner: PrincipalId,
+    /// Another person who vouches for it, and can renew it as well.
+    #[arg(long, value_name = "PERSON")]
+    pub sponsor: Option<PrincipalId>,
+    /// What it is for, in a sentence.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub about: String,
+    /// The purposes for which tasks may be started with it; left out, any.
+    #[arg(long, value_name = "PURPOSE", value_delimiter = ',')]
+    pub purposes: Vec<String>,
+    /// The most that it may do; left out, whatever it is granted.
+    #[arg(long, value_name = "EFFECT", value_delimiter = ',', value_parser = effect)]
+    pub effects: Vec<Effect>,
+    /// The tools that it may use, as names and patterns; left out, any.
+    #[arg(long, value_name = "TOOL", value_delimiter = ',')]
+    pub tools: Vec<String>,
+    /// The keys that it may prove itself with, by thumbprint (RFC 7638); left out, any, and none at all.
+    #[arg(long, value_name = "THUMBPRINT", value_delimiter = ',')]
+    pub keys: Vec<String>,
+    /// The clients of the authorization server through which it may get credentials; left out, any.
+    #[arg(long, value_name = "CLIENT", value_delimiter = ',')]
+    pub clients: Vec<String>,
+    /// How long the registration lasts: a minute at least, 366 days at most.
+    #[arg(long, value_name = "SPAN", default_value = "90d")]
+    pub lease: Span,
+    /// The person who decides this, for the record.
+    #[arg(long, value_name = "PERSON")]
+    pub by: PrincipalId,
+}
+
+/// `prudence agent review`.
+#[derive(Debug, Args)]
+pub struct AgentReview {
+    /// Which.
+    pub agent: PrincipalId,
+    /// What it did in this span, instead of since it was last reviewed.
+    #[arg(long, value_name = "SPAN", conflicts_with = "renew_for")]
+    pub since: Option<Span>,
+    /// Renew it for this long from now.
+    #[arg(long, value_name = "SPAN", requires = "by")]
+    pub renew_for: Option<Span>,
+    /// Its owner or sponsor, who has looked.
+    #[arg(long, value_name = "PERSON", requires = "renew_for")]
+    pub by: Option<PrincipalId>,
+    /// Renew it for no more than it used: effects, tools and purposes.
+    #[arg(long, requires = "renew_for")]
+    pub tighten: bool,
 }
 
 /// `prudence task …`.

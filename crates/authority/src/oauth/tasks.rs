@@ -6,6 +6,7 @@ use judge::delegation::{NotHandedOn, Part};
 use judge::event::{Issued, Refused};
 use judge::moment::Moment;
 use judge::name::{PrincipalId, TaskId};
+use judge::registration;
 use judge::task::{Caller, Task};
 use wire::assertion::Identity;
 
@@ -42,9 +43,10 @@ pub async fn start(
     };
     engine.start_task(new).await.map_err(|error| match error {
         StartTaskError::Unavailable(error) => error.into(),
-        StartTaskError::Requester(_) | StartTaskError::Agent(_) | StartTaskError::Lease { .. } => {
-            Refusal::Grant(error.to_string())
-        }
+        StartTaskError::Requester(_)
+        | StartTaskError::Agent(_)
+        | StartTaskError::Registration(_)
+        | StartTaskError::Lease { .. } => Refusal::Grant(error.to_string()),
     })
 }
 
@@ -68,7 +70,11 @@ pub async fn hand_on(engine: &Engine, caller: &Caller, part: &Part) -> Result<Ta
         DelegateError::Unavailable(error) => error.into(),
         DelegateError::Beyond(why @ NotHandedOn::Effect(_)) => Refusal::Scope(why.to_string()),
         DelegateError::Beyond(
-            why @ (NotHandedOn::Parent { .. } | NotHandedOn::Agent(_) | NotHandedOn::Depth | NotHandedOn::Many),
+            why @ (NotHandedOn::Parent { .. }
+            | NotHandedOn::Agent(_)
+            | NotHandedOn::Registration(_)
+            | NotHandedOn::Depth
+            | NotHandedOn::Many),
         ) => {
             // RFC 8693 §2.2.2.
             Refusal::Request(why.to_string())
@@ -79,17 +85,19 @@ pub async fn hand_on(engine: &Engine, caller: &Caller, part: &Part) -> Result<Ta
     })
 }
 
-/// Whether a chain may have a credential: nothing of it was stopped by a person or by a breaker.
+/// Whether a chain may have a credential: nothing of it was stopped by a person or by a breaker, and its agents are registered for it.
 ///
 /// # Errors
 /// [`Refusal::Grant`].
 pub fn may_go_on(engine: &Engine, caller: &Caller) -> Result<(), Refusal> {
-    engine.view(|state, _| {
+    engine.view(|state, now| {
         let killed = state.killed(caller).map(|(target, _)| target);
-        match killed.or_else(|| state.frozen(caller).map(|(target, _)| target)) {
-            Some(target) => Err(Refusal::Grant(format!("stopped: {target}"))),
-            None => Ok(()),
+        if let Some(target) = killed.or_else(|| state.frozen(caller).map(|(target, _)| target)) {
+            return Err(Refusal::Grant(format!("stopped: {target}")));
         }
+        let task = caller.task.as_ref().and_then(|task| state.task(task));
+        let purpose = task.map_or("", |task| task.task.purpose.as_str());
+        registration::may_hold(state.directory(), caller, purpose, now).map_err(|why| Refusal::Grant(why.to_string()))
     })
 }
 

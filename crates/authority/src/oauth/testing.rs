@@ -10,7 +10,7 @@ use axum::http::{Request, Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::{Clock, Engine, Node, Options};
-use judge::directory::{AgentRecord, DirectoryDocument, PersonRecord};
+use judge::directory::{AgentRecord, DirectoryDocument, PersonRecord, Registration};
 use judge::effect::Effect;
 use judge::event::{Bundle, Event, Record};
 use judge::name::PrincipalId;
@@ -82,7 +82,24 @@ pub fn standing() -> Standing {
     Standing { task }
 }
 
+/// The configuration, with `helper` registered so.
+fn bundle(registration: Registration) -> Bundle {
+    let person = |id: &str| PersonRecord::new(name(id));
+    let agent = |id: &str, owner: &str| AgentRecord::new(name(id), name(owner));
+    let directory = DirectoryDocument {
+        people: vec![person("ann"), PersonRecord { addresses: vec!["bo@example.com".to_owned()], ..person("bo") }],
+        agents: vec![AgentRecord { registration, ..agent("helper", "bo") }, agent("robot", "ann"), agent("guest", "bo")],
+        ..DirectoryDocument::default()
+    };
+    Bundle { directory, policies: PolicySources::shipped(), ..Bundle::default() }
+}
+
 impl World {
+    /// Registers `helper` so from now on.
+    pub async fn registered(&self, registration: Registration) {
+        self.engine.configure(bundle(registration)).await.expect("right");
+    }
+
     pub async fn new() -> World {
         World::with(|_| {}).await
     }
@@ -94,14 +111,7 @@ impl World {
         let ledger = Arc::new(MemoryLedger::default());
         let engine = Engine::open(ledger.clone(), keys.content.clone(), Clock::System, Node::alone(), Options::default())
             .expect("an engine");
-        let person = |id: &str| PersonRecord::new(name(id));
-        let agent = |id: &str, owner: &str| AgentRecord::new(name(id), name(owner));
-        let directory = DirectoryDocument {
-            people: vec![person("ann"), PersonRecord { addresses: vec!["bo@example.com".to_owned()], ..person("bo") }],
-            agents: vec![agent("helper", "bo"), agent("robot", "ann"), agent("guest", "bo")],
-            ..DirectoryDocument::default()
-        };
-        engine.configure(Bundle { directory, policies: PolicySources::shipped(), ..Bundle::default() }).await.expect("right");
+        engine.configure(bundle(Registration::default())).await.expect("right");
         let robot = key();
         let mut config = Config {
             issuer: ISSUER.to_owned(),

@@ -1,8 +1,10 @@
 //! The way from a request to a token, and everybody who tries to get there some other way.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::http::StatusCode;
+use judge::directory::{Mark, Registration};
 use judge::effect::Effect;
 use judge::name::TaskId;
 use serde_json::{Value, json};
@@ -10,7 +12,9 @@ use wire::dpop::Proving;
 
 use super::client::Client;
 use super::request::REQUEST_URI;
-use super::testing::{Browser, ISSUER, PASSWORD, REDIRECT, RESOURCE, VERIFIER, World, client, key, redeeming, request, standing};
+use super::testing::{
+    Browser, ISSUER, PASSWORD, REDIRECT, RESOURCE, VERIFIER, World, client, key, name, redeeming, request, standing,
+};
 
 /// Parameters of a request.
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -269,6 +273,29 @@ async fn a_task_that_ended_is_not_refreshed() {
     let refresh = granted["refresh_token"].as_str().expect("a refresh token");
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "app")];
     assert_eq!(world.post_proved("/oauth/token", &form, &key).await.error(), "invalid_grant");
+}
+
+#[tokio::test]
+async fn nobody_gets_a_credential_that_the_agent_is_not_registered_for() {
+    let world = World::new().await;
+    let now = world.engine.now();
+    let only = |names: &[&str]| Some(names.iter().map(|name| Arc::from(*name)).collect());
+    let mark = Mark { by: name("ann"), at: now, why: String::new() };
+    for (what, registration) in [
+        ("lapsed", Registration { ends: Some(now), ..Registration::default() }),
+        ("suspended", Registration { suspended: Some(mark), ..Registration::default() }),
+        ("another client", Registration { clients: only(&["other"]), ..Registration::default() }),
+        ("another key", Registration { keys: only(&["k1"]), ..Registration::default() }),
+        ("another purpose", Registration { purposes: only(&["sales"]), ..Registration::default() }),
+    ] {
+        let key = key();
+        world.registered(Registration::default()).await;
+        let granted = world.tokens(&key).await;
+        let refresh = granted["refresh_token"].as_str().expect("a refresh token");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "app")];
+        world.registered(registration).await;
+        assert_eq!(world.post_proved("/oauth/token", &form, &key).await.error(), "invalid_grant", "{what}");
+    }
 }
 
 #[tokio::test]

@@ -535,7 +535,7 @@ fn put(
             };
             let (handle, profile) = (Some(handle), Some(text));
             let record = AgentRecord { id: principal(id)?, owner, purpose, status, registration, handle, profile };
-            Ok(vec![DirectoryChange::PutAgent(record)])
+            Ok(vec![DirectoryChange::PutAgent(record.into())])
         }
         Kind::Group => {
             let id = GroupId::parse(id).map_err(|error| Refusal::bad(ScimType::InvalidValue, error.to_string()))?;
@@ -594,7 +594,8 @@ pub fn retirement(directory: &Directory, found: Found<'_>) -> Vec<DirectoryChang
         }
         Found::Agent(agent) => {
             let new = AgentRecord::new(agent.id.clone(), agent.owner.clone());
-            vec![DirectoryChange::PutAgent(AgentRecord { status: Status::Left, profile: Some(deleted()), ..new })]
+            let retired = AgentRecord { status: Status::Left, profile: Some(deleted()), ..new };
+            vec![DirectoryChange::PutAgent(retired.into())]
         }
         Found::Group(group) => {
             let members = Members::of(&group).names_beside(directory, &Members::none());

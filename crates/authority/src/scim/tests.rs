@@ -3,10 +3,13 @@
 use super::*;
 use axum::body::Body;
 use engine::{Clock, Node, Options};
-use judge::directory::{ClearanceRule, DirectoryDocument, PersonRecord};
-use judge::event::Bundle;
+use judge::directory::{AgentRecord, ClearanceRule, DirectoryChange, DirectoryDocument, PersonRecord};
+use judge::effect::Effect;
+use judge::event::{Bundle, DirectoryChanged};
 use judge::label::Classification;
+use judge::moment::Moment;
 use judge::policy::PolicySources;
+use judge::registration::{Terms, register, suspend};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use tower::ServiceExt as _;
@@ -489,6 +492,49 @@ async fn an_agent_has_an_owner_who_answers_for_it() {
     assert_eq!(service.found("Agents", "active eq false").await, ["helper"]);
     refused(&service.user("helper", json!({})).await, 409, Some("uniqueness"));
     assert_eq!(service.send("DELETE", "/Agents/helper", &[], None).await.status, 204);
+}
+
+/// A provisioning service says who owns an agent and whether it is in use; what it is registered for, and that somebody suspended it, is not its to say.
+#[tokio::test]
+async fn an_agent_keeps_its_registration_whatever_is_provisioned() {
+    let service = service().await;
+    let body =
+        |active: bool| json!({ "schemas": [AGENT], "agentUserName": "helper", "active": active, "owners": [{ "value": "ann" }] });
+    service.user("cy", json!({})).await;
+    assert_eq!(service.post("/Agents", body(true)).await.status, 201);
+    let terms = Terms {
+        owner: name("ann"),
+        sponsor: Some(name("cy")),
+        about: String::new(),
+        purposes: Some(["work".into()].into()),
+        effects: Some([Effect::Read].into()),
+        tools: None,
+        keys: Some(["k1".into()].into()),
+        clients: None,
+        lease_ms: 60_000,
+    };
+    let put = |agent: AgentRecord| DirectoryChanged {
+        source: "test".to_owned(),
+        by: Some(name("ann")),
+        changes: vec![DirectoryChange::PutAgent(agent.into())],
+    };
+    let registered = service.sees(|directory| register(directory, &name("helper"), &terms, &name("ann"), Moment(0)));
+    service.engine.change_directory(vec![put(registered.expect("it is right"))]).await.expect("it fits");
+    let suspended = service.sees(|directory| suspend(directory, &name("helper"), "too eager", &name("cy"), Moment(0)));
+    service.engine.change_directory(vec![put(suspended.expect("cy is here"))]).await.expect("it fits");
+    let registration = || service.sees(|directory| directory.agent_record("helper").map(|agent| agent.registration.clone()));
+    let before = registration().expect("it is there");
+    assert!(before.suspended.is_some() && before.keys.is_some() && before.ends.is_some());
+    for active in [false, true] {
+        let replaced = service.send("PUT", "/Agents/helper", &[], Some(body(active))).await;
+        assert_eq!(replaced.status, 200, "{}", replaced.json);
+        assert_eq!(registration(), Some(before.clone()));
+    }
+    service.patch("/Agents/helper", json!([{ "op": "replace", "value": { "description": "helps", "active": true } }])).await;
+    assert_eq!(registration(), Some(before));
+    assert!(service.sees(|directory| directory.agent("helper").is_none()), "who provisions it does not let it go on");
+    assert_eq!(service.send("DELETE", "/Users/cy", &[], None).await.status, 204, "who vouches for it can leave");
+    assert!(service.sees(|directory| !directory.knows_person("cy") || directory.person("cy").is_none()));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::relations::Relations;
 use super::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, Clearance, ClearanceRule, Destination,
     DestinationRecord, Directory, DirectoryChange, DirectoryDocument, DirectoryError, GrantRecord, Grants, ItemRecord,
-    NESTING_DEPTH_MAX, PROFILE_BYTES_MAX, PersonRecord, Status,
+    NESTING_DEPTH_MAX, PROFILE_BYTES_MAX, PersonRecord, REGISTRATION_NAME_BYTES_MAX, REGISTRATION_NAMES_MAX, Status,
 };
 use crate::label::Purposes;
 use crate::name::{GroupId, PrincipalId, ResourceId};
@@ -182,7 +182,7 @@ fn difference(before: &DirectoryDocument, after: &DirectoryDocument) -> Vec<Dire
     changes.extend(put.into_iter().cloned().map(DirectoryChange::PutPerson));
     changes.extend(gone.into_iter().map(|person| DirectoryChange::RemovePerson { id: person.id.clone() }));
     let (put, gone) = compare(&before.agents, &after.agents, |agent| agent.id.as_str());
-    changes.extend(put.into_iter().cloned().map(DirectoryChange::PutAgent));
+    changes.extend(put.into_iter().cloned().map(|agent| DirectoryChange::PutAgent(Box::new(agent))));
     changes.extend(gone.into_iter().map(|agent| DirectoryChange::RemoveAgent { id: agent.id.clone() }));
     for (id, members) in after.groups.iter().filter(|(id, members)| before.groups.get(*id) != Some(members)) {
         changes.push(DirectoryChange::PutGroup { id: id.clone(), members: members.clone(), owner: None });
@@ -339,6 +339,12 @@ impl<'a> Batch<'a> {
                 if !self.next.knows_person(agent.owner.as_str()) {
                     self.unknown(format!("agents.{}.owner", agent.id), agent.owner.as_str());
                 }
+                if let Some(sponsor) = agent.registration.sponsor.as_ref()
+                    && !self.next.knows_person(sponsor.as_str())
+                {
+                    self.unknown(format!("agents.{}.sponsor", agent.id), sponsor.as_str());
+                }
+                self.is_fit(agent);
             }
             DirectoryChange::PutGroup { id, members, owner } => {
                 self.owner(|| format!("groups.{id}"), owner.as_ref());
@@ -535,6 +541,26 @@ impl<'a> Batch<'a> {
         self.rename("agents", number, before.as_ref().and_then(|before| before.handle.as_deref()), agent.handle.as_ref());
     }
 
+    /// What an agent is registered for has its bounds.
+    fn is_fit(&mut self, agent: &AgentRecord) {
+        let place = || format!("agents.{}", agent.id);
+        let registration = &agent.registration;
+        let marks = [&registration.registered, &registration.reviewed, &registration.suspended];
+        let is_long = |text: &str| text.len() > REGISTRATION_NAME_BYTES_MAX;
+        let too_long = registration.names().flatten().any(|name| name.is_empty() || is_long(name))
+            || marks.into_iter().flatten().any(|mark| is_long(&mark.why));
+        if too_long || registration.names().any(|names| names.len() > REGISTRATION_NAMES_MAX) {
+            let why = format!(
+                "a registration has at most {REGISTRATION_NAMES_MAX} purposes, tools, keys and clients, each of 1 to \
+                 {REGISTRATION_NAME_BYTES_MAX} bytes"
+            );
+            self.errors.push(DirectoryError::Unfit { place: place(), why });
+        }
+        if let Some(pattern) = registration.tools.iter().flatten().find(|pattern| !crate::pattern::is_valid(pattern)) {
+            self.errors.push(DirectoryError::Pattern { place: format!("{}.tools", place()), pattern: pattern.to_string() });
+        }
+    }
+
     /// A handle is one principal's.
     fn rename(&mut self, place: &str, number: u32, before: Option<&str>, after: Option<&Arc<str>>) {
         if before == after.map(AsRef::as_ref) {
@@ -567,7 +593,7 @@ impl<'a> Batch<'a> {
         let in_group = self.next.groups.around(number).next().map(|group| group.handle.to_string());
         let naming = || self.next.naming.get(&number).into_iter().flat_map(|lists| lists.iter());
         let named = || naming().find(|list| self.next.is_used(self.next.lists.get(*list)));
-        let owned = || self.next.agents.values().find(|agent| agent.owner == *id).map(|agent| agent.id.to_string());
+        let owned = || self.next.agents.values().find(|agent| agent.is_answered_for_by(id)).map(|agent| agent.id.to_string());
         let by = in_group.or_else(owned).or_else(|| named().map(|_| "a list of readers".to_owned()));
         if let Some(by) = by.or_else(|| self.next.grants.get(id.as_str()).map(|_| "a grant".to_owned())) {
             return self.errors.push(DirectoryError::InUse { place, by });

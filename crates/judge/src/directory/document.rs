@@ -19,6 +19,10 @@ pub const PROFILE_BYTES_MAX: usize = 64 << 10;
 pub const ATTRIBUTES_MAX: usize = 64;
 /// The longest name or value of an attribute, in bytes.
 pub const ATTRIBUTE_BYTES_MAX: usize = 512;
+/// How many purposes, tools, keys or clients an agent is registered for at most, each.
+pub const REGISTRATION_NAMES_MAX: usize = 256;
+/// The longest of them, and the longest word of a [`Mark`], in bytes.
+pub const REGISTRATION_NAME_BYTES_MAX: usize = 512;
 /// How many rules give clearance at most: each is looked at for every person.
 pub const CLEARANCE_RULES_MAX: usize = 256;
 
@@ -198,12 +202,43 @@ pub struct Registration {
     /// The most that a task of it may name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effects: Option<BTreeSet<Effect>>,
+    /// The tools that it may use, as names and patterns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<BTreeSet<Arc<str>>>,
+    /// The keys that it may prove itself with, by thumbprint (RFC 7638). A call that proves none is not one of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<BTreeSet<Arc<str>>>,
+    /// The clients through which it may get credentials (RFC 6749, section 2); the agent's own name where it is its own client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<BTreeSet<Arc<str>>>,
     /// Until then; afterwards its owner has to earn it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends: Option<Moment>,
     /// How often it usually does something, by effect, per hour. What is not stated is learnt from what it did.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub usual: BTreeMap<Effect, u64>,
+    /// Who registered it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Mark>,
+    /// Who last looked at what it did, and renewed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reviewed: Option<Mark>,
+    /// Who suspended it: as long as this stands it is as if it were not registered, whatever a provisioning service says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Mark>,
+}
+
+/// Who did something, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// Who.
+    pub by: PrincipalId,
+    /// When.
+    pub at: Moment,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 impl Registration {
@@ -211,6 +246,17 @@ impl Registration {
     #[must_use]
     pub fn is_open(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether its lease has run out at `moment`.
+    #[must_use]
+    pub fn is_over(&self, moment: Moment) -> bool {
+        self.ends.is_some_and(|ends| moment >= ends)
+    }
+
+    /// Everything in it that is a list of names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &BTreeSet<Arc<str>>> {
+        [&self.purposes, &self.tools, &self.keys, &self.clients].into_iter().flatten()
     }
 }
 
@@ -227,6 +273,18 @@ impl AgentRecord {
             handle: None,
             profile: None,
         }
+    }
+
+    /// Whether it may be used at all: nobody took it out of use, and nobody suspended it.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.status.is_active() && self.registration.suspended.is_none()
+    }
+
+    /// Whether this person answers for it: as its owner, or as its sponsor.
+    #[must_use]
+    pub fn is_answered_for_by(&self, person: &PrincipalId) -> bool {
+        self.owner == *person || self.registration.sponsor.as_ref() == Some(person)
     }
 }
 
@@ -367,7 +425,7 @@ pub enum DirectoryChange {
         id: PrincipalId,
     },
     /// An agent, new or in place of what was registered.
-    PutAgent(AgentRecord),
+    PutAgent(Box<AgentRecord>),
     /// An agent that is no longer registered.
     RemoveAgent {
         /// Which.

@@ -25,8 +25,9 @@ pub use change::Touched;
 pub(crate) use compare::{Comparison, Newly, Post, Sensitivity, Things, Uncleared, Unit};
 pub use document::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, AgentRecord, Attributes, CLEARANCE_RULES_MAX, ClearanceRule, DestinationRecord,
-    DirectoryChange, DirectoryDocument, DirectoryError, FreezeRecord, GrantRecord, ItemRecord, NESTING_DEPTH_MAX,
-    PROFILE_BYTES_MAX, PersonRecord, Registration, RelationRecord, STANDING, Status, Values,
+    DirectoryChange, DirectoryDocument, DirectoryError, FreezeRecord, GrantRecord, ItemRecord, Mark, NESTING_DEPTH_MAX,
+    PROFILE_BYTES_MAX, PersonRecord, REGISTRATION_NAME_BYTES_MAX, REGISTRATION_NAMES_MAX, Registration, RelationRecord, STANDING,
+    Status, Values,
 };
 pub use roster::GroupView;
 
@@ -255,7 +256,7 @@ impl Directory {
     /// The agent's registration, while it is in use.
     #[must_use]
     pub fn agent(&self, id: &str) -> Option<&AgentRecord> {
-        self.agent_record(id).filter(|agent| agent.status.is_active())
+        self.agent_record(id).filter(|agent| agent.is_in_use())
     }
 
     /// Whether this names an agent, or a group with one among its members.
@@ -453,6 +454,11 @@ impl Directory {
     #[must_use]
     pub fn has_any_grant(&self, principal: &PrincipalId, effect: Effect) -> bool {
         self.grants_of(principal).any(|grants| grants.by_effect.contains_key(&effect))
+    }
+
+    /// What was granted to this principal by its own name, in order. What it has through groups, or with everyone, is not among it.
+    pub fn grants_to(&self, principal: &str) -> impl Iterator<Item = &GrantRecord> {
+        self.grants.get(principal).into_iter().flat_map(|grants| &grants.records)
     }
 
     /// What was granted to a principal, to everyone, and to the groups that the principal is in.

@@ -672,7 +672,7 @@ fn a_handle_is_one_principals_whatever_its_case() {
 #[test]
 fn an_agent_out_of_use_is_as_if_it_were_not_registered_and_keeps_its_record() {
     let agent = AgentRecord { status: Status::Left, ..AgentRecord::new(name("helper"), name("bo")) };
-    let changes = [DirectoryChange::PutPerson(PersonRecord::new(name("bo"))), DirectoryChange::PutAgent(agent)];
+    let changes = [DirectoryChange::PutPerson(PersonRecord::new(name("bo"))), DirectoryChange::PutAgent(agent.into())];
     let (directory, _) = Directory::default().change(&changes).expect("right");
     assert!(directory.agent("helper").is_none());
     assert_eq!(directory.agent_record("helper").map(|agent| agent.status), Some(Status::Left));

@@ -1,6 +1,7 @@
 //! What the commands do. Each prints for people or for programs, and returns an exit code (`failure` lists them).
 
 mod account;
+mod agent;
 mod approvals;
 mod client;
 mod config;
@@ -60,6 +61,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve { listen } => serve::run(&context, listen).await,
         Command::Wrap(wrap) => wrap::run(&context, wrap).await,
         Command::Task(command) => task::run(&context, command).await,
+        Command::Agent(command) => agent::run(&context, command).await,
         Command::Kill(kill) => contain::kill(&context, kill).await,
         Command::Reset(reset) => contain::reset(&context, reset).await,
         Command::Incidents(command) => incidents::run(&context, command).await,

@@ -44,6 +44,9 @@ pub async fn start(house: &House, new: NewTask) -> anyhow::Result<(judge::task::
     let task = house.engine.start_task(new).await.map_err(|error| match error {
         StartTaskError::Requester(_) => refused(error, Some("people are `[[people]]` of the configuration")),
         StartTaskError::Agent(_) => refused(error, Some("agents are `[[agents]]` of the configuration, each with an owner")),
+        StartTaskError::Registration(_) => {
+            refused(error, Some("`prudence agent show` says what it is registered for, until when and by whom"))
+        }
         StartTaskError::Lease { .. } => refused(error, None),
         StartTaskError::Unavailable(error) => error.into(),
     })?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use judge::directory::{
     Attributes, ClearanceRule, DestinationRecord, DirectoryDocument, FreezeRecord, GrantRecord, ItemRecord, PersonRecord,
-    RelationRecord, STANDING, Status, Values,
+    Registration, RelationRecord, STANDING, Status, Values,
 };
 use judge::effect::Effect;
 use judge::label::{Classification, Integrity};
@@ -637,6 +637,34 @@ pub struct Agent {
     /// What it is for.
     #[serde(default)]
     pub purpose: String,
+    /// Another person who vouches for it.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub sponsor: Option<PrincipalId>,
+    /// The purposes for which tasks may be started with it. Left out: any.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub purposes: Option<BTreeSet<std::sync::Arc<str>>>,
+    /// The most that it may do. Left out: whatever it is granted.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<EffectWord>>")]
+    pub effects: Option<BTreeSet<Effect>>,
+    /// The tools that it may use, as names and patterns, as in `forum__*`. Left out: any.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub tools: Option<BTreeSet<std::sync::Arc<str>>>,
+    /// The keys that it may prove itself with, by thumbprint (RFC 7638). Left out: any, and none at all.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub keys: Option<BTreeSet<std::sync::Arc<str>>>,
+    /// The `[[oauth_clients]]` through which it may get credentials. Left out: any.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub clients: Option<BTreeSet<std::sync::Arc<str>>>,
+    /// Its calls are refused from this moment (RFC 3339) on, until somebody has looked at what it did (`prudence agent review`) and changed this. Left out: never.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub registered_until: Option<jiff::Timestamp>,
     /// Whether decisions about its calls are enforced. `observe` decides and records everything and stops nothing.
     #[serde(default)]
     pub mode: Mode,
@@ -826,8 +854,11 @@ impl Person {
 
 impl Agent {
     fn record(&self) -> judge::directory::AgentRecord {
-        let Self { id, owner, purpose, mode: _ } = self.clone();
-        judge::directory::AgentRecord { purpose, ..judge::directory::AgentRecord::new(id, owner) }
+        let Self { id, owner, purpose, sponsor, purposes, effects, tools, keys, clients, registered_until, mode: _ } =
+            self.clone();
+        let ends = registered_until.map(moment);
+        let registration = Registration { sponsor, purposes, effects, tools, keys, clients, ends, ..Registration::default() };
+        judge::directory::AgentRecord { purpose, registration, ..judge::directory::AgentRecord::new(id, owner) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The built program, as somebody types it: from an empty folder to a task, and to a ledger that holds.
 
+mod agents;
 mod crash;
 mod disk;
 mod house;
