@@ -298,7 +298,7 @@ facts! {
         effect: String,
         /// Whose pace that is.
         whose: String,
-        /// What is usual in an hour.
+        /// What is usual in a busy hour.
         usual: u64,
         /// In the last minute.
         minute: u64,
@@ -336,8 +336,18 @@ facts! {
         new_domain: bool,
         /// Items that it read today in regions that it first touched today.
         new_items: u64,
-        /// Whether it never did anything about this time of the day.
+        /// How often it sent today to domains that it first wrote to today.
+        new_domains: u64,
+        /// What is usual of that on a day on which it happens.
+        usual_new_domains: u64,
+        /// Items that it read today of kinds that it first touched today.
+        new_kind_items: u64,
+        /// Whether it never did anything about this time of the day, on any day before.
         off_hours: bool,
+        /// What it did today at such times.
+        off_hours_items: u64,
+        /// What it usually does in a day, over all effects; 0 while that is not known.
+        usual_day: u64,
         /// Whether a breaker has tripped in this task before, and a person let it go on.
         half_open: bool,
     }

@@ -713,7 +713,9 @@ impl State {
                 let count = if *effect == Effect::Read { reads } else { reads_of(&act.resources) };
                 history.add(at, *effect, count);
             }
-            touched.regions.iter().for_each(|region| history.add_new_items(at, *region, 1));
+            let things = touched.regions.iter().zip(&touched.kinds);
+            things.for_each(|(region, kind)| history.add_new_items(at, *region, *kind, 1));
+            touched.domains.iter().for_each(|domain| history.add_new_domain(at, *domain));
         }
     }
 
@@ -728,11 +730,11 @@ impl State {
         if let Some(holder) = self.holder_of(task, Quantity::Items).and_then(|holder| self.tasks.get_mut(&holder)) {
             holder.usage.add(Quantity::Items, more);
         }
-        let region = act.resources.first().map(region_of);
+        let place = act.resources.first().map(|resource| (region_of(resource), kind_of(resource)));
         for actor in self.actors(&act.caller) {
             let history = self.histories.entry(actor).or_default();
             history.add(at, Effect::Read, more);
-            region.into_iter().for_each(|region| history.add_new_items(at, region, more));
+            place.into_iter().for_each(|(region, kind)| history.add_new_items(at, region, kind, more));
         }
     }
 
@@ -1367,10 +1369,19 @@ pub(crate) fn region_of(resource: &ResourceId) -> u64 {
     tempo_print("region", &name[..end])
 }
 
+/// The kind of a resource: what stands before its first `:`.
+fn kind_of(resource: &ResourceId) -> u64 {
+    let kind = resource.as_str().split(':').next().unwrap_or_default();
+    tempo_print("kind", kind)
+}
+
 /// What an act touches, by prints.
 pub(crate) struct Touched {
     pub(crate) tool: u64,
+    /// Of each resource.
     pub(crate) regions: Vec<u64>,
+    /// Of each resource likewise.
+    kinds: Vec<u64>,
     pub(crate) domains: Vec<u64>,
 }
 
@@ -1384,12 +1395,13 @@ impl Touched {
         Self {
             tool: tempo_print("tool", tool.as_str()),
             regions: resources.iter().map(region_of).collect(),
+            kinds: resources.iter().map(kind_of).collect(),
             domains: domains.map(|domain| tempo_print("domain", &domain.to_lowercase())).collect(),
         }
     }
 
     fn prints(&self) -> impl Iterator<Item = u64> {
-        std::iter::once(self.tool).chain(self.regions.iter().copied()).chain(self.domains.iter().copied())
+        std::iter::once(self.tool).chain(self.regions.iter().chain(&self.kinds).copied()).chain(self.domains.iter().copied())
     }
 }
 

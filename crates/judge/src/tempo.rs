@@ -24,8 +24,10 @@ pub const DISTINCT_MAX: usize = 256;
 const HOURS_MIN: u32 = 2;
 /// Days in which something was done before what is usual by the day is spoken of, and before anything is held to be unusual by its kind.
 const DAYS_MIN: u32 = 5;
-/// The same in weeks.
+/// The same in whole weeks.
 const WEEKS_MIN: u32 = 2;
+/// Days of an ordinary week on which something is done.
+const DAYS_OF_WEEK: u64 = 5;
 /// What is usual is kept in parts of one, so that small numbers can move slowly.
 const PARTS: u64 = 64;
 
@@ -141,21 +143,65 @@ impl Usual {
     }
 }
 
+/// The busiest hour of a day. An agent that does its work in one hour of the day has mostly quiet hours, and its busy one is no less ordinary for that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+struct Busiest {
+    hour: u64,
+    count: u32,
+    today: u32,
+    day: u64,
+    usual: Usual,
+}
+
+impl Busiest {
+    fn add(&mut self, at: Moment, count: u64) {
+        let (hour, day) = (at.0 / HOUR_MS, at.0 / DAY_MS);
+        if day > self.day {
+            self.usual.add(self.day, u64::from(self.today));
+            (self.day, self.today) = (day, 0);
+        }
+        if hour > self.hour {
+            (self.hour, self.count) = (hour, 0);
+        }
+        self.count = self.count.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.today = self.today.max(self.count);
+    }
+
+    /// As of the days before the last one on which anything was done.
+    fn known(&self) -> Option<u64> {
+        let mut usual = self.usual;
+        usual.learn();
+        usual.known(1)
+    }
+}
+
 /// How often one effect was had.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 struct Course {
     meter: Meter,
     hour: Usual,
+    busiest: Busiest,
     day: Usual,
     week: Usual,
+    /// The week in which it began: a part of one, from which nothing is learnt.
+    first_week: Option<u64>,
 }
 
 impl Course {
+    /// What is usual in a busy hour; on the first days, in an hour in which anything was done.
+    fn usual_hour(&self) -> Option<u64> {
+        self.hour.known(HOURS_MIN).max(self.busiest.known())
+    }
+
     fn add(&mut self, at: Moment, count: u64) {
         self.meter.add(at, count);
         self.hour.add(at.0 / HOUR_MS, count);
+        self.busiest.add(at, count);
         self.day.add(at.0 / DAY_MS, count);
-        self.week.add(at.0 / WEEK_MS, count);
+        let week = at.0 / WEEK_MS;
+        if week > *self.first_week.get_or_insert(week) {
+            self.week.add(week, count);
+        }
     }
 }
 
@@ -166,13 +212,20 @@ pub struct History {
     /// The last day on which something was done, and how many such days there were.
     day: u64,
     days: u32,
-    /// On how many days something was done in this hour of the day (UTC).
+    /// On how many days before the last one something was done in this hour of the day (UTC).
     hours: [u8; 24],
-    hour: u64,
+    /// In which hours of the last day something was done, one bit an hour.
+    hours_of_day: u32,
+    /// What was done today in hours in which nothing was done on any day before.
+    off_hours: Window,
     /// Prints of tools, regions and domains, with the day on which each was first touched.
     known: BTreeMap<u64, u64>,
     /// Items of regions that were first touched on the same day.
     new_items: Window,
+    /// Items of kinds that were first touched on the same day.
+    new_kind_items: Window,
+    /// What was sent to domains that were first written to on the same day.
+    new_domains: Usual,
 }
 
 /// How something stands to what is usual for whoever does it. Ratios are whole, and rounded down.
@@ -193,16 +246,19 @@ pub(crate) struct Pace {
 impl History {
     /// Adds `count` times `effect`.
     pub(crate) fn add(&mut self, at: Moment, effect: Effect, count: u64) {
-        let (day, hour) = (at.0 / DAY_MS, at.0 / HOUR_MS);
+        let day = at.0 / DAY_MS;
         if day > self.day {
             self.day = day;
             self.days = self.days.saturating_add(1);
+            for (hour, days) in (0..).zip(&mut self.hours) {
+                *days = days.saturating_add(u8::from(self.hours_of_day & (1_u32 << hour) != 0));
+            }
+            self.hours_of_day = 0;
         }
-        if hour > self.hour {
-            self.hour = hour;
-            let of_day = &mut self.hours[(hour % 24) as usize];
-            *of_day = of_day.saturating_add(1);
+        if self.is_off_hours(at) {
+            self.off_hours.add(at, DAY_MS, u32::try_from(count).unwrap_or(u32::MAX));
         }
+        self.hours_of_day |= 1 << ((at.0 / HOUR_MS) % 24);
         self.effects.entry(effect).or_default().add(at, count);
     }
 
@@ -210,6 +266,8 @@ impl History {
     pub(crate) fn forgive(&mut self) {
         self.effects.values_mut().for_each(|course| course.meter = Meter::default());
         self.new_items = Window::default();
+        self.new_kind_items = Window::default();
+        self.off_hours = Window::default();
     }
 
     /// Notes that something was touched, by its print.
@@ -219,10 +277,14 @@ impl History {
         }
     }
 
-    /// Adds items of a region that was first touched today.
-    pub(crate) fn add_new_items(&mut self, at: Moment, region: u64, count: u64) {
-        if self.known.get(&region) == Some(&(at.0 / DAY_MS)) {
-            self.new_items.add(at, DAY_MS, u32::try_from(count).unwrap_or(u32::MAX));
+    /// Adds items of a region, and of a kind, that were first touched today.
+    pub(crate) fn add_new_items(&mut self, at: Moment, region: u64, kind: u64, count: u64) {
+        let (today, count) = (Some(at.0 / DAY_MS), u32::try_from(count).unwrap_or(u32::MAX));
+        if self.known.get(&region).copied() == today {
+            self.new_items.add(at, DAY_MS, count);
+        }
+        if self.known.get(&kind).copied() == today {
+            self.new_kind_items.add(at, DAY_MS, count);
         }
     }
 
@@ -236,12 +298,45 @@ impl History {
         if self.is_seasoned() { u64::from(self.new_items.rolled(at.0 / DAY_MS).now) } else { 0 }
     }
 
+    /// Adds something that was sent to a domain, if it was first written to today.
+    pub(crate) fn add_new_domain(&mut self, at: Moment, domain: u64) {
+        if self.known.get(&domain).copied() == Some(at.0 / DAY_MS) {
+            self.new_domains.add(at.0 / DAY_MS, 1);
+        }
+    }
+
+    /// What was sent today to domains that were first written to today, with `more`; and what is usual of that on a day on which it happens.
+    pub(crate) fn new_domains(&self, at: Moment, more: u64) -> (u64, u64) {
+        if !self.is_seasoned() {
+            return (0, 0);
+        }
+        let today = if self.new_domains.period == at.0 / DAY_MS { u64::from(self.new_domains.count) } else { 0 };
+        (today.saturating_add(more), self.new_domains.known(1).unwrap_or_default())
+    }
+
+    /// The same for kinds of things.
+    pub(crate) fn new_kind_items(&self, at: Moment) -> u64 {
+        if self.is_seasoned() { u64::from(self.new_kind_items.rolled(at.0 / DAY_MS).now) } else { 0 }
+    }
+
+    /// What was done today, with `more`, in hours of the day in which nothing was done before.
+    pub(crate) fn off_hours(&self, at: Moment, more: u64) -> u64 {
+        let seen = u64::from(self.off_hours.rolled(at.0 / DAY_MS).now);
+        if self.is_off_hours(at) { seen.saturating_add(more) } else { seen }
+    }
+
+    /// What is usual in a day, over all effects; 0 while it is not known.
+    pub(crate) fn usual_day(&self) -> u64 {
+        self.effects.values().filter_map(|course| course.day.known(DAYS_MIN)).fold(0, u64::saturating_add)
+    }
+
     /// Whether there are days enough to call something unusual.
+    #[must_use]
     pub(crate) fn is_seasoned(&self) -> bool {
         self.days > DAYS_MIN
     }
 
-    /// Whether nothing was ever done about this time of the day, an hour more or less.
+    /// Whether nothing was done about this time of the day, an hour more or less, on any day before.
     pub(crate) fn is_off_hours(&self, at: Moment) -> bool {
         let hour = at.0 / HOUR_MS;
         self.is_seasoned() && [hour + 23, hour, hour + 1].iter().all(|hour| self.hours[(hour % 24) as usize] == 0)
@@ -258,11 +353,16 @@ impl History {
             day: seen.day + more,
             week: seen.week + more,
         };
-        let usual = stated.or_else(|| course.hour.known(HOURS_MIN));
+        let usual = stated.or_else(|| course.usual_hour());
         let ratio = |count: u64, usual: Option<u64>| usual.map_or(0, |usual| count / usual.max(1));
         let (day, week) = match stated {
             Some(_) => (None, None),
-            None => (course.day.known(DAYS_MIN), course.week.known(WEEKS_MIN)),
+            None => {
+                let day = course.day.known(DAYS_MIN);
+                // A week of holidays is none to compare with: an ordinary one has at least some ordinary days.
+                let least = day.unwrap_or_default().saturating_mul(DAYS_OF_WEEK);
+                (day, course.week.known(WEEKS_MIN).map(|week| week.max(least)))
+            }
         };
         Pace {
             usual,

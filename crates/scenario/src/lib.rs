@@ -5,6 +5,7 @@
 //! tool contracts and the clock on the wall; nothing here sleeps.
 
 mod format;
+pub mod month;
 mod parse;
 mod report;
 mod run;

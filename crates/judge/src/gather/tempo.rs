@@ -7,7 +7,7 @@ use crate::moment::Moment;
 use crate::name::TaskId;
 use crate::state::{Actor, State, TaskState, Touched, reads_of, tempo_print};
 use crate::task::{Caller, Quantity};
-use crate::tempo::Pace;
+use crate::tempo::{History, Pace};
 
 /// Facts about the tempo of `act`, with it counted.
 pub(super) fn facts(state: &State, caller: &Caller, id: &TaskId, task: &TaskState, act: &Act, moment: Moment) -> TempoFacts {
@@ -55,6 +55,10 @@ fn pace(state: &State, caller: &Caller, act: &Act, moment: Moment, facts: &mut T
     let mut furthest: Option<(Pace, Effect, Actor)> = None;
     for actor in actors {
         let history = state.history(&actor);
+        // What different agents do together means something once there are days enough.
+        if matches!(actor, Actor::Owner(_)) && !history.is_some_and(History::is_seasoned) {
+            continue;
+        }
         let usual = match &actor {
             Actor::Agent(agent) => state.directory().agent(agent.as_str()).map(|agent| &agent.registration.usual),
             Actor::Owner(_) => None,
@@ -66,13 +70,18 @@ fn pace(state: &State, caller: &Caller, act: &Act, moment: Moment, facts: &mut T
             facts.new_region = touched.regions.iter().any(|region| history.is_new(*region));
             facts.new_domain = touched.domains.iter().any(|domain| history.is_new(*domain));
             facts.new_items = history.new_items(moment);
+            facts.new_kind_items = history.new_kind_items(moment);
             facts.off_hours = history.is_off_hours(moment);
+            facts.off_hours_items = history.off_hours(moment, more);
+            facts.usual_day = history.usual_day();
+            let new_domains = touched.domains.iter().filter(|domain| history.is_new(**domain)).count() as u64;
+            (facts.new_domains, facts.usual_new_domains) = history.new_domains(moment, new_domains);
         }
         for effect in act.effects.iter().copied().filter(|effect| *effect != Effect::Compute) {
             let stated = usual.and_then(|usual| usual.get(&effect)).copied();
             let pace = match history {
                 Some(history) => history.pace(moment, effect, more, stated),
-                None => crate::tempo::History::default().pace(moment, effect, more, stated),
+                None => History::default().pace(moment, effect, more, stated),
             };
             if furthest.as_ref().is_none_or(|(other, ..)| further(&pace) > further(other)) {
                 furthest = Some((pace, effect, actor.clone()));

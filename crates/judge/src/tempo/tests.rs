@@ -73,6 +73,71 @@ fn work_at_night_is_noticed_and_overtime_is_not() {
 }
 
 #[test]
+fn what_was_done_at_night_adds_up_over_the_night() {
+    let mut history = worked(10, 40);
+    let night = 10 * 24;
+    (0..5).for_each(|hour| history.add(at(night + hour), Effect::Read, 20));
+    assert_eq!(history.off_hours(at(night + 5), 1), 101);
+    assert!(history.is_off_hours(at(night + 5)), "the hours before it in the same night make it no more ordinary");
+    assert_eq!(history.usual_day(), 400);
+    history.forgive();
+    assert_eq!(history.off_hours(at(night + 5), 1), 1);
+}
+
+#[test]
+fn a_busy_hour_a_day_is_no_less_usual_for_the_quiet_ones_around_it() {
+    let mut history = History::default();
+    for day in 0..10 {
+        history.add(at(day * 24 + 2), Effect::Read, 300);
+        (8..18).for_each(|hour| history.add(at(day * 24 + hour), Effect::Read, 5));
+    }
+    let pace = history.pace(at(10 * 24 + 2), Effect::Read, 300, None);
+    assert!(pace.usual >= Some(300) && pace.hour_ratio <= 1, "{pace:?}");
+}
+
+#[test]
+fn a_part_of_a_week_teaches_nothing_about_weeks() {
+    // It begins on a Thursday, as the weeks that are counted do; so a day later.
+    let mut history = History::default();
+    for day in 6..22 {
+        history.add(at(day * 24), Effect::Read, 100);
+    }
+    assert_eq!(history.pace(at(22 * 24), Effect::Read, 1, None).week_ratio, 1);
+}
+
+#[test]
+fn a_week_with_one_day_of_work_is_none_to_compare_with() {
+    let mut history = worked(3, 40);
+    // From the seventh day on: one day in each of two weeks, and then whole ones.
+    for day in [9, 10, 16, 17, 18, 19, 20, 21, 22] {
+        (8..18).for_each(|hour| history.add(at(day * 24 + hour), Effect::Read, 40));
+    }
+    let pace = history.pace(at(22 * 24 + 18), Effect::Read, 1, None);
+    assert!(pace.week_ratio <= 1, "{pace:?}");
+}
+
+#[test]
+fn what_is_new_is_counted_on_its_day_alone_and_not_while_everything_is_new() {
+    let (kind, region, domain) = (1, 2, 3);
+    let mut history = worked(10, 40);
+    let day = 10 * 24 + 9;
+    [kind, region, domain].into_iter().for_each(|print| history.touch(at(day), print));
+    history.add_new_items(at(day), region, kind, 70);
+    history.add_new_domain(at(day), domain);
+    assert_eq!((history.new_items(at(day)), history.new_kind_items(at(day))), (70, 70));
+    assert_eq!(history.new_domains(at(day), 2), (3, 0), "of the day itself nothing is learnt yet");
+    let tomorrow = day + 24;
+    history.add_new_items(at(tomorrow), region, kind, 70);
+    history.add_new_domain(at(tomorrow), domain);
+    assert_eq!((history.new_items(at(tomorrow)), history.new_kind_items(at(tomorrow))), (0, 0));
+    assert_eq!(history.new_domains(at(tomorrow), 0).0, 0);
+    let mut young = worked(2, 40);
+    young.touch(at(49), kind);
+    young.add_new_items(at(49), kind, kind, 70);
+    assert_eq!(young.new_kind_items(at(49)), 0);
+}
+
+#[test]
 fn distinct_things_beyond_the_bound_count_every_time() {
     let mut distinct = Distinct::default();
     (0..DISTINCT_MAX as u64).for_each(|print| distinct.add(print));
