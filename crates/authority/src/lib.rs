@@ -7,6 +7,7 @@ pub mod api;
 mod bearer;
 pub mod clients;
 pub mod keys;
+pub mod network;
 pub mod oauth;
 pub mod preview;
 pub mod review;

@@ -1,5 +1,6 @@
 //! Prudence on the command line: reads what is typed, assembles the parts, and maps what went wrong to an exit code.
 
+mod alarms;
 mod assemble;
 mod cli;
 mod commands;

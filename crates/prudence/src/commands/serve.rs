@@ -40,6 +40,7 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
         Some(listen) => listen,
         None => loaded.settings.server.listen.parse().context("`server.listen`")?,
     };
+    let alarms = crate::alarms::channels(&loaded.settings.alarms, false)?;
     let house = assemble::open(loaded)?;
     house.configure().await?;
     house.engine.settle().await?;
@@ -52,6 +53,10 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone())?);
     let settings = &house.loaded.settings;
+    if !alarms.is_empty() {
+        let store = house.loaded.beside(&settings.server.store);
+        crate::alarms::start(alarms, std::sync::Arc::new(assemble::ledger_to_read(&house.loaded)?), &store, &shutdown);
+    }
     let clients_at = |door: Door| Clients::at(door.audience(), settings.clients_of(door));
     let (provisioning, enforcing) = (clients_at(Door::Scim), clients_at(Door::Authzen));
     if let Some(api) = settings.server.api_listen {
@@ -146,7 +151,7 @@ async fn reload(context: &Context, running: &Running<'_>) -> anyhow::Result<()> 
     enforcing.set(loaded.settings.clients_of(Door::Authzen));
     if started_with(&loaded.settings) != started_with(&house.loaded.settings) {
         tracing::warn!(
-            "`[server]`, `[authzen]`, `[authorization]`, `[[oauth_clients]]`, `[[identity_providers]]`, `[limits]`, `[[upstreams]]`, the mode of an agent, \
+            "`[server]`, `[authzen]`, `[authorization]`, `[[oauth_clients]]`, `[[identity_providers]]`, `[[alarms]]`, `[limits]`, `[[upstreams]]`, the mode of an agent, \
              `ask_lifetime` and `refusal` changed: they hold when the gateway is started again"
         );
     }
@@ -165,7 +170,7 @@ fn started_with(settings: &Settings) -> String {
     let upstreams: Vec<_> = settings.upstreams.iter().map(|upstream| Upstream { contract: None, ..upstream.clone() }).collect();
     let policies = (&settings.policies.ask_lifetime, &settings.policies.refusal);
     let doors = (&settings.authzen, &settings.authorization, &settings.oauth_clients, &settings.identity_providers);
-    format!("{:?}", (&settings.server, doors, &settings.limits, upstreams, modes, policies))
+    format!("{:?}", (&settings.server, doors, &settings.limits, upstreams, modes, policies, &settings.alarms))
 }
 
 /// Cancels on the first interrupt or termination; a second one ends the program at once.

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use engine::NewTask;
 use gateway::{Gateway, TransportConfig, UpstreamConfig};
 use judge::task::Budget;
+use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use crate::assemble::{self, configuration};
 use crate::cli::Wrap;
 use crate::config::Problems;
-use crate::config::settings::Settings;
+use crate::config::settings::{Alarm, Settings};
 use crate::failure::Failure;
 use crate::gate;
 
@@ -33,7 +34,8 @@ pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
         return Err(Failure::from(problems).into());
     }
     let (command, args) = wrap.command.split_first().expect("clap demands one");
-    let transport = TransportConfig::Stdio { command: command.clone(), args: args.to_vec(), env: environment(&wrap)? };
+    let transport =
+        TransportConfig::Stdio { command: command.clone(), args: args.to_vec(), env: environment(&wrap, &settings.alarms)? };
     let mut upstream = UpstreamConfig { prefix: Some(String::new()), ..UpstreamConfig::new(&wrap.upstream, transport) };
     let observed = wrap.observe || known.is_some_and(|known| known.mode == crate::config::settings::Mode::Observe);
     if observed {
@@ -46,8 +48,16 @@ pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
         recording: gate::recording(&loaded),
         ..gate::config(&Settings { upstreams: Vec::new(), ..settings.clone() })?
     };
+    // Standard output is the protocol's.
+    let alarms = crate::alarms::channels(&settings.alarms, true)?;
     let house = assemble::open(loaded)?;
     house.configure().await?;
+    let stop = CancellationToken::new();
+    let _stopped = stop.clone().drop_guard();
+    if !alarms.is_empty() {
+        let store = house.loaded.beside(&house.loaded.settings.server.store);
+        crate::alarms::start(alarms, std::sync::Arc::new(assemble::ledger_to_read(&house.loaded)?), &store, &stop);
+    }
     let (token, own_task) = token(&house, &wrap).await?;
     let gateway = Gateway::new(config, house.engine.clone(), contracts.into_iter().collect(), gate::believed(&house.issuer))
         .map_err(|errors| gate::wrong(&errors))?;
@@ -64,11 +74,17 @@ pub async fn run(context: &Context, wrap: Wrap) -> anyhow::Result<ExitCode> {
 const TASK_TOKEN: &str = "PRUDENCE_TASK_TOKEN";
 
 /// What the server gets of the environment. Without a word about it, the server is started as the client would have started it.
-fn environment(wrap: &Wrap) -> anyhow::Result<Vec<(String, String)>> {
+fn environment(wrap: &Wrap, alarms: &[Alarm]) -> anyhow::Result<Vec<(String, String)>> {
+    // Nor are the secrets by which people are told of what it does.
+    let is_ours = |name: &str| {
+        let webhook = |alarm: &Alarm| alarm.webhook.as_ref().is_some_and(|webhook| webhook.secret_from_env == name);
+        let mail = |alarm: &Alarm| alarm.mail.as_ref().is_some_and(|mail| mail.password_from_env.as_deref() == Some(name));
+        name == TASK_TOKEN || alarms.iter().any(|alarm| webhook(alarm) || mail(alarm))
+    };
     if wrap.env.is_empty() && !wrap.clear_env {
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        return Ok(variables.filter(|(name, _)| name != TASK_TOKEN).collect());
+        return Ok(variables.filter(|(name, _)| !is_ours(name)).collect());
     }
     let variable = |name: &String| {
         let value = std::env::var(name).map_err(|_| Failure::Helpless {

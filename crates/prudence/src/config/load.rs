@@ -105,6 +105,7 @@ fn load_with(path: &Path, contracts: ContractFiles) -> Result<Loaded, Problems> 
         files[0].report(if help.is_empty() { problem } else { problem.help(help) }, &mut problems);
     }
     check_upstreams(&settings, &files[0], &mut problems);
+    check_alarms(&settings, &files[0], &mut problems);
     check_contracts(contracts, path, &settings, &files[0], &mut problems);
     let policies = policies(path, &settings, &files[0], &mut problems);
     let bundle = Bundle { directory: settings.document(), policies, ..Bundle::default() };
@@ -504,6 +505,52 @@ fn check_upstreams(settings: &Settings, file: &TomlFile<'_>, problems: &mut Prob
                 "a name like `a__b` could then mean either",
                 "prefix",
             );
+        }
+    }
+}
+
+fn check_alarms(settings: &Settings, file: &TomlFile<'_>, problems: &mut Problems) {
+    for (at, alarm) in settings.alarms.iter().enumerate() {
+        let number = at.to_string();
+        let name = &alarm.name;
+        let mut report = |message: String, help: &str, keys: &[&str]| {
+            let place = [&["alarms", number.as_str()], keys].concat();
+            let span = (2..=place.len()).rev().find_map(|keys| file.span(&place[..keys]));
+            file.report(Problem::new(message).help(help).at(span), problems);
+        };
+        let ways = [alarm.webhook.is_some(), alarm.mail.is_some(), alarm.ocsf.is_some()];
+        if ways.into_iter().filter(|is_there| *is_there).count() != 1 {
+            report(
+                format!("alarm `{name}` is to have one of `webhook`, `mail` and `ocsf`"),
+                "each way is an alarm of its own",
+                &["name"],
+            );
+        }
+        if settings.alarms[..at].iter().any(|other| other.name == *name) {
+            report(format!("two alarms are called `{name}`"), "what was sent is kept by name", &["name"]);
+        }
+        if let Some(webhook) = &alarm.webhook
+            && let Err(what) = crate::alarms::address(&webhook.url, webhook.private)
+        {
+            let help = "like `https://alarms.example.com/prudence`";
+            report(format!("the webhook of alarm `{name}`: {what}"), help, &["webhook", "url"]);
+        }
+        if let Some(mail) = &alarm.mail {
+            if let Err(what) = crate::alarms::mail_server(&mail.server) {
+                let help = "like `smtps://mail.example.com`, or `smtp://mail.example.com:587`";
+                report(format!("the mail server of alarm `{name}`: {what}"), help, &["mail", "server"]);
+            }
+            if mail.to.is_empty() {
+                report(
+                    format!("the mail of alarm `{name}` goes to nobody"),
+                    "as in `to = [\"ann@example.com\"]`",
+                    &["mail", "to"],
+                );
+            }
+            if mail.user.is_some() != mail.password_from_env.is_some() {
+                let help = "the mail server wants both, or neither";
+                report(format!("alarm `{name}` has one of `user` and `password_from_env`"), help, &["mail"]);
+            }
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Settings {
     pub oauth_clients: Vec<OauthClient>,
     /// Identity providers that say to programs for whom they may ask the authorization server (ID-JAG), without the person being asked again.
     pub identity_providers: Vec<IdentityProvider>,
+    /// Who is told of incidents (`prudence incidents`), each by one way: `webhook`, `mail` or `ocsf`. Nobody is, where there is none.
+    pub alarms: Vec<Alarm>,
     /// Bounds on everything that a peer can make grow.
     pub limits: Limits,
     /// Who there is.
@@ -298,6 +300,79 @@ pub enum ClientAuth {
     Header,
     /// `client_secret_post`
     Form,
+}
+
+/// A way by which somebody is told of incidents: once of each, and again until it is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Alarm {
+    /// Its name, in the log and in the file that says what was sent.
+    #[schemars(length(min = 1, max = 64))]
+    pub name: String,
+    /// Only incidents that are at least this urgent.
+    #[serde(default)]
+    pub at_least: Urgency,
+    /// An address to which each incident is posted, signed as Standard Webhooks says.
+    #[serde(default)]
+    pub webhook: Option<Webhook>,
+    /// A mail for each incident.
+    #[serde(default)]
+    pub mail: Option<Mail>,
+    /// A line of JSON for each incident: a Detection Finding of OCSF (class 2004).
+    #[serde(default)]
+    pub ocsf: Option<Ocsf>,
+}
+
+/// How urgent an incident is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Urgency {
+    /// Everything.
+    #[default]
+    Medium,
+    /// Breakers, keys and kills.
+    High,
+    /// What nothing stopped.
+    Critical,
+}
+
+/// Where a webhook is posted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// An absolute `https` URL; `http` to this machine.
+    pub url: String,
+    /// The variable of the environment that holds the receiver's secret: `whsec_` and base64 of 24 to 64 bytes.
+    pub secret_from_env: String,
+    /// Whether it may stand on this machine or in a network of one's own. Otherwise only addresses of the open network are asked.
+    #[serde(default)]
+    pub private: bool,
+}
+
+/// Where mails go.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// The mail server: `smtps://HOST` (TLS) or `smtp://HOST:PORT` (STARTTLS, which is required; in clear to this machine alone).
+    pub server: String,
+    /// The address of the sender.
+    pub from: String,
+    /// Who gets it: one address at least.
+    pub to: Vec<String>,
+    /// The account at the mail server.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The variable of the environment that holds its password.
+    #[serde(default)]
+    pub password_from_env: Option<String>,
+}
+
+/// Where findings are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Ocsf {
+    /// Standard output; of `prudence wrap`, whose standard output is the protocol's, standard error.
+    Stdout,
 }
 
 /// A program that uses the API with tokens of its own (`prudence client token`). One that is no longer here is let in no more, whatever token it has.
