@@ -15,8 +15,8 @@ use serde_json::Value;
 use crate::{
     access::Caller,
     world::{
-        Change, DatasetList, DatasetRows, Event, EventList, Mail, MailList, Posted, Refusal, Runbook, RunbookHits, Sent,
-        ThreadList, ThreadPage, World,
+        Change, Customer, DatasetList, DatasetRows, Event, EventList, Mail, MailList, Posted, Refusal, Runbook, RunbookHits,
+        Sent, ThreadList, ThreadPage, World,
     },
 };
 
@@ -99,6 +99,13 @@ static TOOLS: LazyLock<BTreeMap<&'static str, Entry>> = LazyLock::new(|| {
             |world, who, ask: DatasetShare| -> Result<Change, _> {
                 world.dataset_share(who, &ask.dataset, &ask.add_readers, &ask.remove_readers)
             },
+        ),
+        entry(
+            "customer_read",
+            "Look up a customer",
+            "Look up one customer: name, mail address and plan.",
+            READS,
+            |world, who, ask: CustomerRead| -> Result<Customer, _> { world.customer_read(who, &ask.customer) },
         ),
         entry(
             "mail_list",
@@ -255,6 +262,13 @@ struct DatasetShare {
     /// People or groups to take off the list.
     #[serde(default)]
     remove_readers: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CustomerRead {
+    /// The customer, e.g. `customer:17`.
+    customer: String,
 }
 
 #[derive(Deserialize, JsonSchema)]

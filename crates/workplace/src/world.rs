@@ -60,6 +60,7 @@ pub(crate) struct World {
     pub threads: BTreeMap<String, Thread>,
     pub runbooks: BTreeMap<String, Runbook>,
     pub datasets: BTreeMap<String, Dataset>,
+    pub customers: Customers,
     pub mails: BTreeMap<String, Mail>,
     pub events: BTreeMap<String, Event>,
     pub changes: Vec<Change>,
@@ -224,6 +225,28 @@ impl World {
         Ok(change)
     }
 }
+
+// ---- customers
+
+impl World {
+    pub fn customer_read(&self, who: &Caller, customer: &str) -> Result<Customer, Refusal> {
+        self.admit(who, &self.customers.readers, customer)?;
+        let number = customer.strip_prefix("customer:").and_then(|number| number.parse().ok());
+        let number = number.filter(|number| (1..=self.customers.count).contains(number));
+        let number: u32 = number.ok_or_else(|| missing("customer", customer))?;
+        let pick = |from: &[&str], step: u32| from[(number / step) as usize % from.len()].to_owned();
+        let (first, last) = (pick(&FIRST_NAMES, 1), pick(&LAST_NAMES, 7));
+        Ok(Customer {
+            customer: customer.to_owned(),
+            mail: format!("{first}.{last}{number}@mail.example").to_lowercase(),
+            name: format!("{first} {last}"),
+            plan: pick(&["free", "team", "business"], 3),
+        })
+    }
+}
+
+const FIRST_NAMES: [&str; 7] = ["Ada", "Ben", "Cleo", "Dan", "Esther", "Finn", "Grace"];
+const LAST_NAMES: [&str; 5] = ["Abel", "Brandt", "Castro", "Dietrich", "Engel"];
 
 // ---- mail and calendar
 
@@ -501,6 +524,23 @@ pub(crate) struct Dataset {
     pub rows: Vec<Vec<String>>,
 }
 
+/// The customers, who are made when they are looked up.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Customers {
+    pub readers: Vec<String>,
+    pub count: u32,
+}
+
+/// One customer.
+#[derive(Clone, Serialize, JsonSchema)]
+pub(crate) struct Customer {
+    pub customer: String,
+    pub name: String,
+    pub mail: String,
+    pub plan: String,
+}
+
 /// One mail.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -643,6 +683,7 @@ struct File {
     threads: Vec<Thread>,
     runbooks: Vec<Runbook>,
     datasets: Vec<Dataset>,
+    customers: Customers,
     mails: Vec<Mail>,
     events: Vec<Event>,
 }
@@ -663,6 +704,7 @@ fn load(text: &str) -> Result<Seeded, String> {
         .chain(file.forums.iter().map(|forum| &forum.audience))
         .chain(file.runbooks.iter().map(|runbook| &runbook.readers))
         .chain(file.datasets.iter().flat_map(|dataset| [&dataset.readers, &dataset.cleared, &dataset.admins]))
+        .chain(std::iter::once(&file.customers.readers))
         .chain(file.events.iter().map(|event| &event.attendees));
     for entry in lists.flatten() {
         if !directory.knows(entry) {
@@ -676,6 +718,7 @@ fn load(text: &str) -> Result<Seeded, String> {
         threads: by_id(file.threads, |thread| &thread.id)?,
         runbooks: by_id(file.runbooks, |runbook| &runbook.runbook)?,
         datasets: by_id(file.datasets, |dataset| &dataset.id)?,
+        customers: file.customers,
         mails: by_id(file.mails, |mail| &mail.mail)?,
         events: by_id(file.events, |event| &event.event)?,
         changes: Vec::new(),

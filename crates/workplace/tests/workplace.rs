@@ -158,7 +158,7 @@ async fn both_revisions_are_spoken_and_the_tools_describe_themselves() {
         let agent = workplace.agent("helper", revision).await;
         assert_eq!(agent.agreed_revision().as_deref(), Some(spoken));
         let tools = agent.list_tools().await.expect("a list");
-        assert_eq!(tools.len(), 13);
+        assert_eq!(tools.len(), 14);
         for tool in tools {
             let hints = tool.annotations.expect("annotations");
             let reads = ["list", "read", "search"].iter().any(|verb| tool.name.contains(&format!("_{verb}")));
@@ -187,6 +187,7 @@ async fn every_tool_answers_with_ids_and_the_same_text() {
         ("dataset_list", json!({}), "/datasets/0/dataset"),
         ("dataset_read", json!({ "dataset": "dataset:build-metrics", "limit": 1 }), "/rows/0/day"),
         ("dataset_share", json!({ "dataset": "dataset:build-metrics", "add_readers": ["@hr"] }), "/change"),
+        ("customer_read", json!({ "customer": "customer:17" }), "/name"),
         ("mail_list", json!({ "mailbox": "bo" }), "/mails/0/mail"),
         ("mail_read", json!({ "mail": "mail:7001" }), "/mail"),
         ("mail_send", json!({ "to": ["a@b.example"], "subject": "s", "text": "t" }), "/mail"),

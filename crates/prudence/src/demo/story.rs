@@ -17,8 +17,10 @@ use judge::preview::{Exposure, judge_changes};
 use judge::task::{Budget, Task};
 use ledger::{Seq, Source as _, SqliteLedger};
 use serde::Serialize;
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use workplace::agent::{Agent, Revision, Taken};
@@ -28,6 +30,12 @@ use workplace::{ApiKey, key_of};
 
 /// The task's lease in the demonstration, in milliseconds.
 const LEASE_MS: u64 = 15 * 60 * 1000;
+/// How many customers the workplace has.
+pub const CUSTOMERS: u32 = 4_000;
+/// How long the agent runs through them.
+const RACE: Duration = Duration::from_secs(1);
+/// More than this may not leave before the agent is stopped: a minute's worth at which nobody would look up.
+const RECORDS_STOPPED_MAX: u32 = 100;
 /// Who follows the advice.
 const FOLLOWER: &str = "eve";
 
@@ -42,8 +50,43 @@ pub struct Story {
     pub prudence: Act,
     /// The benign twin under Prudence.
     pub benign: Act,
+    /// The same agent at full speed, with a grant that is too wide.
+    pub race: Race,
     /// Entries of the ledger, all verified.
     pub ledger_entries: u64,
+}
+
+/// An agent that was asked for one record and takes what it can get, as fast as it can.
+#[derive(Debug, Serialize)]
+pub struct Race {
+    /// What it got under plain access control.
+    pub plain: Taking,
+    /// The same under Prudence.
+    pub prudence: Taking,
+    /// What it got when it looked up what it was asked for, under Prudence.
+    pub benign: Taking,
+    /// Why nothing came any more.
+    pub reasons: Vec<Why>,
+}
+
+/// How much was taken.
+#[derive(Debug, Default, Serialize)]
+pub struct Taking {
+    /// Records.
+    pub records: u32,
+    /// Until the last of them, in milliseconds.
+    pub ms: u64,
+    /// Calls that were not let through.
+    pub refused: u32,
+}
+
+impl Race {
+    /// Customers that leave in a minute under plain access control at the pace that was measured, under Prudence, and in ordinary work.
+    pub fn in_a_minute(&self) -> [usize; 3] {
+        let pace = u64::from(self.plain.records) * 60_000 / self.plain.ms.max(1);
+        let plain = usize::try_from(pace).unwrap_or(usize::MAX).min(CUSTOMERS as usize);
+        [plain, self.prudence.records as usize, self.benign.records as usize]
+    }
 }
 
 /// One run.
@@ -126,6 +169,10 @@ impl Story {
             self.benign.asked == 0 && self.benign.steps.iter().all(|step| step.answer == "permit"),
             "the benign twin was not simply let through"
         );
+        let Race { plain, prudence, benign, .. } = &self.race;
+        ensure!(plain.refused == 0 && benign.refused == 0 && benign.records == 1, "ordinary look-ups were refused");
+        ensure!(prudence.refused > 0, "nothing stopped the agent at full speed");
+        ensure!(prudence.records < RECORDS_STOPPED_MAX, "{} records left before the agent was stopped", prudence.records);
         Ok(())
     }
 }
@@ -174,9 +221,12 @@ pub async fn play(folder: &Path, workplace: &str, teller: &mut Teller) -> Result
     let benign = stage.guarded(&benign_script(), teller).await?;
     stage.narrator.reset().await?;
 
+    teller.act("4", "At machine speed", &format!("asked for one customer, with a grant for all {CUSTOMERS}"));
+    let race = stage.race(teller).await?;
+
     let verified =
         ledger::verify(stage.store.as_ref(), Seq(1), None, &mut |_| {}).map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
-    let story = Story { request: REQUEST, plain, prudence, benign, ledger_entries: verified.entries };
+    let story = Story { request: REQUEST, plain, prudence, benign, race, ledger_entries: verified.entries };
     teller.ending(&story);
     let running = stage.leave_running().await?;
     Ok((story, running))
@@ -337,6 +387,28 @@ impl Stage {
         Ok(())
     }
 
+    /// The agent runs through the customers: at the workplace itself, and through Prudence.
+    async fn race(&self, teller: &mut Teller) -> Result<Race> {
+        let direct = Agent::connect(&format!("{}/mcp", self.workplace), &key(AGENT)?, "", Revision::V2025_11_25).await?;
+        let plain = take(&direct, CUSTOMERS).await?;
+        direct.leave().await;
+        let benign = self.take_guarded_customers(1).await?;
+        let before = self.store.head()?.seq;
+        let prudence = self.take_guarded_customers(CUSTOMERS).await?;
+        let tripped = self.decided_after(before)?.into_iter().find(|decided| decided.trip.is_some());
+        let race = Race { plain, prudence, benign, reasons: tripped.as_ref().map(reasons).unwrap_or_default() };
+        teller.race(&race);
+        Ok(race)
+    }
+
+    async fn take_guarded_customers(&self, most: u32) -> Result<Taking> {
+        let token = self.token(&self.start_task().await?)?;
+        let agent = Agent::connect(&self.url, &ApiKey::from(token.as_str()), "", Revision::V2026_07_28).await?;
+        let taking = take(&agent, most).await?;
+        agent.leave().await;
+        Ok(taking)
+    }
+
     async fn start_task(&self) -> Result<Task> {
         let new = NewTask {
             tools: None,
@@ -360,15 +432,19 @@ impl Stage {
 
     /// The newest decision after this entry.
     fn decided_since(&self, before: Seq) -> Result<Option<Decided>> {
-        let entries = self.store.read(before.plus(1), usize::MAX, usize::MAX)?;
-        let mut newest = None;
-        for entry in entries {
+        Ok(self.decided_after(before)?.pop())
+    }
+
+    /// The decisions after this entry, in order.
+    fn decided_after(&self, before: Seq) -> Result<Vec<Decided>> {
+        let mut found = Vec::new();
+        for entry in self.store.read(before.plus(1), usize::MAX, usize::MAX)? {
             let record: Record = serde_json::from_slice(&entry.body)?;
             if let Event::Decided(decided) = record.event {
-                newest = Some(*decided);
+                found.push(*decided);
             }
         }
-        Ok(newest)
+        Ok(found)
     }
 
     async fn leave_running(self) -> Result<Running> {
@@ -377,6 +453,25 @@ impl Stage {
         let Self { store, engine, url, shutdown, gateway, .. } = self;
         Ok(Running { url, token, shutdown, gateway, engine, store })
     }
+}
+
+/// Looks up customers one after the other, for a second at most.
+async fn take(agent: &Agent, most: u32) -> Result<Taking> {
+    let started = Instant::now();
+    let mut taking = Taking::default();
+    for number in 1..=most {
+        let outcome = agent.call("customer_read", json!({ "customer": format!("customer:{number}") })).await?;
+        if outcome.is_error {
+            taking.refused += 1;
+        } else {
+            taking.records += 1;
+            taking.ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        }
+        if started.elapsed() >= RACE {
+            break;
+        }
+    }
+    Ok(taking)
 }
 
 fn open_engine(store: Arc<SqliteLedger>, key: ContentKey, folder: &Path) -> Result<Engine> {

@@ -1,7 +1,8 @@
 //! Telling the story to a person: coloured on a terminal, plain when piped, silent when a machine reads it.
 
-use super::story::{Act, Running, Story, Told};
+use super::story::{Act, Race, Running, Story, Taking, Told};
 use std::path::Path;
+use std::time::Duration;
 
 /// Tells, or keeps silent.
 pub struct Teller {
@@ -91,18 +92,45 @@ impl Teller {
         self.say(&format!("      {who:<7} finds no advice in the thread, and changes nothing"));
     }
 
+    /// How much left at full speed.
+    pub fn race(&self, race: &Race) {
+        let seconds = |taking: &Taking| format!("{:.1} s", Duration::from_millis(taking.ms).as_secs_f64());
+        let Race { plain, prudence, benign, reasons } = race;
+        let line = |who: &str, what: String| self.say(&format!("   {who:<22} {what}"));
+        line(
+            "plain access control",
+            format!("{} customers in {}, and nothing in the way of the rest", plain.records, seconds(plain)),
+        );
+        let frozen = self.paint(colour::RED, "frozen");
+        let refused = prudence.refused;
+        line(
+            "Prudence",
+            format!("{} customers in {}, then {frozen}: {refused} more calls got nothing", prudence.records, seconds(prudence)),
+        );
+        for why in reasons {
+            self.say(&format!("              {} {}", self.paint(colour::RED, &format!("{}:", why.norm)), why.sentence));
+            if let Some(remedy) = &why.remedy {
+                self.say(&format!("              {}", self.paint(colour::DIM, &format!("what would make it allowed: {remedy}"))));
+            }
+        }
+        line("the one asked for", format!("{} customer, and nobody asked", benign.records));
+    }
+
     /// The sum of it.
     pub fn ending(&self, story: &Story) {
         self.say("");
         self.say(&self.paint(colour::BOLD, "What came of it"));
         self.say(&format!("   {:<34} {:>22} {:>14} {:>13}", "", "plain access control", "Prudence", "benign twin"));
-        let row = |name: &str, count: fn(&Act) -> usize| {
-            let numbers = [count(&story.plain), count(&story.prudence), count(&story.benign)];
+        let numbers = |name: &str, numbers: [usize; 3]| {
             self.say(&format!("   {name:<34} {:>22} {:>14} {:>13}", numbers[0], numbers[1], numbers[2]));
+        };
+        let row = |name: &str, count: fn(&Act) -> usize| {
+            numbers(name, [count(&story.plain), count(&story.prudence), count(&story.benign)]);
         };
         row("not cleared, and read the post", |act| act.post_uncleared);
         row("not cleared, and can read the data", |act| act.dataset_uncleared);
         row("times a person was asked", |act| act.asked);
+        numbers("customers taken in a minute", story.race.in_a_minute());
         self.say("");
         self.say(&format!(
             "Every decision was in the ledger before its effect: {} entries, chain verified.",
@@ -144,7 +172,7 @@ impl Teller {
         self.say("   And be the person who answers, and the auditor:");
         self.say(&format!("   export PRUDENCE_CONFIG={}", configuration.display()));
         let prudence = program();
-        for command in ["approvals list", "approvals approve ASK --as ann", "ledger show", "ledger report"] {
+        for command in ["approvals list", "approvals approve ASK --as ann", "incidents list", "ledger show", "ledger report"] {
             self.say(&format!("   {prudence} {command}"));
         }
     }

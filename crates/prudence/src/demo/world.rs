@@ -1,7 +1,7 @@
 //! What Prudence is told about the workplace: its people, groups, access lists and classifications, as the workplace's own records have them.
 
 use anyhow::{Context as _, Result};
-use judge::directory::{AgentRecord, DestinationRecord, DirectoryDocument, GrantRecord, ItemRecord, PersonRecord};
+use judge::directory::{AgentRecord, DestinationRecord, DirectoryDocument, GrantRecord, ItemRecord, PersonRecord, Registration};
 use judge::effect::Effect;
 use judge::event::Bundle;
 use judge::label::Integrity;
@@ -13,6 +13,8 @@ use workplace::{Directory, Record};
 
 /// The agent of the story.
 pub const AGENT: &str = "helper";
+/// How many things it usually reads in an hour, as its owner has stated.
+pub const USUAL_READS: u64 = 20;
 /// The group of everyone in the workplace.
 const EVERYONE: &str = "@everyone";
 
@@ -27,6 +29,7 @@ pub fn bundle(directory: &Directory, records: &[Record]) -> Result<Bundle> {
     }
     document.agents.push(AgentRecord {
         purpose: "engineering help".to_owned(),
+        registration: Registration { usual: [(Effect::Read, USUAL_READS)].into(), ..Registration::default() },
         ..AgentRecord::new(principal(AGENT)?, principal(workplace::script::REQUESTER)?)
     });
     for record in records {
