@@ -1,5 +1,5 @@
 //! The HTTP API under `/v1`: people answer asks with a person token, programs start tasks and look at proposed changes with
-//! the operator's secret.
+//! the operator's secret, and both stop what runs away.
 //!
 //! A person sees the asks that they may answer and those of their own chains. Every error is JSON with a code and a sentence.
 
@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 use crate::bearer::bearer;
+use crate::contain;
 use crate::keys::OperatorSecret;
 use crate::preview::{self, Preview, Proposal};
 use crate::tokens::Issuer;
@@ -39,10 +40,10 @@ pub const PROPOSAL_BYTES_MAX: usize = 16 << 20;
 const PROBLEMS_MAX: usize = 100;
 
 #[derive(Clone)]
-struct Api {
-    engine: Engine,
-    issuer: Issuer,
-    operator: OperatorSecret,
+pub(crate) struct Api {
+    pub(crate) engine: Engine,
+    pub(crate) issuer: Issuer,
+    pub(crate) operator: OperatorSecret,
 }
 
 /// The API's routes.
@@ -53,14 +54,19 @@ pub fn router(engine: Engine, issuer: Issuer, operator: OperatorSecret) -> Route
         .route("/v1/approvals/{id}/approve", post(approve))
         .route("/v1/approvals/{id}/deny", post(deny))
         .route("/v1/tasks", post(start))
+        .route(contain::KILL, post(contain::kill))
+        .route(contain::RESET, post(contain::reset))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route("/v1/preview", post(preview).layer(DefaultBodyLimit::max(PROPOSAL_BYTES_MAX)))
         .with_state(Api { engine, issuer, operator })
 }
 
 /// Every refusal, and its status.
-enum Refusal {
+pub(crate) enum Refusal {
     Unauthenticated,
+    NotTheirs(String),
+    Unknown(String),
+    Contain(String),
     NoSuchAsk,
     MayNot(String),
     Task(String),
@@ -73,6 +79,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code, sentence) = match self {
             Refusal::Unauthenticated => (StatusCode::UNAUTHORIZED, "authentication", "expected a valid bearer token".to_owned()),
+            Refusal::NotTheirs(sentence) => (StatusCode::FORBIDDEN, "not_yours", sentence),
+            Refusal::Unknown(sentence) => (StatusCode::NOT_FOUND, "unknown", sentence),
+            Refusal::Contain(sentence) => (StatusCode::UNPROCESSABLE_ENTITY, "contain", sentence),
             Refusal::NoSuchAsk => (StatusCode::NOT_FOUND, "unknown", "there is no such ask for you".to_owned()),
             Refusal::MayNot(sentence) => (StatusCode::FORBIDDEN, "may_not_answer", sentence),
             Refusal::Task(sentence) => (StatusCode::UNPROCESSABLE_ENTITY, "task", sentence),
@@ -95,7 +104,7 @@ impl Api {
         bearer(headers).is_some_and(|secret| self.operator.is(secret))
     }
 
-    fn person(&self, headers: &HeaderMap) -> Result<PrincipalId, Refusal> {
+    pub(crate) fn person(&self, headers: &HeaderMap) -> Result<PrincipalId, Refusal> {
         let token = bearer(headers).ok_or(Refusal::Unauthenticated)?;
         let person = self.issuer.person(token, self.engine.now()).map_err(|_| Refusal::Unauthenticated)?;
         let is_here = self.engine.view(|state, _| state.directory().person(person.as_str()).is_some());
@@ -179,6 +188,7 @@ async fn start(
         StartTaskError::Requester(_)
         | StartTaskError::Agent(_)
         | StartTaskError::Registration(_)
+        | StartTaskError::Stopped(_)
         | StartTaskError::Lease { .. } => Refusal::Task(error.to_string()),
     })?;
     let token = api

@@ -6,6 +6,7 @@
 pub mod api;
 mod bearer;
 pub mod clients;
+pub mod contain;
 pub mod keys;
 pub mod network;
 pub mod oauth;

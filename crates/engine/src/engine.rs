@@ -5,6 +5,7 @@ use crate::ids;
 use crate::node::Node;
 use crate::permit::{Abandoned, Permit, Spent};
 use judge::act::{Act, Attested, Observation, ObservedItem};
+use judge::contain::{NotContained, Right, may_kill, may_reset};
 use judge::content::ContentKey;
 use judge::decide::{AskStanding, MayNotAnswer, decide, may_answer};
 use judge::decision::{Decision, Outcome, Reason};
@@ -130,6 +131,9 @@ pub enum StartTaskError {
     /// The agent is not registered for it.
     #[error(transparent)]
     Registration(#[from] NotFor),
+    /// A person or a breaker stopped the agent, or everything of its owner or of the requester.
+    #[error("{0} is stopped")]
+    Stopped(Target),
     /// The lease is empty or too long.
     #[error("a lease of {found} ms, between 1 and {LEASE_MS_MAX} are allowed")]
     Lease {
@@ -158,6 +162,17 @@ pub enum DelegateError {
     /// It would be more than the caller has.
     #[error(transparent)]
     Beyond(#[from] NotHandedOn),
+    /// It could not be recorded.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why something was not stopped, or not let go.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContainError {
+    /// It cannot be, or not by this person.
+    #[error(transparent)]
+    Not(#[from] NotContained),
     /// It could not be recorded.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -221,6 +236,8 @@ pub struct Released {
     pub withheld: BTreeSet<ResourceId>,
     /// Why.
     pub reasons: Vec<Reason>,
+    /// The chain was stopped while the tool worked: it gets nothing of the result, and this is why.
+    pub stopped: Option<Reason>,
 }
 
 struct Core {
@@ -411,6 +428,11 @@ impl Engine {
                 if let Err(why) = is_for(directory, agent, &new.purpose, new.effects.as_ref(), now) {
                     return (Vec::new(), Err(why.into()));
                 }
+                let caller = Caller::new(vec![new.requester.clone(), new.agent.clone()], None);
+                let killed = state.killed(&caller).map(|(target, _)| target);
+                if let Some(target) = killed.or_else(|| state.frozen(&caller).map(|(target, _)| target)) {
+                    return (Vec::new(), Err(StartTaskError::Stopped(target)));
+                }
                 let task = Task {
                     id: ids::task(now),
                     requester: new.requester.clone(),
@@ -478,26 +500,29 @@ impl Engine {
     /// Stops something with everything that was derived from it: it holds for every call that is decided from then on.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    pub async fn kill(&self, target: &Target, by: &PrincipalId, why: &str) -> Result<(), Unavailable> {
-        let event = Event::Killed { target: target.clone(), by: by.clone(), why: why.to_owned() };
-        self.commit(|_, _| (vec![event.clone()], ())).await.map(drop)
-    }
-
-    /// Takes back a kill, or lets go on what a breaker froze. True when there was something to take back. An ended task stays ended.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    pub async fn reset(&self, target: &Target, by: &PrincipalId) -> Result<bool, Unavailable> {
-        let (_, was_stopped) = self
-            .commit(|state, _| {
-                let is_stopped =
-                    state.kills().any(|(killed, _)| killed == target) || state.freezes().any(|(frozen, _)| frozen == *target);
-                let event = Event::Reset { target: target.clone(), by: by.clone() };
-                (is_stopped.then_some(event).into_iter().collect(), is_stopped)
+    /// [`ContainError`].
+    pub async fn kill(&self, target: &Target, by: &PrincipalId, right: Right, why: &str) -> Result<(), ContainError> {
+        let (_, killed) = self
+            .commit(|state, _| match may_kill(state, target, by, right) {
+                Ok(()) => (vec![Event::Killed { target: target.clone(), by: by.clone(), why: why.to_owned() }], Ok(())),
+                Err(why) => (Vec::new(), Err(why.into())),
             })
             .await?;
-        Ok(was_stopped)
+        killed
+    }
+
+    /// Takes back a kill, or lets go on what a breaker froze. An ended task stays ended.
+    ///
+    /// # Errors
+    /// [`ContainError`].
+    pub async fn reset(&self, target: &Target, by: &PrincipalId, right: Right) -> Result<(), ContainError> {
+        let (_, reset) = self
+            .commit(|state, _| match may_reset(state, target, by, right) {
+                Ok(()) => (vec![Event::Reset { target: target.clone(), by: by.clone() }], Ok(())),
+                Err(why) => (Vec::new(), Err(why.into())),
+            })
+            .await?;
+        reset
     }
 
     /// Records what `by` found an incident to be. Whether it waits for that is for the caller to know: of two words about one incident, the first holds.
@@ -593,7 +618,10 @@ impl Engine {
                     sets: verdict.sets,
                 };
                 let withheld = if enforced { verdict.withheld } else { BTreeSet::new() };
-                (vec![Event::Observed(Box::new(observed))], Released { withheld, reasons: verdict.reasons })
+                (
+                    vec![Event::Observed(Box::new(observed))],
+                    Released { withheld, reasons: verdict.reasons, stopped: verdict.stopped },
+                )
             })
             .await?;
         spent.settled();

@@ -1,7 +1,8 @@
 //! The engine, as claims.
 
-use crate::{AnswerError, Clock, Engine, ManualClock, Mode, NewTask, Node, Options, PermitRefused, Seen};
+use crate::{AnswerError, Clock, ContainError, Engine, ManualClock, Mode, NewTask, Node, Options, PermitRefused, Seen};
 use judge::act::{Act, ObservedItem, Stated};
+use judge::contain::{NotContained, Right};
 use judge::content::ContentKey;
 use judge::decide::MayNotAnswer;
 use judge::decision::{Code, Outcome};
@@ -11,6 +12,7 @@ use judge::event::{Bundle, Ended, Event, Record, Refused};
 use judge::moment::Moment;
 use judge::name::{PrincipalId, ResourceId, ToolId};
 use judge::policy::PolicySources;
+use judge::standing::Target;
 use judge::task::{Budget, Caller};
 use ledger::{MemoryLedger, Seq, Source, SqliteLedger, Store};
 use serde_json::json;
@@ -195,6 +197,46 @@ async fn an_abandoned_act_is_recorded_without_another_call() {
     world.clock.set(Moment(2_000));
     world.engine.follow_once().await.expect("recovered");
     assert_eq!(endings(world.store.as_ref()), [Ended::Ambiguous, Ended::Failed], "what could not be recorded was kept");
+}
+
+/// The call was under way when a person stopped its agent: what it brought reaches nobody, and does not count as read.
+#[tokio::test]
+async fn what_comes_back_after_a_kill_is_released_to_nobody() {
+    let world = world().await;
+    let bo = PrincipalId::parse("bo").expect("a name");
+    let helper = Target::Agent(PrincipalId::parse("helper").expect("a name"));
+    let act = act(Effect::Read, "runbook:acl", "");
+    let permit = world.engine.rule(&world.caller, &act, Mode::Enforce).await.expect("durable").permit.expect("granted");
+    let spent = permit.spend(act.digest, world.engine.now()).expect("in time");
+    world.engine.kill(&helper, &bo, Right::Own, "it runs away").await.expect("bo owns it");
+    let released = world.engine.observe(spent, seen("runbook:acl"), Ended::Ok).await.expect("durable");
+    assert!(released.stopped.is_some_and(|why| why.sentence.contains("bo has stopped agent helper")));
+    assert_eq!(released.withheld.len(), 1);
+
+    world.engine.reset(&helper, &bo, Right::Own).await.expect("bo did it");
+    let again = start(&world.engine).await;
+    let ruled = world.engine.rule(&again, &self::act(Effect::Read, "runbook:acl", ""), Mode::Enforce).await.expect("durable");
+    assert!(ruled.permit.is_some());
+}
+
+#[tokio::test]
+async fn who_does_not_answer_for_it_neither_stops_it_nor_lets_it_go() {
+    let world = world().await;
+    let name = |text| PrincipalId::parse(text).expect("a name");
+    let helper = Target::Agent(name("helper"));
+    let not_theirs = |who| Err(ContainError::Not(NotContained::NotTheirs(name(who), helper.clone())));
+    assert_eq!(world.engine.kill(&helper, &name("ann"), Right::Own, "").await, not_theirs("ann"));
+    assert_eq!(
+        world.engine.kill(&helper, &name("eve"), Right::Operator, "").await,
+        Err(ContainError::Not(NotContained::Nobody(name("eve"))))
+    );
+    assert_eq!(
+        world.engine.reset(&helper, &name("bo"), Right::Own).await,
+        Err(ContainError::Not(NotContained::NotStopped(helper.clone())))
+    );
+    world.engine.kill(&helper, &name("ann"), Right::Operator, "").await.expect("the operator's word");
+    assert_eq!(world.engine.reset(&helper, &name("bo"), Right::Own).await, not_theirs("bo"), "another person stopped it");
+    world.engine.reset(&helper, &name("bo"), Right::Operator).await.expect("the operator's word");
 }
 
 /// The machine's clock was set back: what is recorded stays in order, and nothing that had ended begins again.

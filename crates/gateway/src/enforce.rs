@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use broker::Lack;
 use contract::{Contracts, ReadResult, Standing};
-use engine::{Ruled, Seen, Spent, Unavailable};
+use engine::{Released, Ruled, Seen, Spent, Unavailable};
 use http::{HeaderMap, StatusCode};
 use judge::act::Act;
 use judge::alarm::Alarm;
@@ -208,13 +208,16 @@ impl Core {
         }
         let UnderWay { call, contracts, spent } = under_way;
         let person = spent.caller().chain.first().map(ToString::to_string).unwrap_or_default();
-        let (read, withheld) = match self.observe_result(&call, &contracts, spent, &result).await {
+        let (read, Released { withheld, stopped, .. }) = match self.observe_result(&call, &contracts, spent, &result).await {
             Ok(observed) => observed,
             Err(unavailable) => {
                 error!(%unavailable, "a result was not released");
                 return self.instead(call.frame(), &frame, &Refusal::ledger_after());
             }
         };
+        if let Some(why) = stopped {
+            return self.instead(call.frame(), &frame, &Refusal::stopped(&why));
+        }
         if withheld.is_empty() {
             return frame;
         }
@@ -233,14 +236,14 @@ impl Core {
         })
     }
 
-    /// Judges and records a result: how it was read, and which items the chain does not get.
+    /// Judges and records a result: how it was read, and what of it the chain gets.
     pub async fn observe_result(
         &self,
         call: &Call,
         contracts: &Contracts,
         spent: Spent,
         result: &Value,
-    ) -> Result<(ReadResult, BTreeSet<ResourceId>), Unavailable> {
+    ) -> Result<(ReadResult, Released), Unavailable> {
         let read = call.target.observe(contracts, result);
         // A question of the server: nothing was done yet, and the client sends the call again with its answers.
         let asks = result["resultType"] == INPUT_REQUIRED;
@@ -248,10 +251,10 @@ impl Core {
         let seen = Seen { items: read.items.clone(), created: read.created.clone(), attested: read.attested.clone() };
         let caller = self.recorder.is_some().then(|| spent.caller().clone());
         let released = self.engine.observe(spent, seen, ended).await?;
-        if let Some(caller) = caller {
+        if let (Some(caller), None) = (caller, &released.stopped) {
             self.keep(&caller, call, &read, &released.withheld, result);
         }
-        Ok((read, released.withheld))
+        Ok((read, released))
     }
 
     /// Records a call with what the agent gets of its result, where that is configured.

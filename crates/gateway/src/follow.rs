@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use contract::Contracts;
-use engine::Spent;
+use engine::{Released, Spent};
 use judge::digest::Digest;
 use judge::name::ResourceId;
 use serde_json::Value;
@@ -14,6 +14,7 @@ use wire::frame::{Frame, Kind};
 use crate::Core;
 use crate::call::Call;
 use crate::enforce::UnderWay;
+use crate::refusal::Refusal;
 
 /// A call that became a task.
 pub struct Followed {
@@ -109,7 +110,9 @@ impl Core {
             Ok(((call, contracts), spent)) => {
                 let person = spent.caller().chain.first().map(ToString::to_string).unwrap_or_default();
                 match self.observe_result(&call, &contracts, spent, &result).await {
-                    Ok((read, withheld)) => {
+                    // It stays as being read: what a stopped chain did not get it never gets.
+                    Ok((_, Released { stopped: Some(why), .. })) => return refused(&Refusal::stopped(&why).text()),
+                    Ok((read, Released { withheld, .. })) => {
                         if let Some(followed) = self.followed.lock().get_mut(key) {
                             followed.state = State::Released(digest, withheld.clone());
                         }

@@ -55,6 +55,13 @@ impl Refusal {
         Self::early(Code::Ledger, sentence, Some("find out what happened before the call is sent again"))
     }
 
+    /// The chain was stopped while the tool worked: what the call did stands, and what it brought is not released.
+    #[must_use]
+    pub fn stopped(why: &Reason) -> Self {
+        let sentence = format!("the call was under way when this happened: {}; what came of it is not released", why.sentence);
+        Self::early(Code::Frozen, &sentence, why.remedy.as_deref())
+    }
+
     /// Decided.
     #[must_use]
     pub fn decided(decision: DecisionId, outcome: Outcome, reasons: &[Reason], ask: Option<AskId>) -> Self {

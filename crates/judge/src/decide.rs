@@ -235,11 +235,17 @@ pub(crate) fn authenticate_caller(state: &State, caller: &Caller) -> Result<(), 
         }
         Some(Some(_)) => {}
     }
-    if caller.task.as_ref().is_some_and(|task| state.line_of(task).any(|task| task.ended)) {
-        return bad("this task was ended", "start a new task");
-    }
+    stopped(state, caller).map_or(Ok(()), |decision| Err(Box::new(decision)))
+}
+
+/// Why nothing of this caller goes on: the task was ended, or a person or a breaker stopped it or a part of its chain.
+pub(crate) fn stopped(state: &State, caller: &Caller) -> Option<Decision> {
+    let bad = |sentence: &str, remedy: &str| Some(refuse(Code::Authentication, sentence, remedy));
     if let Some((target, by)) = state.killed(caller) {
         return bad(&format!("{by} has stopped {target}"), &format!("ask {by}, who can take it back"));
+    }
+    if caller.task.as_ref().is_some_and(|task| state.line_of(task).any(|task| task.ended)) {
+        return bad("this task was ended", "start a new task");
     }
     if let Some((target, frozen)) = state.frozen(caller) {
         let sentence = format!("{target} is frozen by the norm {} since {}", frozen.norm, frozen.decision);
@@ -248,9 +254,9 @@ pub(crate) fn authenticate_caller(state: &State, caller: &Caller) -> Result<(), 
         let breaker =
             decision.reasons.first().map(|reason| Reason { ground: Ground::Norm(frozen.norm.clone()), ..reason.clone() });
         decision.reasons.extend(breaker);
-        return Err(Box::new(decision));
+        return Some(decision);
     }
-    Ok(())
+    None
 }
 
 /// Why an agent cannot be used, and who can change that.

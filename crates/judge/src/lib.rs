@@ -6,6 +6,7 @@
 pub mod act;
 pub mod alarm;
 mod condition;
+pub mod contain;
 pub mod content;
 pub mod decide;
 pub mod decision;

@@ -2,6 +2,7 @@
 
 use crate::act::{Attested, Chosen, LabelSpec, NamedBy, Observation, ObservedItem};
 use crate::content::{ContentKey, Sketch, sketch};
+use crate::decide::stopped;
 use crate::decision::{Outcome, Reason};
 use crate::directory::Directory;
 use crate::event::{AttestedPrint, LabelRecord, ReadRecord, SetRecord};
@@ -27,6 +28,8 @@ pub struct Verdict {
     pub withheld: BTreeSet<ResourceId>,
     /// Why.
     pub reasons: Vec<Reason>,
+    /// The chain was stopped while the tool worked, so that it gets nothing at all, and why.
+    pub stopped: Option<Reason>,
     /// Sets of people that no record has spelt out yet.
     pub sets: Vec<SetRecord>,
     /// What the system of record states, as far as the chain gets the result as it is.
@@ -50,8 +53,16 @@ pub fn sketches(key: &ContentKey, observation: &Observation) -> Vec<Arc<Sketch>>
 #[must_use]
 pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Arc<Sketch>], enforced: bool) -> Verdict {
     let mut judged: BTreeMap<LabelRecord, Vec<Reason>> = BTreeMap::new();
-    let mut verdict =
-        Verdict { items: Vec::new(), withheld: BTreeSet::new(), reasons: Vec::new(), sets: Vec::new(), attested: Vec::new() };
+    let stopped = if enforced { stopped(state, &observation.caller) } else { None };
+    let stopped = stopped.and_then(|decision| decision.reasons.into_iter().next());
+    let mut verdict = Verdict {
+        items: Vec::new(),
+        withheld: BTreeSet::new(),
+        reasons: stopped.iter().cloned().collect(),
+        stopped,
+        sets: Vec::new(),
+        attested: Vec::new(),
+    };
     let mut reaches: Vec<Reach> = Vec::new();
     let mut calls = Calls { requester: observation.caller.chain.first(), known: Vec::new() };
     for (item, sketch) in observation.items.iter().zip(sketches) {
@@ -61,7 +72,7 @@ pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Ar
             reaches.push(label.readers.clone());
             withholding(state, observation, item, &label)
         });
-        let withheld = !reasons.is_empty();
+        let withheld = verdict.stopped.is_some() || !reasons.is_empty();
         if withheld {
             verdict.withheld.insert(item.id.clone());
             verdict.reasons.extend(reasons.iter().cloned());
@@ -78,7 +89,7 @@ pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Ar
     verdict.reasons.dedup();
     verdict.sets = state.new_sets(&reaches);
     // Of a result of which a part was withheld nothing is attested: which field belonged to that part is not known here.
-    if verdict.withheld.is_empty() {
+    if verdict.withheld.is_empty() && verdict.stopped.is_none() {
         verdict.attested = attested(state, observation);
     }
     verdict

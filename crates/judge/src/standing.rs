@@ -43,6 +43,20 @@ impl std::str::FromStr for Target {
     }
 }
 
+impl Target {
+    /// The words that [`std::str::FromStr`] reads.
+    #[must_use]
+    pub fn word(&self) -> String {
+        match self {
+            Target::Task(task) => format!("task:{task}"),
+            Target::Agent(agent) => format!("agent:{agent}"),
+            Target::Owner(person) => format!("owner:{person}"),
+            Target::Key(key) => format!("key:{key}"),
+            Target::Client(client) => format!("client:{client}"),
+        }
+    }
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -159,6 +173,11 @@ impl Holders {
         if self.0.len() < KEYS_MAX || self.0.contains_key(key) {
             self.0.entry(key.clone()).or_default().insert(agent.clone());
         }
+    }
+
+    /// The agents with a credential that is bound to this key.
+    pub(crate) fn of(&self, key: &str) -> impl Iterator<Item = &PrincipalId> {
+        self.0.get(key).into_iter().flatten()
     }
 
     /// Whether an agent outside of this chain has a credential that is bound to this key. Those of one chain may live in one process.

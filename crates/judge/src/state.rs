@@ -1161,6 +1161,11 @@ impl State {
         tasks.chain(self.stopped.freezes().map(|(target, frozen)| (target.clone(), frozen)))
     }
 
+    /// The agents with a credential that is bound to this key.
+    pub fn holders_of(&self, key: &str) -> impl Iterator<Item = &PrincipalId> {
+        self.holders.of(key)
+    }
+
     /// Whether the key that the caller proved is none of those that were given credentials for this task.
     #[must_use]
     pub fn is_foreign_key(&self, caller: &Caller) -> bool {

@@ -17,6 +17,8 @@ use crate::task::{Budget, Caller, Task};
 use serde_json::json;
 use std::sync::Arc;
 
+#[path = "contain/tests.rs"]
+mod contain;
 #[path = "provenance/tests.rs"]
 mod provenance;
 #[path = "registration/tests.rs"]

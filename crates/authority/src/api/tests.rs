@@ -62,3 +62,35 @@ async fn each_token_opens_its_own_door_only() {
     assert_eq!(status(&router, "POST", "/v1/tasks", Some(SECRET), "{}").await, 400);
     assert_eq!(status(&router, "POST", "/v1/tasks", Some(SECRET), &TASK.replace("helper", "nobody")).await, 422);
 }
+
+#[tokio::test]
+async fn who_answers_for_it_stops_it_and_a_sealed_request_is_good_for_itself_only() {
+    let (router, issuer, engine) = api().await;
+    let token = |who: &str| issuer.person_token(&name(who), engine.now(), 60_000).expect("a token");
+    let (ann, bo) = (token("ann"), token("bo"));
+    let kill = r#"{"target":"agent:helper","why":"it runs away"}"#;
+    let reset = r#"{"target":"agent:helper"}"#;
+    let by = |who: &str, target: &str| format!(r#"{{"target":"{target}","by":"{who}"}}"#);
+    assert_eq!(status(&router, "POST", contain::KILL, None, kill).await, 401);
+    assert_eq!(status(&router, "POST", contain::KILL, Some(&ann), kill).await, 403, "it is not hers");
+    assert_eq!(status(&router, "POST", contain::KILL, Some(&bo), &by("ann", "agent:helper")).await, 400, "in nobody else's name");
+    assert_eq!(status(&router, "POST", contain::KILL, Some(&bo), kill).await, 200);
+    assert_eq!(status(&router, "POST", "/v1/tasks", Some(SECRET), TASK).await, 422, "no new task of it");
+    assert_eq!(status(&router, "POST", contain::RESET, Some(&ann), reset).await, 403);
+    assert_eq!(status(&router, "POST", contain::RESET, Some(&bo), reset).await, 200);
+    assert_eq!(status(&router, "POST", contain::RESET, Some(&bo), reset).await, 422, "nothing is stopped");
+
+    assert_eq!(status(&router, "POST", contain::KILL, Some(SECRET), kill).await, 400, "who decides it is missing");
+    assert_eq!(status(&router, "POST", contain::KILL, Some(SECRET), &by("eve", "agent:helper")).await, 422, "eve is nobody");
+    assert_eq!(status(&router, "POST", contain::KILL, Some(SECRET), &by("ann", "agent:none")).await, 404);
+    assert_eq!(status(&router, "POST", contain::KILL, Some(SECRET), &by("ann", "helper")).await, 400, "no kind of target");
+    let long = format!(r#"{{"target":"agent:helper","by":"ann","why":"{}"}}"#, "x".repeat(contain::WHY_BYTES_MAX + 1));
+    assert_eq!(status(&router, "POST", contain::KILL, Some(SECRET), &long).await, 400);
+
+    let body = by("ann", "agent:helper");
+    let seal = contain::seal(&issuer, contain::KILL, body.as_bytes(), engine.now()).expect("a token");
+    assert_eq!(status(&router, "POST", contain::KILL, Some(&seal), &by("ann", "owner:bo")).await, 401, "another body");
+    assert_eq!(status(&router, "POST", contain::RESET, Some(&seal), &body).await, 401, "another path");
+    assert_eq!(status(&router, "POST", contain::KILL, Some(&seal), &body).await, 200);
+    assert_eq!(status(&router, "GET", "/v1/approvals", Some(&seal), "").await, 401, "and no other door");
+}

@@ -46,6 +46,7 @@ pub async fn start(
         StartTaskError::Requester(_)
         | StartTaskError::Agent(_)
         | StartTaskError::Registration(_)
+        | StartTaskError::Stopped(_)
         | StartTaskError::Lease { .. } => Refusal::Grant(error.to_string()),
     })
 }

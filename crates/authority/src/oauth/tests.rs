@@ -677,7 +677,7 @@ async fn what_was_killed_gets_no_credential_and_what_was_issued_is_recorded() {
         let ours = key();
         let granted = world.tokens(&ours).await;
         let target = targets(ours.thumbprint())[number].clone();
-        world.engine.kill(&target, &bo, "testing").await.expect("the ledger works");
+        world.engine.kill(&target, &bo, judge::contain::Right::Operator, "testing").await.expect("the ledger works");
         let refresh = granted["refresh_token"].as_str().expect("a refresh token");
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "app")];
         assert_eq!(world.post_proved("/oauth/token", &form, &ours).await.error(), "invalid_grant", "{target}");

@@ -1,26 +1,39 @@
-//! `prudence kill` and `prudence reset`: a person stops something, or lets it go on. Both are recorded before they hold, and a running server sees
-//! them at once.
+//! `prudence kill` and `prudence reset`: a person stops something, or lets it go on. Both are recorded before they hold.
+//!
+//! A server that runs is told over its API, which holds at once however busy it is; otherwise it is written into the ledger, where a server
+//! that could not be reached finds it.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use judge::name::PrincipalId;
-use judge::standing::Target;
-use serde_json::json;
+use authority::Issuer;
+use authority::contain::{self, Word};
+use engine::ContainError;
+use judge::contain::{NotContained, Right};
+use serde_json::{Value, json};
 
-use super::{Context, print, print_json};
-use crate::assemble::{self, House, configuration};
+use super::{Context, now, print, print_json};
+use crate::assemble::{self, configuration};
 use crate::cli::{Kill, Output, Reset};
+use crate::config::Loaded;
 use crate::failure::Failure;
 use crate::render::{BAD, BOLD, GOOD, printable};
+
+/// How long the server may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// Stops something with everything that was derived from it.
 ///
 /// # Errors
 /// When whoever decides is nobody, there is nothing of this name, or it could not be recorded.
 pub async fn kill(context: &Context, Kill { target, by, why }: Kill) -> anyhow::Result<ExitCode> {
-    let house = assemble::open(configuration(&context.config)?)?;
-    known(&house, &target, &by)?;
-    house.engine.kill(&target, &by, &why).await?;
+    let loaded = configuration(&context.config)?;
+    let word = Word { target: target.word(), by: Some(by.clone()), why };
+    if !told(&loaded, contain::KILL, &word).await? {
+        let house = assemble::open(loaded)?;
+        house.engine.kill(&target, &by, Right::Operator, &word.why).await.map_err(helpless)?;
+    }
     match context.output {
         Output::Json => print_json(&json!({ "killed": target, "by": by }))?,
         Output::Text => print(&format!(
@@ -36,14 +49,11 @@ pub async fn kill(context: &Context, Kill { target, by, why }: Kill) -> anyhow::
 /// # Errors
 /// As [`kill`], and when it is not stopped.
 pub async fn reset(context: &Context, Reset { target, by }: Reset) -> anyhow::Result<ExitCode> {
-    let house = assemble::open(configuration(&context.config)?)?;
-    known(&house, &target, &by)?;
-    if !house.engine.reset(&target, &by).await? {
-        return Err(Failure::Helpless {
-            sentence: format!("{target} is not stopped"),
-            help: "`prudence ledger show` tells what was stopped, and when; a task that was ended stays ended".to_owned(),
-        }
-        .into());
+    let loaded = configuration(&context.config)?;
+    let word = Word { target: target.word(), by: Some(by.clone()), why: String::new() };
+    if !told(&loaded, contain::RESET, &word).await? {
+        let house = assemble::open(loaded)?;
+        house.engine.reset(&target, &by, Right::Operator).await.map_err(helpless)?;
     }
     match context.output {
         Output::Json => print_json(&json!({ "reset": target, "by": by }))?,
@@ -54,23 +64,44 @@ pub async fn reset(context: &Context, Reset { target, by }: Reset) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// A person who is here decides, and what is named exists; keys and clients are known only to those who issued to them.
-fn known(house: &House, target: &Target, by: &PrincipalId) -> anyhow::Result<()> {
-    house.engine.view(|state, _| {
-        let directory = state.directory();
-        let is_there = match target {
-            Target::Task(task) => state.task(task).is_some(),
-            Target::Agent(agent) => directory.agent_record(agent.as_str()).is_some(),
-            Target::Owner(person) => directory.knows_person(person.as_str()),
-            Target::Key(_) | Target::Client(_) => true,
-        };
-        let helpless = |sentence: String, help: &str| Err(Failure::Helpless { sentence, help: help.to_owned() }.into());
-        if directory.person(by.as_str()).is_none() {
-            helpless(format!("`{by}` is no active person of the directory"), "`--by` names the person who decides this")
-        } else if !is_there {
-            helpless(format!("there is no {target}"), "`prudence task list` shows the tasks of the last day")
-        } else {
-            Ok(())
-        }
-    })
+/// Tells the server that runs here. False when none answers, or something that does not know our key.
+///
+/// # Errors
+/// What the server refuses.
+async fn told(loaded: &Loaded, path: &str, word: &Word) -> anyhow::Result<bool> {
+    let Some(listens) = loaded.settings.server.api_listen else { return Ok(false) };
+    let issuer: Issuer = crate::door::issuer(&loaded.settings, &assemble::keys(loaded)?);
+    let body = serde_json::to_vec(word)?;
+    let token = contain::seal(&issuer, path, &body, now())?;
+    let client =
+        reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).redirect(reqwest::redirect::Policy::none()).build()?;
+    let request = client.post(format!("http://{}{path}", reached_at(listens))).bearer_auth(token).body(body);
+    let Ok(answer) = request.send().await else { return Ok(false) };
+    let status = answer.status();
+    let said: Value = answer.json().await.unwrap_or_default();
+    if status.is_success() {
+        return Ok(true);
+    }
+    match (status.as_u16(), said["error"].as_str()) {
+        (404 | 422, Some(sentence)) if !said["code"].is_null() => Err(refused(sentence.to_owned())),
+        _ => Ok(false),
+    }
+}
+
+/// Who listens everywhere is reached on this machine.
+fn reached_at(listens: SocketAddr) -> SocketAddr {
+    if listens.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listens.port()) } else { listens }
+}
+
+fn helpless(error: ContainError) -> anyhow::Error {
+    match error {
+        ContainError::Not(not) => refused(NotContained::to_string(&not)),
+        ContainError::Unavailable(error) => error.into(),
+    }
+}
+
+fn refused(sentence: String) -> anyhow::Error {
+    let help = "`--by` names an active person of the directory; `prudence task list` shows the tasks of the last day, and \
+                `prudence ledger show` what was stopped and when";
+    Failure::Helpless { sentence, help: help.to_owned() }.into()
 }

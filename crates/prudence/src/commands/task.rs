@@ -47,6 +47,9 @@ pub async fn start(house: &House, new: NewTask) -> anyhow::Result<(judge::task::
         StartTaskError::Registration(_) => {
             refused(error, Some("`prudence agent show` says what it is registered for, until when and by whom"))
         }
+        StartTaskError::Stopped(_) => {
+            refused(error, Some("`prudence ledger show` tells who stopped it; `prudence reset` lets it go on"))
+        }
         StartTaskError::Lease { .. } => refused(error, None),
         StartTaskError::Unavailable(error) => error.into(),
     })?;

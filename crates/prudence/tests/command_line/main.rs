@@ -5,6 +5,7 @@ mod crash;
 mod disk;
 mod house;
 mod refused;
+mod stopped;
 mod trace;
 
 use std::path::Path;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::{Clock, Engine, ManualClock, Mode, NewTask, Node, Options, Seen};
 use judge::act::{Act, ObservedItem, Stated};
+use judge::contain::Right;
 use judge::content::ContentKey;
 use judge::digest::Digest;
 use judge::effect::Effect;
@@ -145,7 +146,7 @@ async fn a_trip_tells_what_was_usual_what_was_seen_and_sent_and_who_could_see_it
 async fn who_joins_the_place_later_is_told_as_well() {
     let world = world().await;
     assert!(world.call(Effect::Publish, "forum:all", Mode::Enforce).await);
-    world.engine.kill(&Target::Agent(name("helper")), &name("ann"), "odd").await.expect("durable");
+    world.engine.kill(&Target::Agent(name("helper")), &name("ann"), Right::Operator, "odd").await.expect("durable");
     let mut bundle = Bundle { policies: PolicySources::shipped(), ..Bundle::default() };
     bundle.directory = serde_json::from_value(json!({
         "people": [{"id": "bo"}, {"id": "cy"}, {"id": "ann"}],
@@ -165,7 +166,7 @@ async fn who_joins_the_place_later_is_told_as_well() {
 async fn what_is_handed_on_names_its_entries_and_holds_neither_words_nor_content() {
     let world = world().await;
     assert!(world.call(Effect::Read, "hr:plan", Mode::Enforce).await);
-    world.engine.kill(&Target::Agent(name("helper")), &name("ann"), "").await.expect("durable");
+    world.engine.kill(&Target::Agent(name("helper")), &name("ann"), Right::Operator, "").await.expect("durable");
     let incidents = world.incidents();
     let story = world.story(&incidents[0]);
     let receipts: Value = json!(story.receipts);
@@ -186,7 +187,7 @@ async fn what_is_handed_on_names_its_entries_and_holds_neither_words_nor_content
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_resolved_says_by_whom_and_waits_for_nobody() {
     let world = world().await;
-    world.engine.kill(&Target::Agent(name("helper")), &name("ann"), "").await.expect("durable");
+    world.engine.kill(&Target::Agent(name("helper")), &name("ann"), Right::Operator, "").await.expect("durable");
     let id = world.incidents()[0].id;
     world.engine.resolve_incident(id, &name("ann"), Verdict::Exercise, "we tried it").await.expect("durable");
     let incidents = world.incidents();
