@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 mod tempo;
 
+pub(crate) use tempo::facts as tempo_facts;
+
 /// How many people a sample names.
 const SAMPLE_PEOPLE_MAX: usize = 5;
 

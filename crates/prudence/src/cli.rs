@@ -118,6 +118,9 @@ pub enum Command {
     /// See what has to be looked into, hand it on, and say what it was.
     #[command(subcommand)]
     Incidents(IncidentsCommand),
+    /// See how each agent stands to its limits, and what other limits would have done.
+    #[command(subcommand)]
+    Tempo(TempoCommand),
     /// Answer what agents ask.
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
@@ -584,6 +587,36 @@ pub struct AgentReview {
     /// Renew it for no more than it used: effects, tools and purposes.
     #[arg(long, requires = "renew_for")]
     pub tighten: bool,
+}
+
+/// `prudence tempo …`.
+#[derive(Debug, Subcommand)]
+pub enum TempoCommand {
+    /// Each agent's envelope against its use, from the recorded past: what is usual, the most that was seen, how near a breaker was, and which budgets could be tightened.
+    #[command(after_help = TEMPO_HELP)]
+    Report(TempoReport),
+}
+
+const TEMPO_HELP: &str = "\
+\"A breaker trips at\" says by how much some call would have had to be faster and more for a breaker to trip: 1x it did or would now, 1.2x or 1.5x is close to firing, and what would
+not trip at ten times its tempo was never near.
+
+--simulate takes a Cedar file, or a folder of them, in place of the norms, and goes through the recorded calls: which trips would be new, which gone. Nothing is carried out, and
+nothing is recorded.
+
+Examples:
+  prudence tempo report --since 30d
+  prudence tempo report --simulate stricter.cedar";
+
+/// `prudence tempo report`.
+#[derive(Debug, Args)]
+pub struct TempoReport {
+    /// Only what is younger than this; what is usual is learnt from all of the past.
+    #[arg(long, value_name = "SPAN")]
+    pub since: Option<Span>,
+    /// A Cedar file, or a folder of them: which trips would be new under these rules, and which gone?
+    #[arg(long, value_name = "RULES")]
+    pub simulate: Option<PathBuf>,
 }
 
 /// `prudence task …`.

@@ -10,7 +10,7 @@ use crate::task::{Caller, Quantity};
 use crate::tempo::{History, Pace};
 
 /// Facts about the tempo of `act`, with it counted.
-pub(super) fn facts(state: &State, caller: &Caller, id: &TaskId, task: &TaskState, act: &Act, moment: Moment) -> TempoFacts {
+pub(crate) fn facts(state: &State, caller: &Caller, id: &TaskId, task: &TaskState, act: &Act, moment: Moment) -> TempoFacts {
     let mut facts = TempoFacts::default();
     let recipients: Vec<u64> = act.recipients.iter().map(|name| tempo_print("recipient", name)).collect();
     budget(state, id, act, &recipients, &mut facts);

@@ -19,6 +19,7 @@ mod norm;
 mod scenario;
 mod serve;
 mod task;
+mod tempo;
 mod trace;
 mod upstream;
 mod wrap;
@@ -65,6 +66,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Kill(kill) => contain::kill(&context, kill).await,
         Command::Reset(reset) => contain::reset(&context, reset).await,
         Command::Incidents(command) => incidents::run(&context, command).await,
+        Command::Tempo(command) => tempo::run(&context, command),
         Command::Approvals(command) => approvals::run(&context, command).await,
         Command::Client(command) => client::run(&context, command),
         Command::Key(command) => key::run(&context, command),
