@@ -23,7 +23,6 @@ use judge::effect::Effect;
 use judge::event::Bundle;
 use judge::name::PrincipalId;
 use judge::policy::PolicySources;
-use judge::task::Budget;
 use ledger::SqliteLedger;
 use tower::ServiceExt as _;
 use wire::dpop::{ProofKey, Proving};
@@ -135,19 +134,8 @@ async fn main() {
     let issued = Arc::new(AtomicU64::new(0));
     let mut refreshers = Vec::new();
     for each in 0..at_once {
-        let new = NewTask {
-            requester: name("bo"),
-            agent: name("helper"),
-            purpose: "measuring".to_owned(),
-            words: None,
-            address: Vec::new(),
-            effects: Some([Effect::Read].into()),
-            resources: None,
-            tools: None,
-            address_open: false,
-            budget: Budget::default(),
-            lease_ms: 3_600_000,
-        };
+        let new =
+            NewTask { effects: Some([Effect::Read].into()), ..NewTask::new(name("bo"), name("helper"), "measuring", 3_600_000) };
         let task = engine.start_task(new).await.expect("bo and helper are known");
         let (key, refresh) = (key(), format!("refresh-{each}"));
         let family = Family {

@@ -2,7 +2,7 @@
 //!
 //! Three may say so: a person with their own token about what they answer for; a program with the operator's secret; and whoever holds the
 //! signing key, with a token that is good for this very request only. The last is the command line beside the server: what listens on a port
-//! of the machine need not be ours, so it gets nothing with which it could do anything else.
+//! of the machine need not be ours, so it gets nothing with which it could do anything else, and is believed only with a token of its own.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -30,7 +30,7 @@ pub const RESET: &str = "/v1/reset";
 pub const WHY_BYTES_MAX: usize = 2_000;
 /// How long a sealed request is good for, in milliseconds.
 const SEAL_MS: u64 = 10_000;
-/// Who asks, in the token of a sealed request.
+/// Between whom a sealed request and its answer go, in their tokens.
 const COMMAND_LINE: &str = "command-line";
 
 /// What is asked for.
@@ -52,8 +52,18 @@ pub struct Word {
 /// # Errors
 /// When none can be made.
 pub fn seal(issuer: &Issuer, path: &str, body: &[u8], now: Moment) -> Result<String, IssueError> {
+    named(issuer, &door(path, body), now)
+}
+
+fn named(issuer: &Issuer, audience: &str, now: Moment) -> Result<String, IssueError> {
     let who = PrincipalId::parse(COMMAND_LINE).expect("it is a name");
-    issuer.client_token(&who, &door(path, body), now, SEAL_MS)
+    issuer.client_token(&who, audience, now, SEAL_MS)
+}
+
+/// Whether `answer` says, under the signing key, that the request with this token was carried out.
+#[must_use]
+pub fn is_done(issuer: &Issuer, token: &str, answer: &Value, now: Moment) -> bool {
+    answer["seal"].as_str().is_some_and(|seal| issuer.client(seal, &back(token), now).is_ok())
 }
 
 /// The audience of a sealed request: its path and the digest of its body.
@@ -61,14 +71,39 @@ fn door(path: &str, body: &[u8]) -> String {
     format!("{path}#{}", Digest::of(body))
 }
 
+/// The audience of the answer to the request with this token, of which there is one only.
+fn back(token: &str) -> String {
+    format!("done#{}", Digest::of(token.as_bytes()))
+}
+
+/// What somebody who may say so wants, and by whose right.
+struct Heard {
+    target: Target,
+    by: PrincipalId,
+    right: Right,
+    why: String,
+    /// The answer to a sealed request, to be given once it is carried out.
+    seal: Option<String>,
+}
+
+impl Heard {
+    fn done(&self, what: &str) -> Json<Value> {
+        let mut answer = json!({ what: self.target, "by": self.by });
+        if let Some(seal) = &self.seal {
+            answer["seal"] = json!(seal);
+        }
+        Json(answer)
+    }
+}
+
 pub(crate) async fn kill(
     api: Shared<Api>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    let (target, by, right, why) = heard(&api, &headers, KILL, body)?;
-    api.engine.kill(&target, &by, right, &why).await?;
-    Ok(Json(json!({ "killed": target, "by": by })))
+    let heard = heard(&api, &headers, KILL, body)?;
+    api.engine.kill(&heard.target, &heard.by, heard.right, &heard.why).await?;
+    Ok(heard.done("killed"))
 }
 
 pub(crate) async fn reset(
@@ -76,33 +111,34 @@ pub(crate) async fn reset(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    let (target, by, right, _) = heard(&api, &headers, RESET, body)?;
-    api.engine.reset(&target, &by, right).await?;
-    Ok(Json(json!({ "reset": target, "by": by })))
+    let heard = heard(&api, &headers, RESET, body)?;
+    api.engine.reset(&heard.target, &heard.by, heard.right).await?;
+    Ok(heard.done("reset"))
 }
 
-/// Who says what, and by whose right. Who may ask comes before what is asked.
-fn heard(
-    api: &Api,
-    headers: &HeaderMap,
-    path: &str,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<(Target, PrincipalId, Right, String), Refusal> {
+/// Who may ask comes before what is asked.
+fn heard(api: &Api, headers: &HeaderMap, path: &str, body: Result<Bytes, BytesRejection>) -> Result<Heard, Refusal> {
     let body = body.map_err(|error| Refusal::Body(error.body_text()))?;
     let token = bearer(headers).ok_or(Refusal::Unauthenticated)?;
-    let is_sealed = || api.issuer.client(token, &door(path, &body), api.engine.now()).is_ok();
-    let person = if api.operator.is(token) || is_sealed() { None } else { Some(api.person(headers)?) };
+    let now = api.engine.now();
+    let is_sealed = api.issuer.client(token, &door(path, &body), now).is_ok();
+    let person = if is_sealed || api.operator.is(token) { None } else { Some(api.person(headers)?) };
     let Word { target, by, why } = serde_json::from_slice(&body).map_err(|error| Refusal::Body(error.to_string()))?;
     let target = target.parse().map_err(Refusal::Body)?;
     if why.len() > WHY_BYTES_MAX {
         return Err(Refusal::Body(format!("`why` is longer than {WHY_BYTES_MAX} bytes")));
     }
-    match (person, by) {
-        (Some(person), Some(by)) if by != person => Err(Refusal::Body("`by` is another person than the token's".to_owned())),
-        (Some(person), _) => Ok((target, person, Right::Own, why)),
-        (None, Some(by)) => Ok((target, by, Right::Operator, why)),
-        (None, None) => Err(Refusal::Body("`by` is missing: the person who decides this".to_owned())),
-    }
+    let (by, right) = match (person, by) {
+        (Some(person), Some(by)) if by != person => {
+            return Err(Refusal::Body("`by` is another person than the token's".to_owned()));
+        }
+        (Some(person), _) => (person, Right::Own),
+        (None, Some(by)) => (by, Right::Operator),
+        (None, None) => return Err(Refusal::Body("`by` is missing: the person who decides this".to_owned())),
+    };
+    // Without one the command line writes it into the ledger as well, where it may stand twice.
+    let seal = is_sealed.then(|| named(&api.issuer, &back(token), now)).and_then(Result::ok);
+    Ok(Heard { target, by, right, why, seal })
 }
 
 impl From<ContainError> for Refusal {

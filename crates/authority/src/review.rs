@@ -37,16 +37,12 @@ impl Count {
     fn add(&mut self, decided: &Decided) {
         match decided.decision.outcome {
             // What was only observed went through, whatever the answer was.
-            _ if went_through(decided) => self.used += 1,
+            _ if decided.went_through() => self.used += 1,
             Outcome::Permit => {}
             Outcome::Ask => self.asked += 1,
             Outcome::Deny => self.denied += 1,
         }
     }
-}
-
-fn went_through(decided: &Decided) -> bool {
-    decided.decision.outcome == Outcome::Permit || !decided.enforced
 }
 
 /// What an agent did in a span of time.
@@ -173,9 +169,9 @@ impl Review {
             Event::TaskStarted(task) => self.begins_task(task, is_within),
             Event::Decided(decided) if is_within => self.decided(decided, record.at),
             Event::Observed(observed) if self.decisions.remove(&observed.decision) => {
-                let withheld = observed.items.iter().filter(|item| item.withheld).count() as u64;
+                let (read, withheld) = observed.read_and_withheld();
                 self.withheld += withheld;
-                self.items += observed.items.len() as u64 - withheld;
+                self.items += read;
             }
             Event::Answered { ask, yes, .. } if self.asks.remove(ask) => {
                 *(if *yes { &mut self.approved } else { &mut self.refused }) += 1;
@@ -223,7 +219,7 @@ impl Review {
             return;
         }
         self.last = Some(at);
-        if went_through(decided) {
+        if decided.went_through() {
             self.decisions.insert(decided.id.clone());
         }
         self.trips += u64::from(decided.trip.is_some());
@@ -246,7 +242,7 @@ impl Review {
         for ground in decided.decision.grounds() {
             *entry(&mut self.grounds, Arc::from(ground), &mut is_partial) += 1;
         }
-        if went_through(decided) {
+        if decided.went_through() {
             for effect in &decided.act.effects {
                 let touched = self.touched.entry(*effect).or_default();
                 for resource in &decided.act.resources {

@@ -4,7 +4,7 @@
 //! a post. The ledger is a SQLite file in a temporary folder; making it takes longer than opening it.
 
 use engine::{Clock, Engine, ManualClock, Mode, NewTask, Node, Options, Seen};
-use judge::act::{Act, ObservedItem, Stated};
+use judge::act::{Act, ObservedItem};
 use judge::content::ContentKey;
 use judge::digest::Digest;
 use judge::effect::Effect;
@@ -13,7 +13,7 @@ use judge::moment::Moment;
 use judge::name::{PrincipalId, ResourceId, ToolId};
 use judge::policy::PolicySources;
 use judge::state::State;
-use judge::task::{Budget, Caller};
+use judge::task::Caller;
 use ledger::{MemoryLedger, Seq, Source as _, SqliteLedger, Store};
 use serde_json::json;
 use std::sync::Arc;
@@ -47,17 +47,13 @@ async fn call(engine: &Engine, caller: &Caller, number: u64) {
         if is_post { (Effect::Publish, "board".to_owned()) } else { (Effect::Read, format!("note:{}", number % 1_000)) };
     let on = ResourceId::parse(&on).expect("a name");
     let act = Act {
-        stated: Stated::default(),
-        tool: ToolId::parse("notes__tool").expect("a name"),
-        effects: [effect].into(),
-        resources: vec![on.clone()],
-        recipients: Vec::new(),
         content: vec![format!("words of call {number}")],
-        values: Vec::new(),
-        amount: None,
-        change: None,
-        because: None,
-        digest: Digest::of(&number.to_be_bytes()),
+        ..Act::new(
+            ToolId::parse("notes__tool").expect("a name"),
+            [effect].into(),
+            vec![on.clone()],
+            Digest::of(&number.to_be_bytes()),
+        )
     };
     let ruled = engine.rule(caller, &act, Mode::Observe).await.expect("recorded");
     let spent = ruled.permit.expect("only observed").spend(act.digest, engine.now()).expect("in time");
@@ -84,19 +80,7 @@ async fn work(entries: u64) -> (Arc<MemoryLedger>, ManualClock) {
     for number in 0..entries / 2 {
         clock.set(Moment(1_000 + number * MS_PER_CALL));
         if number % CALLS_PER_TASK == 0 {
-            let new = NewTask {
-                tools: None,
-                address_open: false,
-                requester: name("bo"),
-                agent: name("helper"),
-                purpose: "work".to_owned(),
-                words: None,
-                address: Vec::new(),
-                effects: None,
-                resources: None,
-                budget: Budget::default(),
-                lease_ms: 15 * 60 * 1000,
-            };
+            let new = NewTask::new(name("bo"), name("helper"), "work", 15 * 60 * 1000);
             let task = engine.start_task(new).await.expect("bo and helper are known");
             caller = Some(Caller::new(vec![name("bo"), name("helper")], Some(task.id)));
         }

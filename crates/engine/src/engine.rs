@@ -205,6 +205,26 @@ pub struct NewTask {
     pub lease_ms: u64,
 }
 
+impl NewTask {
+    /// A task that names nothing but its purpose, and whose answer is for the requester alone.
+    #[must_use]
+    pub fn new(requester: PrincipalId, agent: PrincipalId, purpose: impl Into<String>, lease_ms: u64) -> Self {
+        Self {
+            requester,
+            agent,
+            purpose: purpose.into(),
+            words: None,
+            address: Vec::new(),
+            effects: None,
+            resources: None,
+            tools: None,
+            address_open: false,
+            budget: Budget::default(),
+            lease_ms,
+        }
+    }
+}
+
 /// A decided act.
 #[derive(Debug)]
 pub struct Ruled {
@@ -607,16 +627,8 @@ impl Engine {
         let enforced = spent.is_enforced();
         let (_, released) = self
             .commit(|state, _| {
-                let verdict = observe_sketched(state, &observation, &sketches, enforced);
-                let observed = Observed {
-                    decision: observation.decision.clone(),
-                    task: observation.caller.task.clone(),
-                    ended,
-                    items: verdict.items,
-                    created: observation.created.clone(),
-                    attested: verdict.attested,
-                    sets: verdict.sets,
-                };
+                let mut verdict = observe_sketched(state, &observation, &sketches, enforced);
+                let observed = verdict.record(&observation, ended);
                 let withheld = if enforced { verdict.withheld } else { BTreeSet::new() };
                 (
                     vec![Event::Observed(Box::new(observed))],
@@ -820,15 +832,7 @@ impl Core {
     /// The event by which an abandoned act ends, if it has not ended.
     fn ending(&self, id: &DecisionId, ended: Ended) -> Option<Event> {
         let act = self.state.open_act(id)?;
-        let observed = Observed {
-            decision: id.clone(),
-            task: act.caller.task.clone(),
-            ended,
-            items: Vec::new(),
-            created: Vec::new(),
-            attested: Vec::new(),
-            sets: Vec::new(),
-        };
+        let observed = Observed::nothing(id.clone(), act.caller.task.clone(), ended);
         Some(Event::Observed(Box::new(observed)))
     }
 }

@@ -195,14 +195,5 @@ fn elsewhere(state: &State, caller: &Caller, act: &Act, decision: DecisionId) ->
     let observation =
         Observation { caller: caller.clone(), decision, items: items.collect(), created: Vec::new(), attested: Vec::new() };
     // Nothing can be withheld elsewhere, so what a norm would withhold counts as read.
-    let verdict = observe(state, &observation, false);
-    Observed {
-        decision: observation.decision,
-        task: caller.task.clone(),
-        ended: Ended::Ambiguous,
-        items: verdict.items,
-        created: Vec::new(),
-        attested: Vec::new(),
-        sets: verdict.sets,
-    }
+    observe(state, &observation, false).record(&observation, Ended::Ambiguous)
 }

@@ -1,7 +1,7 @@
 //! The engine, as claims.
 
 use crate::{AnswerError, Clock, ContainError, Engine, ManualClock, Mode, NewTask, Node, Options, PermitRefused, Seen};
-use judge::act::{Act, ObservedItem, Stated};
+use judge::act::{Act, ObservedItem};
 use judge::contain::{NotContained, Right};
 use judge::content::ContentKey;
 use judge::decide::MayNotAnswer;
@@ -13,7 +13,7 @@ use judge::moment::Moment;
 use judge::name::{PrincipalId, ResourceId, ToolId};
 use judge::policy::PolicySources;
 use judge::standing::Target;
-use judge::task::{Budget, Caller};
+use judge::task::Caller;
 use ledger::{MemoryLedger, Seq, Source, SqliteLedger, Store};
 use serde_json::json;
 use std::sync::Arc;
@@ -65,36 +65,20 @@ async fn world() -> World {
 
 async fn start(engine: &Engine) -> Caller {
     let name = |text| PrincipalId::parse(text).expect("a name");
-    let new = NewTask {
-        tools: None,
-        address_open: false,
-        requester: name("bo"),
-        agent: name("helper"),
-        purpose: "engineering".to_owned(),
-        words: None,
-        address: Vec::new(),
-        effects: None,
-        resources: None,
-        budget: Budget::default(),
-        lease_ms: 60_000,
-    };
+    let new = NewTask::new(name("bo"), name("helper"), "engineering", 60_000);
     let task = engine.start_task(new).await.expect("bo and helper are known");
     Caller::new(vec![name("bo"), name("helper")], Some(task.id))
 }
 
 fn act(effect: Effect, on: &str, content: &str) -> Act {
     Act {
-        stated: Stated::default(),
-        tool: ToolId::parse("test__tool").expect("a name"),
-        effects: [effect].into(),
-        resources: vec![ResourceId::parse(on).expect("a name")],
-        recipients: Vec::new(),
         content: vec![content.to_owned()],
-        values: Vec::new(),
-        amount: None,
-        change: None,
-        because: None,
-        digest: Digest::of(format!("{effect:?}{on}{content}").as_bytes()),
+        ..Act::new(
+            ToolId::parse("test__tool").expect("a name"),
+            [effect].into(),
+            vec![ResourceId::parse(on).expect("a name")],
+            Digest::of(format!("{effect:?}{on}{content}").as_bytes()),
+        )
     }
 }
 

@@ -20,7 +20,6 @@ use judge::content::ContentKey;
 use judge::event::Bundle;
 use judge::name::PrincipalId;
 use judge::policy::PolicySources;
-use judge::task::Budget;
 use ledger::{Source as _, SqliteLedger, Store as _};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -314,19 +313,7 @@ async fn engine(ledger: &Path, tasks: u64) -> (Engine, Vec<String>) {
         .await
         .expect("a sound configuration");
     let name = |text| PrincipalId::parse(text).expect("a name");
-    let new = NewTask {
-        tools: None,
-        address_open: false,
-        requester: name("bo"),
-        agent: name("helper"),
-        purpose: "load".to_owned(),
-        words: None,
-        address: Vec::new(),
-        effects: None,
-        resources: None,
-        budget: Budget::default(),
-        lease_ms: 3_600_000,
-    };
+    let new = NewTask::new(name("bo"), name("helper"), "load", 3_600_000);
     let mut started = Vec::new();
     for _ in 0..tasks {
         started.push(engine.start_task(new.clone()).await.expect("bo and helper are known").id.to_string());

@@ -1,12 +1,12 @@
 //! What a decision costs, as percentiles: the acceptance is p50 ≤ 30 µs and p99 ≤ 100 µs with 200 items read and 1,000 grants, and not more
 //! than 1.3 times that with 100,000. `cargo run --release -p judge --example decide_percentiles`.
 
-use judge::act::{Act, Observation, ObservedItem, Stated};
+use judge::act::{Act, Observation, ObservedItem};
 use judge::content::ContentKey;
 use judge::decide::decide;
 use judge::digest::Digest;
 use judge::effect::Effect;
-use judge::event::{ActRecord, Bundle, Decided, Ended, Event, Observed, Record};
+use judge::event::{ActRecord, Bundle, Decided, Ended, Event, Record};
 use judge::moment::Moment;
 use judge::name::{DecisionId, PrincipalId, ResourceId, TaskId, ToolId};
 use judge::observe::observe;
@@ -127,17 +127,9 @@ fn world(grants: u32) -> State {
         created: Vec::new(),
         attested: Vec::new(),
     };
-    let verdict = observe(&state, &observation, true);
+    let mut verdict = observe(&state, &observation, true);
     assert!(verdict.withheld.is_empty());
-    let observed = Observed {
-        decision: observation.decision,
-        task: observation.caller.task,
-        ended: Ended::Ok,
-        items: verdict.items,
-        created: Vec::new(),
-        attested: Vec::new(),
-        sets: verdict.sets,
-    };
+    let observed = verdict.record(&observation, Ended::Ok);
     state.apply(&Record::new(Moment(1_500), Event::Observed(Box::new(observed))));
     state
 }
@@ -148,17 +140,9 @@ fn resource(name: &str) -> ResourceId {
 
 fn acts() -> [(&'static str, Act); 3] {
     let act = |effect, on: &str, to: &[&str], content: &[&str]| Act {
-        stated: Stated::default(),
-        tool: ToolId::parse("test__tool").expect("a name"),
-        effects: [effect].into(),
-        resources: vec![resource(on)],
         recipients: to.iter().map(|&name| name.to_owned()).collect(),
         content: content.iter().map(|&text| text.to_owned()).collect(),
-        values: Vec::new(),
-        amount: None,
-        change: None,
-        because: None,
-        digest: Digest::of(on.as_bytes()),
+        ..Act::new(ToolId::parse("test__tool").expect("a name"), [effect].into(), vec![resource(on)], Digest::of(on.as_bytes()))
     };
     let body = prose(9_999, 300);
     [

@@ -202,13 +202,13 @@ fn reads(state: &mut State, size: u64) {
         let item =
             ReadRecord { id: item_id(number), label: records[(number % 100) as usize].clone(), sketch: None, withheld: false };
         let observed = Observed {
-            decision: DecisionId::parse(&format!("d{number}")).expect("a name"),
-            task: Some(TaskId::parse("t1").expect("a name")),
-            ended: Ended::Ok,
             items: vec![item],
-            created: Vec::new(),
-            attested: Vec::new(),
             sets: sets.take().unwrap_or_default(),
+            ..Observed::nothing(
+                DecisionId::parse(&format!("d{number}")).expect("a name"),
+                Some(TaskId::parse("t1").expect("a name")),
+                Ended::Ok,
+            )
         };
         let record = Record::new(Moment(2), Event::Observed(Box::new(observed)));
         let began = Instant::now();

@@ -127,6 +127,27 @@ pub struct Act {
     pub digest: Digest,
 }
 
+impl Act {
+    /// An act that reaches nobody, carries nothing out and costs nothing. What reads a call fills in every field instead, so that a new one is not
+    /// forgotten there.
+    #[must_use]
+    pub fn new(tool: ToolId, effects: BTreeSet<Effect>, resources: Vec<ResourceId>, digest: Digest) -> Self {
+        Self {
+            tool,
+            effects,
+            resources,
+            recipients: Vec::new(),
+            content: Vec::new(),
+            values: Vec::new(),
+            amount: None,
+            change: None,
+            because: None,
+            stated: Stated::default(),
+            digest,
+        }
+    }
+}
+
 impl std::fmt::Debug for Act {
     /// Arguments are secrets until labelled otherwise: content and values are shown by size only.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -32,11 +32,11 @@ impl Alarm {
 }
 
 impl Observed {
-    /// The alarm that this is, if it is one.
+    /// The alarm that this is, if it is one. What was kept back because the chain was stopped says nothing about what it is.
     #[must_use]
     pub fn alarm(&self) -> Option<Alarm> {
-        let items = self.items.iter().filter(|item| item.withheld).count() as u64;
-        (items > 0).then_some(Alarm::Boundary { items })
+        let (_, items) = self.read_and_withheld();
+        (items > 0 && !self.stopped).then_some(Alarm::Boundary { items })
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::act::{Act, Stated, ValuePrint};
 use crate::content::Sketch;
-use crate::decision::{Code, Decision};
+use crate::decision::{Code, Decision, Outcome};
 use crate::digest::Digest;
 use crate::directory::{DirectoryChange, DirectoryDocument};
 use crate::effect::Effect;
@@ -199,6 +199,14 @@ pub struct Decided {
     pub answered: Option<Answered>,
 }
 
+impl Decided {
+    /// Whether the act was let through: permitted, or only observed, whatever the answer was.
+    #[must_use]
+    pub fn went_through(&self) -> bool {
+        self.decision.outcome == Outcome::Permit || !self.enforced
+    }
+}
+
 /// An answer to an enforcement point elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
@@ -314,6 +322,33 @@ pub struct Observed {
     /// Sets of people that are named here for the first time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<SetRecord>,
+    /// The chain was stopped while the tool worked, so that nothing of this reached it, whatever the norms say about it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
+}
+
+impl Observed {
+    /// An effect that ended and brought nothing.
+    #[must_use]
+    pub fn nothing(decision: DecisionId, task: Option<TaskId>, ended: Ended) -> Self {
+        Self {
+            decision,
+            task,
+            ended,
+            items: Vec::new(),
+            created: Vec::new(),
+            attested: Vec::new(),
+            sets: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    /// How many items the chain got, and how many were withheld from it.
+    #[must_use]
+    pub fn read_and_withheld(&self) -> (u64, u64) {
+        let withheld = self.items.iter().filter(|item| item.withheld).count();
+        ((self.items.len() - withheld) as u64, withheld as u64)
+    }
 }
 
 /// A value that the system of record states.

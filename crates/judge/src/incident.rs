@@ -377,7 +377,7 @@ impl Incidents {
             }
             Some(Alarm::Boundary { .. }) | None => self.refused_since(decided, root.as_ref(), at),
         }
-        if decided.decision.outcome == crate::decision::Outcome::Permit || !decided.enforced {
+        if decided.went_through() {
             self.open_acts.insert(decided.id.clone(), (decided.act.tool.clone(), caller.clone()));
             if self.open_acts.len() > OPEN_MAX {
                 self.open_acts.pop_first();

@@ -5,7 +5,7 @@ use crate::content::{ContentKey, Sketch, sketch};
 use crate::decide::stopped;
 use crate::decision::{Outcome, Reason};
 use crate::directory::Directory;
-use crate::event::{AttestedPrint, LabelRecord, ReadRecord, SetRecord};
+use crate::event::{AttestedPrint, Ended, LabelRecord, Observed, ReadRecord, SetRecord};
 use crate::facts::{Facts, ItemFacts};
 use crate::gather::is_cleared;
 use crate::label::{Classification, Label, Purposes};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub const REQUESTER: &str = "@requester";
 
 /// What may be released of a result, and what the record of it needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Verdict {
     /// Every item with its label, in the order of the observation.
     pub items: Vec<ReadRecord>,
@@ -34,6 +34,20 @@ pub struct Verdict {
     pub sets: Vec<SetRecord>,
     /// What the system of record states, as far as the chain gets the result as it is.
     pub attested: Vec<AttestedPrint>,
+}
+
+impl Verdict {
+    /// What is recorded of the result. The items, sets and attested values move there.
+    pub fn record(&mut self, observation: &Observation, ended: Ended) -> Observed {
+        Observed {
+            items: std::mem::take(&mut self.items),
+            created: observation.created.clone(),
+            attested: std::mem::take(&mut self.attested),
+            sets: std::mem::take(&mut self.sets),
+            stopped: self.stopped.is_some(),
+            ..Observed::nothing(observation.decision.clone(), observation.caller.task.clone(), ended)
+        }
+    }
 }
 
 /// Labels the items of a result and says which of them the chain may have. When the gate only observes (`enforced` is

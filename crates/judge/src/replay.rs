@@ -1,6 +1,6 @@
 //! Replaying: how fast a recorded call was, and whether other breakers would have tripped on it. Looks only, and changes no state.
 
-use crate::act::{Act, Stated};
+use crate::act::Act;
 use crate::effect::Effect;
 use crate::event::{Decided, Trip};
 use crate::facts::{Facts, TempoFacts};
@@ -16,17 +16,9 @@ pub fn tempo(state: &State, decided: &Decided, at: Moment) -> Option<TempoFacts>
     let task = state.task(id)?;
     let act = &decided.act;
     let act = Act {
-        tool: act.tool.clone(),
-        effects: act.effects.clone(),
-        resources: act.resources.clone(),
         recipients: act.recipients.clone(),
-        content: Vec::new(),
-        values: Vec::new(),
         amount: act.amount,
-        change: None,
-        because: None,
-        stated: Stated::default(),
-        digest: act.digest,
+        ..Act::new(act.tool.clone(), act.effects.clone(), act.resources.clone(), act.digest)
     };
     Some(tempo_facts(state, &decided.caller, id, task, &act, at))
 }

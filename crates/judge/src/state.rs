@@ -722,7 +722,7 @@ impl State {
     /// Counts what a result held beyond what was counted when the act was decided.
     fn count_items(&mut self, act: &OpenAct, observed: &Observed, at: Moment) {
         let (Some(task), Some(counted)) = (&act.caller.task, act.reads) else { return };
-        let read = observed.items.iter().filter(|item| !item.withheld).count() as u64;
+        let (read, _) = observed.read_and_withheld();
         let more = read.saturating_sub(counted);
         if more == 0 {
             return;
@@ -818,7 +818,7 @@ impl State {
         }
         // What a person does elsewhere, outside of any task, leaves nothing here that waits for its end.
         let is_open = decided.answered.is_none() || decided.caller.task.is_some();
-        if is_open && (decided.decision.outcome == Outcome::Permit || !decided.enforced) {
+        if is_open && decided.went_through() {
             let made = decided.made.as_ref().map(|record| self.made(record, decided.act.audience.as_ref()));
             self.count(decided, at);
             let act = OpenAct {

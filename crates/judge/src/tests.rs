@@ -1,13 +1,13 @@
 //! The judge, as claims. Worlds are small JSON documents; time moves only where a test moves it.
 
-use crate::act::{Act, Attested, Chosen, LabelSpec, NamedBy, Observation, ObservedItem, Stated, Value};
+use crate::act::{Act, Attested, Chosen, LabelSpec, NamedBy, Observation, ObservedItem, Value};
 use crate::content::ContentKey;
 use crate::decide::{AskStanding, MayNotAnswer, Ruling, decide, may_answer};
 use crate::decision::Outcome;
 use crate::digest::Digest;
 use crate::directory::{Directory, DirectoryDocument, DirectoryError};
 use crate::effect::Effect;
-use crate::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record};
+use crate::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Record};
 use crate::moment::Moment;
 use crate::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId, ToolId};
 use crate::observe::observe;
@@ -95,17 +95,14 @@ fn name(text: &str) -> PrincipalId {
 
 fn act(effect: Effect, on: &[&str], to: &[&str], content: &[&str]) -> Act {
     Act {
-        stated: Stated::default(),
-        tool: ToolId::parse("test__tool").expect("a name"),
-        effects: [effect].into(),
-        resources: on.iter().map(|id| ResourceId::parse(id).expect("a name")).collect(),
         recipients: to.iter().map(|&name| name.to_owned()).collect(),
         content: content.iter().map(|&text| text.to_owned()).collect(),
-        values: Vec::new(),
-        amount: None,
-        change: None,
-        because: None,
-        digest: Digest::of(format!("{effect:?}{on:?}{to:?}{content:?}").as_bytes()),
+        ..Act::new(
+            ToolId::parse("test__tool").expect("a name"),
+            [effect].into(),
+            on.iter().map(|id| ResourceId::parse(id).expect("a name")).collect(),
+            Digest::of(format!("{effect:?}{on:?}{to:?}{content:?}").as_bytes()),
+        )
     }
 }
 
@@ -178,15 +175,8 @@ impl Scene {
             attested,
         };
         let verdict = observe(&self.state, &observation, true);
-        self.happens(Event::Observed(Box::new(Observed {
-            decision: observation.decision,
-            task: observation.caller.task,
-            ended: Ended::Ok,
-            items: verdict.items.clone(),
-            created: observation.created,
-            attested: verdict.attested.clone(),
-            sets: verdict.sets.clone(),
-        })));
+        let mut recorded = verdict.clone();
+        self.happens(Event::Observed(Box::new(recorded.record(&observation, Ended::Ok))));
         verdict
     }
 

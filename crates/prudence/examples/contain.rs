@@ -203,17 +203,8 @@ on = ["*"]
         let engine = Engine::open(store, keys.content.clone(), Clock::System, Node::alone(), Options::default())?;
         let name = |text: &str| PrincipalId::parse(text).expect("a name");
         let new = NewTask {
-            tools: None,
-            address_open: false,
-            requester: name("bo"),
-            agent: name("helper"),
-            purpose: "work".to_owned(),
-            words: None,
-            address: Vec::new(),
-            effects: None,
-            resources: None,
             budget: Budget { items, ..Budget::default() },
-            lease_ms: HOUR_MS,
+            ..NewTask::new(name("bo"), name("helper"), "work", HOUR_MS)
         };
         let task = engine.start_task(new).await?;
         let caller = Caller::new(vec![name("bo"), name("helper")], Some(task.id.clone()));

@@ -11,7 +11,6 @@ use judge::directory::{AgentRecord, DirectoryDocument, PersonRecord};
 use judge::event::Bundle;
 use judge::name::PrincipalId;
 use judge::policy::PolicySources;
-use judge::task::Budget;
 use ledger::MemoryLedger;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -242,21 +241,7 @@ async fn observer(person: Option<&PrincipalId>) -> anyhow::Result<(Engine, Issue
     let engine =
         Engine::open(Arc::new(MemoryLedger::default()), keys.content.clone(), Clock::System, Node::alone(), Options::default())?;
     engine.configure(Bundle { directory, policies: PolicySources::shipped(), ..Bundle::default() }).await?;
-    let task = engine
-        .start_task(NewTask {
-            tools: None,
-            address_open: false,
-            requester: person,
-            agent: agent.clone(),
-            purpose: "reading lists".to_owned(),
-            words: None,
-            address: Vec::new(),
-            effects: None,
-            resources: None,
-            budget: Budget::default(),
-            lease_ms: 10 * 60 * 1000,
-        })
-        .await?;
+    let task = engine.start_task(NewTask::new(person, agent.clone(), "reading lists", 10 * 60 * 1000)).await?;
     let issuer = Issuer::new("prudence", &keys);
     let token = issuer.task_token(&task, &[agent], engine.now())?;
     Ok((engine, issuer, token))

@@ -11,7 +11,7 @@ mod work;
 mod tests;
 
 use attack::Attack;
-use judge::act::{Act, Stated};
+use judge::act::Act;
 use judge::content::ContentKey;
 use judge::decide::decide;
 use judge::decision::{Outcome, Reason};
@@ -262,15 +262,7 @@ impl<'a> Playing<'a> {
         };
         self.state.apply(&Record::new(moment, Event::Decided(Box::new(decided))));
         if goes {
-            let observed = Observed {
-                decision,
-                task: caller.task.clone(),
-                ended: Ended::Ok,
-                items: Vec::new(),
-                created: Vec::new(),
-                attested: Vec::new(),
-                sets: Vec::new(),
-            };
+            let observed = Observed::nothing(decision, caller.task.clone(), Ended::Ok);
             self.state.apply(&Record::new(moment, Event::Observed(Box::new(observed))));
         }
         self.note(call, goes, tripped);
@@ -364,17 +356,13 @@ fn sentence(reasons: &[Reason]) -> String {
 
 fn act(call: &Call) -> Act {
     Act {
-        stated: Stated::default(),
-        tool: ToolId::parse(&call.tool).expect("two short words"),
-        effects: BTreeSet::from([call.effect]),
-        resources: call.resources.iter().map(|resource| ResourceId::parse(resource).expect("a short word")).collect(),
         recipients: call.recipients.clone(),
-        content: Vec::new(),
-        values: Vec::new(),
-        amount: None,
-        change: None,
-        because: None,
-        digest: Digest::of_parts([call.tool.as_bytes(), call.resources.join(" ").as_bytes(), &call.at_ms.to_le_bytes()]),
+        ..Act::new(
+            ToolId::parse(&call.tool).expect("two short words"),
+            BTreeSet::from([call.effect]),
+            call.resources.iter().map(|resource| ResourceId::parse(resource).expect("a short word")).collect(),
+            Digest::of_parts([call.tool.as_bytes(), call.resources.join(" ").as_bytes(), &call.at_ms.to_le_bytes()]),
+        )
     }
 }
 

@@ -15,7 +15,7 @@ use judge::delegation::{Part, delegate};
 use judge::digest::Digest;
 use judge::directory::{Directory, DirectoryDocument};
 use judge::effect::Effect;
-use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, Issued, LabelRecord, Observed, Record};
+use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, Issued, LabelRecord, Record};
 use judge::moment::Moment;
 use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId, ToolId};
 use judge::observe::observe;
@@ -389,7 +389,7 @@ impl<'a> Run<'a> {
         }
         let observation =
             Observation { caller: step.caller.clone(), decision: tried.id.clone(), items, created, attested: Vec::new() };
-        let seen = observe(&self.state, &observation, true);
+        let mut seen = observe(&self.state, &observation, true);
         if !seen.withheld.is_empty() {
             tried.withheld = observation
                 .items
@@ -402,15 +402,7 @@ impl<'a> Run<'a> {
                 tried.outcome = Outcome::Deny;
             }
         }
-        let observed = Event::Observed(Box::new(Observed {
-            decision: observation.decision,
-            task: observation.caller.task,
-            ended: Ended::Ok,
-            items: seen.items,
-            created: observation.created,
-            attested: seen.attested,
-            sets: seen.sets,
-        }));
+        let observed = Event::Observed(Box::new(seen.record(&observation, Ended::Ok)));
         tried.alarm = observed.alarm().or(tried.alarm);
         self.record(observed)?;
         match &step.change {

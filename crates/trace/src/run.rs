@@ -18,7 +18,7 @@ use judge::decision::{Code, Ground, Outcome, Reason};
 use judge::digest::Digest;
 use judge::directory::{Directory, DirectoryDocument};
 use judge::effect::Effect;
-use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Observed, Record};
+use judge::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Record};
 use judge::moment::Moment;
 use judge::name::{AskId, DecisionId, PrincipalId, TaskId};
 use judge::observe::observe;
@@ -406,18 +406,9 @@ impl<'j, 'a> Run<'j, 'a> {
 
     /// Judges and records what a call brought; what is withheld of it.
     fn observed(&mut self, observation: Observation, ended: Ended) -> Vec<String> {
-        let seen = observe(&self.state, &observation, true);
-        let withheld = seen.withheld.iter().map(ToString::to_string).collect();
-        self.record(Event::Observed(Box::new(Observed {
-            decision: observation.decision,
-            task: observation.caller.task,
-            ended,
-            items: seen.items,
-            created: observation.created,
-            attested: seen.attested,
-            sets: seen.sets,
-        })));
-        withheld
+        let mut seen = observe(&self.state, &observation, true);
+        self.record(Event::Observed(Box::new(seen.record(&observation, ended))));
+        seen.withheld.iter().map(ToString::to_string).collect()
     }
 
     fn record(&mut self, event: Event) {

@@ -9,7 +9,6 @@ use judge::event::Bundle;
 use judge::moment::Moment;
 use judge::name::{AskId, PrincipalId};
 use judge::policy::{PolicySources, Source};
-use judge::task::Budget;
 use ledger::{MemoryLedger, Source as _};
 use tower::ServiceExt as _;
 use wire::token::{AUTHZEN_AUDIENCE, Claims, ClientClaims, SCIM_AUDIENCE, SigningKey, VerifyingKeys, sign, sign_client};
@@ -149,19 +148,7 @@ impl Desk {
     /// A token of a task that alice gives to helper.
     async fn task_token(&self) -> String {
         let name = |text| PrincipalId::parse(text).expect("a name");
-        let new = NewTask {
-            tools: None,
-            address_open: false,
-            requester: name("alice"),
-            agent: name("helper"),
-            purpose: "work".to_owned(),
-            words: None,
-            address: Vec::new(),
-            effects: None,
-            resources: None,
-            budget: Budget::default(),
-            lease_ms: 60_000,
-        };
+        let new = NewTask::new(name("alice"), name("helper"), "work", 60_000);
         let task = self.engine.start_task(new).await.expect("both are known");
         let now_s = self.engine.now().0 / 1000;
         let claims = Claims {

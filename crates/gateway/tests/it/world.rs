@@ -10,7 +10,6 @@ use judge::effect::Effect;
 use judge::event::{Bundle, Event, Record};
 use judge::name::PrincipalId;
 use judge::policy::PolicySources;
-use judge::task::Budget;
 use ledger::{MemoryLedger, Seq, Source as _};
 use serde_json::{Value, json};
 
@@ -69,17 +68,9 @@ impl World {
     pub async fn start_for(&self, requester: &str, agent: &str, effects: Option<BTreeSet<Effect>>) -> String {
         let name = |text| PrincipalId::parse(text).expect("a name");
         let new = NewTask {
-            tools: None,
-            address_open: false,
-            requester: name(requester),
-            agent: name(agent),
-            purpose: "testing".to_owned(),
-            words: None,
             address: vec!["bo".to_owned(), "ann".to_owned()],
             effects,
-            resources: None,
-            budget: Budget::default(),
-            lease_ms: 600_000,
+            ..NewTask::new(name(requester), name(agent), "testing", 600_000)
         };
         self.engine.start_task(new).await.expect("bo and helper are known").id.to_string()
     }

@@ -1,7 +1,7 @@
 //! `prudence kill` and `prudence reset`: a person stops something, or lets it go on. Both are recorded before they hold.
 //!
-//! A server that runs is told over its API, which holds at once however busy it is; otherwise it is written into the ledger, where a server
-//! that could not be reached finds it.
+//! A server that runs is told over its API, which holds at once however busy it is; when nothing answers that can prove that it holds our
+//! key, it is written into the ledger, where a server that could not be reached finds it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -64,10 +64,8 @@ pub async fn reset(context: &Context, Reset { target, by }: Reset) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells the server that runs here. False when none answers, or something that does not know our key.
-///
-/// # Errors
-/// What the server refuses.
+/// Tells the server that runs here. False when none answers, when what answers does not prove that it holds our key, or when it refuses, for
+/// the ledger then says why.
 async fn told(loaded: &Loaded, path: &str, word: &Word) -> anyhow::Result<bool> {
     let Some(listens) = loaded.settings.server.api_listen else { return Ok(false) };
     let issuer: Issuer = crate::door::issuer(&loaded.settings, &assemble::keys(loaded)?);
@@ -75,17 +73,10 @@ async fn told(loaded: &Loaded, path: &str, word: &Word) -> anyhow::Result<bool> 
     let token = contain::seal(&issuer, path, &body, now())?;
     let client =
         reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).redirect(reqwest::redirect::Policy::none()).build()?;
-    let request = client.post(format!("http://{}{path}", reached_at(listens))).bearer_auth(token).body(body);
+    let request = client.post(format!("http://{}{path}", reached_at(listens))).bearer_auth(&token).body(body);
     let Ok(answer) = request.send().await else { return Ok(false) };
-    let status = answer.status();
     let said: Value = answer.json().await.unwrap_or_default();
-    if status.is_success() {
-        return Ok(true);
-    }
-    match (status.as_u16(), said["error"].as_str()) {
-        (404 | 422, Some(sentence)) if !said["code"].is_null() => Err(refused(sentence.to_owned())),
-        _ => Ok(false),
-    }
+    Ok(contain::is_done(&issuer, &token, &said, now()))
 }
 
 /// Who listens everywhere is reached on this machine.

@@ -353,9 +353,9 @@ impl Report {
                     Ended::Failed => self.failed += 1,
                     Ended::Ambiguous => self.ambiguous += 1,
                 }
-                let withheld = observed.items.iter().filter(|item| item.withheld).count() as u64;
+                let (read, withheld) = observed.read_and_withheld();
                 self.withheld += withheld;
-                self.read += observed.items.len() as u64 - withheld;
+                self.read += read;
             }
             Event::Answered { yes: true, .. } => self.approved += 1,
             Event::Answered { yes: false, .. } => self.answered_no += 1,

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use judge::content::ContentKey;
-use judge::decision::Outcome;
 use judge::event::{Decided, Event};
 use judge::facts::TempoFacts;
 use judge::moment::Moment;
@@ -239,8 +238,7 @@ impl Replaying<'_> {
             self.recorded.entry(root.clone()).or_insert_with(|| line(trip.norm.to_string(), sentence));
         }
         // What was refused for another reason would not have tripped anything, whatever the breakers.
-        let went = decided.decision.outcome == Outcome::Permit || !decided.enforced || decided.trip.is_some();
-        if !went {
+        if !decided.went_through() && decided.trip.is_none() {
             return;
         }
         let ratios = [tempo.minute_ratio, tempo.ten_minutes_ratio, tempo.hour_ratio, tempo.day_ratio, tempo.week_ratio];

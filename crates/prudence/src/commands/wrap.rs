@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use engine::NewTask;
 use gateway::{Gateway, TransportConfig, UpstreamConfig};
-use judge::task::Budget;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
@@ -109,17 +108,8 @@ async fn token(house: &assemble::House, wrap: &Wrap) -> anyhow::Result<(String, 
         .into());
     };
     let new = NewTask {
-        tools: None,
-        address_open: false,
-        requester: requester.clone(),
-        agent: agent.clone(),
-        purpose: purpose.clone(),
-        words: None,
         address: wrap.address.clone(),
-        effects: None,
-        resources: None,
-        budget: Budget::default(),
-        lease_ms: wrap.lease.ms(),
+        ..NewTask::new(requester.clone(), agent.clone(), purpose.clone(), wrap.lease.ms())
     };
     let (task, token) = super::task::start(house, new).await?;
     Ok((token, Some(task.id)))

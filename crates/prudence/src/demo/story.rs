@@ -14,7 +14,7 @@ use judge::effect::Effect;
 use judge::event::{Decided, Event, Record};
 use judge::name::{DecisionId, PrincipalId, ResourceId};
 use judge::preview::{Exposure, judge_changes};
-use judge::task::{Budget, Task};
+use judge::task::Task;
 use ledger::{Seq, Source as _, SqliteLedger};
 use serde::Serialize;
 use serde_json::json;
@@ -411,17 +411,9 @@ impl Stage {
 
     async fn start_task(&self) -> Result<Task> {
         let new = NewTask {
-            tools: None,
-            address_open: false,
-            requester: PrincipalId::parse(REQUESTER)?,
-            agent: PrincipalId::parse(AGENT)?,
-            purpose: "engineering".to_owned(),
             words: Some(REQUEST.to_owned()),
-            address: Vec::new(),
             effects: Some([Effect::Read, Effect::Send].into()),
-            resources: None,
-            budget: Budget::default(),
-            lease_ms: LEASE_MS,
+            ..NewTask::new(PrincipalId::parse(REQUESTER)?, PrincipalId::parse(AGENT)?, "engineering", LEASE_MS)
         };
         Ok(self.engine.start_task(new).await?)
     }

@@ -114,8 +114,7 @@ fn decided_text(decided: &Decided) -> String {
 }
 
 fn observed_text(observed: &Observed) -> String {
-    let withheld = observed.items.iter().filter(|item| item.withheld).count() as u64;
-    let read = observed.items.len() as u64 - withheld;
+    let (read, withheld) = observed.read_and_withheld();
     let mut parts = Vec::new();
     if read > 0 {
         parts.push(format!("{} read", count(read, "item", "items")));

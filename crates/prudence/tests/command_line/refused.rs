@@ -11,7 +11,7 @@ use judge::event::{Bundle, Event, Record};
 use judge::moment::Moment;
 use judge::name::{AskId, PrincipalId, ToolId};
 use judge::policy::PolicySources;
-use judge::task::{Budget, Caller};
+use judge::task::Caller;
 use ledger::{Seq, Source as _, SqliteLedger};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -57,19 +57,7 @@ async fn past(house: &House, asked: &[(&str, Moment, bool)]) -> Past {
     });
     let directory = serde_json::from_value(directory).expect("a directory");
     engine.configure(Bundle { directory, policies: PolicySources::shipped(), ..Bundle::default() }).await.expect("sound");
-    let new = NewTask {
-        tools: None,
-        address_open: false,
-        requester: name("bo"),
-        agent: name("helper"),
-        purpose: "work".to_owned(),
-        words: None,
-        address: Vec::new(),
-        effects: None,
-        resources: None,
-        budget: Budget::default(),
-        lease_ms: 24 * HOUR_MS,
-    };
+    let new = NewTask::new(name("bo"), name("helper"), "work", 24 * HOUR_MS);
     let task = engine.start_task(new).await.expect("bo and helper are known");
     let caller = Caller::new(vec![name("bo"), name("helper")], Some(task.id.clone()));
     let contracts = contract::Contracts::parse("forum", &contract()).expect("it is right");

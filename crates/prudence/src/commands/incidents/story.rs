@@ -422,7 +422,6 @@ impl<'a> Gathering<'a> {
     fn decided(&mut self, entry: &Entry, at: Moment, decided: &Decided) -> String {
         let act = &decided.act;
         let who = decided.caller.chain.last().map_or_else(String::new, ToString::to_string);
-        let goes = decided.decision.outcome == Outcome::Permit || !decided.enforced;
         let did = self.did.entry((who.clone(), act.tool.to_string())).or_default();
         did.who.clone_from(&who);
         act.tool.as_str().clone_into(&mut did.tool);
@@ -433,7 +432,7 @@ impl<'a> Gathering<'a> {
             Outcome::Ask => did.asked += 1,
             Outcome::Deny => did.denied += 1,
         }
-        if goes {
+        if decided.went_through() {
             did.amount = did.amount.saturating_add(act.amount.unwrap_or(0));
             self.callers.insert(decided.id.clone(), decided.caller.clone());
             self.maybe_sent(entry, at, decided, who.clone());
@@ -513,7 +512,7 @@ impl<'a> Gathering<'a> {
                 shelf.items += u64::from(!item.withheld);
             }
         }
-        let withheld = observed.items.iter().filter(|item| item.withheld).count() as u64;
+        let (_, withheld) = observed.read_and_withheld();
         match observed.ended {
             _ if withheld > 0 => Some(format!("{} withheld from {who}", render::count(withheld, "item was", "items were"))),
             Ended::Failed => Some("a call failed".to_owned()),

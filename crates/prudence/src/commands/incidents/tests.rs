@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::{Clock, Engine, ManualClock, Mode, NewTask, Node, Options, Seen};
-use judge::act::{Act, ObservedItem, Stated};
+use judge::act::{Act, ObservedItem};
 use judge::contain::Right;
 use judge::content::ContentKey;
 use judge::digest::Digest;
@@ -56,17 +56,10 @@ async fn world() -> World {
     let bundle = Bundle { directory, policies: PolicySources::shipped(), content_key: String::new() };
     engine.configure(bundle).await.expect("a sound configuration");
     let new = NewTask {
-        tools: None,
-        address_open: false,
-        requester: name("bo"),
-        agent: name("helper"),
-        purpose: "engineering".to_owned(),
         words: Some(WORDS.to_owned()),
         address: vec!["bo".to_owned(), "cy".to_owned()],
-        effects: None,
-        resources: None,
         budget: Budget { calls: Some(3), ..Budget::default() },
-        lease_ms: 3_600_000,
+        ..NewTask::new(name("bo"), name("helper"), "engineering", 3_600_000)
     };
     let task = engine.start_task(new).await.expect("bo and helper are known");
     let caller = Caller::new(vec![name("bo"), name("helper")], Some(task.id));
@@ -77,19 +70,8 @@ impl World {
     /// Whether it went through.
     async fn call(&self, effect: Effect, on: &str, mode: Mode) -> bool {
         let id = ResourceId::parse(on).expect("a name");
-        let act = Act {
-            stated: Stated::default(),
-            tool: ToolId::parse("test__tool").expect("a name"),
-            effects: [effect].into(),
-            resources: vec![id.clone()],
-            recipients: Vec::new(),
-            content: Vec::new(),
-            values: Vec::new(),
-            amount: None,
-            change: None,
-            because: None,
-            digest: Digest::of(on.as_bytes()),
-        };
+        let act =
+            Act::new(ToolId::parse("test__tool").expect("a name"), [effect].into(), vec![id.clone()], Digest::of(on.as_bytes()));
         let ruled = self.engine.rule(&self.caller, &act, mode).await.expect("durable");
         let Some(permit) = ruled.permit else { return false };
         let spent = permit.spend(act.digest, self.engine.now()).expect("the same call, in time");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::{Clock, Engine, ManualClock, Mode, NewTask, Node, Options, Seen};
-use judge::act::{Act, Stated};
+use judge::act::Act;
 use judge::content::ContentKey;
 use judge::digest::Digest;
 use judge::effect::Effect;
@@ -39,35 +39,19 @@ async fn ledger(calls: u64) -> Arc<MemoryLedger> {
         .await
         .expect("a sound configuration");
     let new = NewTask {
-        tools: None,
-        address_open: false,
-        requester: name("bo"),
-        agent: name("helper"),
-        purpose: "work".to_owned(),
-        words: None,
-        address: Vec::new(),
-        effects: None,
-        resources: None,
         budget: Budget { calls: Some(calls), ..Budget::default() },
-        lease_ms: 3_600_000,
+        ..NewTask::new(name("bo"), name("helper"), "work", 3_600_000)
     };
     let task = engine.start_task(new).await.expect("bo and helper are known");
     let caller = Caller::new(vec![name("bo"), name("helper")], Some(task.id));
     for turn in 0..5 {
         let on = format!("note:{turn}");
-        let act = Act {
-            stated: Stated::default(),
-            tool: ToolId::parse("test__tool").expect("a name"),
-            effects: [Effect::Read].into(),
-            resources: vec![ResourceId::parse(&on).expect("a name")],
-            recipients: Vec::new(),
-            content: Vec::new(),
-            values: Vec::new(),
-            amount: None,
-            change: None,
-            because: None,
-            digest: Digest::of(on.as_bytes()),
-        };
+        let act = Act::new(
+            ToolId::parse("test__tool").expect("a name"),
+            [Effect::Read].into(),
+            vec![ResourceId::parse(&on).expect("a name")],
+            Digest::of(on.as_bytes()),
+        );
         let ruled = engine.rule(&caller, &act, Mode::Enforce).await.expect("durable");
         let Some(permit) = ruled.permit else { continue };
         let spent = permit.spend(act.digest, engine.now()).expect("the same call, in time");
