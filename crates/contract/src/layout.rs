@@ -373,7 +373,8 @@ impl Texts {
             }
             Value::Object(members) => {
                 for (name, value) in members {
-                    if !is_field_name(name) {
+                    // A name that says that its value is a credential belongs to what is told.
+                    if !is_field_name(name) || judge::content::names_credential(name) {
                         self.add(owner, name);
                     }
                     self.walk(value, node.and_then(|node| node.members.get(name)), owner);

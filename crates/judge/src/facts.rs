@@ -417,6 +417,8 @@ facts! {
         purpose_uncovered: u64,
         /// Whether the content was too much to search in full.
         unsearched: bool,
+        /// How many credentials that were read stand in the call, and were not given by the requester.
+        secrets: u64,
     }
     /// What the task has read and could have put there.
     possible: PossibleFacts {

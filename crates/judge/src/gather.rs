@@ -14,7 +14,7 @@ use crate::registration::{answering, is_registered_with};
 use crate::release::{is_released, says_only};
 use crate::state::{Flow, LabelId, State, TaskState, cleared_for_task};
 use crate::task::{Caller, Quantity};
-use crate::value::{ACCOUNT, LINK, PERSON, PHONE, SECRET, TITLE, family, host_of, normal};
+use crate::value::{ACCOUNT, LINK, PERSON, PHONE, SECRET, TITLE, family, host_of, links_in, normal};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -157,6 +157,7 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
         None => Flows::default(),
     };
     facts.shown.attached = attached(state, caller, act, &audience, given);
+    facts.shown.secrets = flow.zip(task).map_or(0, |(flow, task)| secrets_used(state, act, flow, task));
     facts.values.secrets += secrets_leaving(act, task, &facts);
     let values = traced.iter().filter(|value| value.is_addressing()).map(Traced::record).collect();
     Gathered { facts, audience, flows, withheld, effect_facts, values }
@@ -248,6 +249,37 @@ fn secrets_leaving(act: &Act, task: Option<&TaskState>, facts: &Facts) -> u64 {
     let given = task.map_or("", |task| task.task.words.as_str());
     let shaped = act.content.iter().filter(|part| !secret_shapes(part).is_empty() && !given.contains(part.as_str())).count();
     u64::from(labelled) + shaped as u64
+}
+
+/// Credentials that this task has read, anywhere in the call: in a text, a value, a name or an argument that no contract knows. Not those that the requester wrote
+/// into the task, that the system of record hands out for use, that are part of a link which stands in what was read as it is, or that
+/// are written back into the thing in which they stand.
+fn secrets_used(state: &State, act: &Act, flow: &Flow, task: &TaskState) -> u64 {
+    let index = flow.index();
+    if !index.has_secrets() {
+        return 0;
+    }
+    let names = act.recipients.iter().map(String::as_str).chain(act.resources.iter().map(ResourceId::as_str));
+    let texts = act.content.iter().map(String::as_str).chain(act.values.iter().map(|value| value.text.as_str())).chain(names);
+    let parts: Vec<Cow<'_, str>> = texts.map(|text| without_known_links(state, flow, text)).collect();
+    let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+    let found = index.secrets(state.key(), &parts);
+    let stays = act.effects.iter().all(|effect| matches!(effect, Effect::Read | Effect::Compute | Effect::Write));
+    let is_written_back = |items: &[u32]| {
+        let mut ids = items.iter().filter_map(|&number| flow.read(number)).map(|(id, _)| id);
+        stays && act.effects.contains(&Effect::Write) && ids.any(|id| act.resources.contains(id))
+    };
+    let is_attested = |text: &str| flow.attests(SECRET, state.key().value(&normal(SECRET, text)));
+    let is_used = |(text, items): &(&String, &Vec<u32>)| {
+        !task.task.words.contains(text.as_str()) && !is_attested(text) && !is_written_back(items)
+    };
+    found.found.iter().filter(is_used).count() as u64 + u64::from(found.truncated)
+}
+
+/// A text without those of its links that were read as they are: a link may carry its own key.
+fn without_known_links<'t>(state: &State, flow: &Flow, text: &'t str) -> Cow<'t, str> {
+    let is_known = |link: &&String| !flow.index().links(state.key().value(&normal(LINK, link))).is_empty();
+    links_in(text).iter().filter(is_known).fold(Cow::Borrowed(text), |text, link| text.replace(link.as_str(), " ").into())
 }
 
 fn chain(state: &State, caller: &Caller, facts: &mut Facts) {

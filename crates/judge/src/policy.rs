@@ -64,6 +64,7 @@ impl PolicySources {
                 "norms/purpose.cedar",
                 "norms/readers.cedar",
                 "norms/scope-edge.cedar",
+                "norms/secrets.cedar",
                 "norms/self-serve.cedar",
                 "norms/steered.cedar",
                 "norms/stumble.cedar",

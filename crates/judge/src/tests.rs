@@ -623,6 +623,7 @@ fn the_schemas_load_and_the_shipped_policies_are_valid() {
             "purpose",
             "readers",
             "scope-edge",
+            "secrets",
             "self-serve",
             "steered",
             "stumble",

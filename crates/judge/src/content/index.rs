@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::normal::{Normal, normalise};
 use super::print::{HEAD_CHARS, Role};
+use super::secret::each_candidate;
 use super::token::{Side, is_prose, tokens};
 use super::view::{self, Runs, View};
 use super::{COPY_CHARS_MIN, ContentKey, DEPTH_MAX, ORDERED_PARTS_MAX, Sketch, VIEW_BYTES_MAX};
@@ -92,6 +93,18 @@ impl Found {
     }
 }
 
+/// Credentials that one search tells apart.
+const SECRETS_MAX: usize = 16;
+
+/// What a search for credentials found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundSecrets {
+    /// Whether a bound stopped the search: something may have been missed, and the caller fails closed.
+    pub truncated: bool,
+    /// Each as it stands in what was searched, with the items in which it was read.
+    pub found: BTreeMap<String, Vec<u32>>,
+}
+
 /// How deep, and behind what: the plainest way in which something was found is the one that is told.
 type Way = (usize, View);
 
@@ -102,6 +115,7 @@ pub struct Index {
     tokens: Table,
     wholes: BTreeMap<(u8, u64), Vec<u32>>,
     links: BTreeMap<u64, Vec<u32>>,
+    secrets: BTreeMap<u64, Vec<u32>>,
     /// Words of the first items, each in order of value.
     words: BTreeMap<u32, Vec<u32>>,
     /// Heads of the wholes, with their lengths as bits: most characters of a text begin none of them.
@@ -132,6 +146,9 @@ impl Index {
         }
         for link in &sketch.links {
             insert(self.links.entry(*link).or_default(), item);
+        }
+        for secret in &sketch.secrets {
+            insert(self.secrets.entry(*secret).or_default(), item);
         }
         if !sketch.words.is_empty() && self.words.len() < WORDED_ITEMS_MAX {
             self.words.entry(item).or_insert_with(|| sketch.words.clone());
@@ -165,6 +182,41 @@ impl Index {
     #[must_use]
     pub fn links(&self, print: u64) -> &[u32] {
         self.links.get(&print).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a credential was read.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// The credentials of what was read that stand in `parts`, whole, plain or behind layers of encoding. One that is split over parts is not found.
+    #[must_use]
+    pub fn secrets(&self, key: &ContentKey, parts: &[&str]) -> FoundSecrets {
+        let mut found = FoundSecrets::default();
+        let mut bytes_left = VIEW_BYTES_MAX;
+        if self.has_secrets() {
+            parts.iter().for_each(|part| self.secrets_in(key, part, 0, &mut bytes_left, &mut found));
+        }
+        found
+    }
+
+    fn secrets_in(&self, key: &ContentKey, text: &str, depth: usize, bytes_left: &mut usize, found: &mut FoundSecrets) {
+        found.truncated |= text.len() > *bytes_left;
+        let text = view::edge(text, *bytes_left, false);
+        *bytes_left -= text.len();
+        each_candidate(text, |candidate| {
+            if let Some(items) = self.secrets.get(&key.0.hash(Role::Secret, candidate))
+                && found.found.len() < SECRETS_MAX
+            {
+                found.found.entry(String::from_utf8_lossy(candidate).into_owned()).or_insert_with(|| items.clone());
+            }
+        });
+        if depth < DEPTH_MAX {
+            for (_, inner) in view::unwrap_one(text).filter(|(_, inner)| inner != text) {
+                self.secrets_in(key, &inner, depth + 1, bytes_left, found);
+            }
+        }
     }
 
     /// Whether nothing was added.

@@ -25,8 +25,8 @@ use std::fmt;
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-pub use index::{Evidence, Found, Index, Kind};
-pub use secret::{SECRET_BYTES_MAX, secret_shapes};
+pub use index::{Evidence, Found, FoundSecrets, Index, Kind};
+pub use secret::{SECRET_BYTES_MAX, names_credential, secret_shapes};
 pub use view::View;
 
 use normal::{Normal, normalise};
@@ -99,6 +99,9 @@ pub struct Sketch {
     /// Links that stand in it, whole, in order of value.
     #[serde(with = "packed", default, skip_serializing_if = "Vec::is_empty")]
     links: Vec<u64>,
+    /// Hashes of the credentials that it shows, letter by letter, in order of value.
+    #[serde(with = "packed", default, skip_serializing_if = "Vec::is_empty")]
+    secrets: Vec<u64>,
     /// Hashes of its words, in order of value, where it is not long: a short text may be told in its words.
     #[serde(with = "packed_short", default, skip_serializing_if = "Vec::is_empty")]
     words: Vec<u32>,
@@ -129,7 +132,7 @@ impl Sketch {
     pub fn digest(&self) -> Digest {
         let bytes = |numbers: &[u64]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
         let whole = self.whole.map_or([0; 3], |whole| [u64::from(whole.chars), u64::from(whole.head), whole.hash]);
-        let links = bytes(&self.links);
+        let links = [bytes(&self.links), bytes(&self.secrets)].concat();
         Digest::of_parts([
             &*bytes(&self.copies),
             &*bytes(&self.tokens),
@@ -141,7 +144,9 @@ impl Sketch {
     /// Bytes that it takes in memory, about.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + 4 * self.words.len() + 8 * (self.copies.len() + self.tokens.len() + self.links.len())
+        size_of::<Self>()
+            + 4 * self.words.len()
+            + 8 * (self.copies.len() + self.tokens.len() + self.links.len() + self.secrets.len())
     }
 }
 
@@ -179,6 +184,8 @@ pub fn sketch(key: &ContentKey, text: &str) -> Sketch {
     let link = |text: &String| key.value(&crate::value::normal(crate::value::LINK, text));
     sketch.links = crate::value::links_in(text).iter().map(link).collect();
     sort(&mut sketch.links);
+    secret::each_secret(text, |secret| sketch.secrets.push(key.0.hash(Role::Secret, secret)));
+    sort(&mut sketch.secrets);
     if whole_text.len() <= WORDS_BYTES_MAX {
         sketch.words = crate::value::words_in(text).map(|word| key.word(&word)).collect();
         sketch.words.sort_unstable();

@@ -41,6 +41,7 @@ pub(super) enum Role {
     Whole = 2,
     Value = 3,
     Word = 4,
+    Secret = 5,
 }
 
 impl Schedule {

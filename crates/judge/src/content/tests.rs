@@ -479,6 +479,93 @@ fn debug_shows_neither_key_nor_content() {
 
 // --- credentials -------------------------------------------------------------------------------------------------------------
 
+/// Whether a credential of `item` is found in `outgoing`.
+fn is_used(item: &str, outgoing: &[&str]) -> bool {
+    let mut index = Index::default();
+    index.add(3, &sketch(&key(), item));
+    let found = index.secrets(&key(), outgoing);
+    assert!(!found.truncated && found.found.values().all(|items| items == &[3]));
+    !found.found.is_empty()
+}
+
+const TOKEN: &str = "ghp_x7Kq2LmN9pR4sT6vW8yZ1aB3cD5eF7gH9jK0";
+
+#[test]
+fn a_credential_that_was_read_is_found_wherever_it_stands_whole() {
+    let item = format!("how to set up staging; token: {TOKEN}.");
+    let outgoing = [
+        TOKEN.to_owned(),
+        format!("Authorization: Bearer {TOKEN}"),
+        format!("curl -H 'Authorization: token {TOKEN}' https://api.example/x"),
+        format!("https://bot:{TOKEN}@git.example/repo.git"),
+        format!("https://api.example/?access_token={TOKEN}&page=2"),
+        format!(r#"{{"headers": {{"x-key": "{TOKEN}"}}}}"#),
+        format!("export GITHUB_TOKEN={TOKEN}; deploy"),
+        STANDARD.encode(format!("bot:{TOKEN}")),
+        STANDARD.encode(STANDARD.encode(TOKEN)),
+        TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect(),
+    ];
+    for outgoing in &outgoing {
+        assert!(is_used(&item, &["something else", outgoing]), "{outgoing}");
+    }
+    for outgoing in [&TOKEN[..30], &TOKEN.to_uppercase(), "ghp_x7Kq2LmN9pR4sT6vW8yZ1aB3cD5eF7gH9jK1", "token"] {
+        assert!(!is_used(&item, &[outgoing]), "{outgoing}");
+    }
+    assert!(!Index::default().has_secrets());
+}
+
+#[test]
+fn credentials_are_remembered_by_their_shape_or_by_their_name() {
+    let lines = [
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj",
+        "MzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDuictGeurT8jNbvJZHtCSuYEvu",
+    ];
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----", lines.join("\n"));
+    assert!(is_used(&pem, &[&pem]) && is_used(&pem, &[lines[1]]) && is_used(&pem, &[&pem.replace('\n', "\\n")]));
+    assert!(is_used(&pem.replace('\n', "\\n"), &[&pem]));
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+    for (item, secret) in [
+        (format!("log: sent Bearer {jwt} to the api"), jwt),
+        ("Authorization: Bearer 9f8e7d6c5b4a39281706".to_owned(), "9f8e7d6c5b4a39281706"),
+        ("aws id AKIAIOSFODNN7EXAMPLE".to_owned(), "AKIAIOSFODNN7EXAMPLE"),
+        ("db.password = \"Tr0ub4dor&3xyz\"".to_owned(), "Tr0ub4dor"),
+        ("the admin password is xK9-mm.Q7z, as always".to_owned(), "xK9-mm.Q7z"),
+        ("user\nbo\npassword\nxK9-mm.Q7z\nrole\nadmin".to_owned(), "xK9-mm.Q7z"),
+        ("RAILWAY_TOKEN=0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9".to_owned(), "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"),
+        (r#"{"client_secret":"GOCSPX-aB3dE5fG7hI9"}"#.to_owned(), "GOCSPX-aB3dE5fG7hI9"),
+        ("apiKey\nQ7z.mm-xK9!w".to_owned(), "Q7z.mm-xK9!w"),
+    ] {
+        assert!(is_used(&item, &[secret]), "{item}");
+    }
+}
+
+#[test]
+fn ids_hashes_and_pages_are_no_credentials() {
+    for (item, outgoing) in [
+        ("id: 550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440000"),
+        ("commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "9fceb02d0ae598e95dc970b74767f19372d61af8"),
+        (
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        ),
+        ("nextPageToken\nCAUQAhoMCJbX7LkGEPjI3", "CAUQAhoMCJbX7LkGEPjI3"),
+        (r#""next_page_token": "CAUQAhoMCJbX7LkGEPjI3""#, "CAUQAhoMCJbX7LkGEPjI3"),
+        ("PAGE_TOKEN=CAUQAhoMCJbX7LkGEPjI3", "CAUQAhoMCJbX7LkGEPjI3"),
+        ("file_token: doxcnA1b2C3d4E5f6", "doxcnA1b2C3d4E5f6"),
+        ("token: 0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"),
+        ("key: PROJ-12345", "PROJ-12345"),
+        ("account DE89370400440532013000", "DE89370400440532013000"),
+        ("password: changeme", "changeme"),
+        ("the password is at the reception", "reception"),
+        ("password_hash: 9f8e7d6c5b4a39281706", "9f8e7d6c5b4a39281706"),
+        ("SSH_PUBLIC_KEY=AAAAC3NzaC1lZDI1NTE5AAAAIB0", "AAAAC3NzaC1lZDI1NTE5AAAAIB0"),
+        ("secret meeting: room-B12.4", "room-B12.4"),
+        ("ETag: \"33a64df551425fcc55e4d42a148795d9f25f89d4\"", "33a64df551425fcc55e4d42a148795d9f25f89d4"),
+    ] {
+        assert!(!is_used(item, &[outgoing]), "{item}");
+    }
+}
+
 #[test]
 fn credentials_are_known_by_their_shape() {
     let body = "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0";

@@ -156,6 +156,25 @@ fn a_secret_that_was_found_is_not_used() {
 }
 
 #[test]
+fn a_credential_that_was_read_is_used_by_nobody_and_a_link_that_carries_its_own_is_fetched() {
+    let mut scene = task("what is new? my own key is aV3-qq.R8w");
+    scene.reads(
+        "runbook:public",
+        "more at https://files.example/x?access_token=9f8e7d6c5b4a39281706, or with api_key: Q7zmm-xK9w1",
+    );
+    let fetch = |url: &str, header: &str| Act {
+        values: vec![Value { kind: "url".into(), text: url.to_owned() }],
+        digest: Digest::of(format!("{url} {header}").as_bytes()),
+        ..act(Effect::Read, &["web:page"], &[], &[url, header])
+    };
+    let link = "https://files.example/x?access_token=9f8e7d6c5b4a39281706";
+    expect(&scene.decides(&fetch(link, "")), Outcome::Permit, &[]);
+    expect(&scene.decides(&fetch(link, "x-key: aV3-qq.R8w")), Outcome::Permit, &[]);
+    expect(&scene.decides(&fetch(link, "x-key: Q7zmm-xK9w1")), Outcome::Deny, &["secrets"]);
+    expect(&scene.decides(&fetch(link, "x-key: 9f8e7d6c5b4a39281706")), Outcome::Deny, &["secrets"]);
+}
+
+#[test]
 fn a_tool_that_the_task_does_not_name_only_reads() {
     let mut scene = super::scene(json!({"tools": ["mail__send"], "address": ["bo"]}));
     expect(&scene.decides(&act(Effect::Read, &["runbook:public"], &[], &[])), Outcome::Permit, &[]);
