@@ -109,6 +109,7 @@ async fn main() {
         token_ms: 600_000,
         bearer_token_ms: 300_000,
         lease_ms_max: 3_600_000,
+        checkpoint_ms: 60 * 60 * 1000,
         scopes: [Effect::Read].into(),
         bearer_effects: [].into(),
         clients: vec![Client {

@@ -169,6 +169,7 @@ struct TaskBody {
     #[serde(default)]
     budget: Budget,
     lease_ms: u64,
+    checkpoint_ms: Option<u64>,
 }
 
 async fn start(
@@ -181,8 +182,34 @@ async fn start(
         return Err(Refusal::Unauthenticated);
     }
     let Json(body) = body.map_err(|error| Refusal::Body(error.body_text()))?;
-    let TaskBody { requester, agent, purpose, words, address, address_open, effects, resources, tools, budget, lease_ms } = body;
-    let new = NewTask { requester, agent, purpose, words, address, address_open, effects, resources, tools, budget, lease_ms };
+    let TaskBody {
+        requester,
+        agent,
+        purpose,
+        words,
+        address,
+        address_open,
+        effects,
+        resources,
+        tools,
+        budget,
+        lease_ms,
+        checkpoint_ms,
+    } = body;
+    let new = NewTask {
+        requester,
+        agent,
+        purpose,
+        words,
+        address,
+        address_open,
+        effects,
+        resources,
+        tools,
+        budget,
+        lease_ms,
+        checkpoint_ms,
+    };
     let task = api.engine.start_task(new).await.map_err(|error| match error {
         StartTaskError::Unavailable(error) => Refusal::Ledger(error.to_string()),
         StartTaskError::Requester(_)

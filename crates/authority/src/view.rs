@@ -360,6 +360,10 @@ pub struct TaskView {
     pub starts: Moment,
     /// When its lease ends, in milliseconds since 1970.
     pub ends: Moment,
+    /// Until when its lease may be earned again by rule, in milliseconds since 1970; nothing: a person alone can renew it.
+    pub until: Option<Moment>,
+    /// How often it was renewed by rule since a person last looked.
+    pub renewals: u64,
 }
 
 impl TaskView {
@@ -392,6 +396,8 @@ impl TaskView {
             spent: task.spent(),
             starts: of.starts,
             ends: of.ends,
+            until: of.until.filter(|until| *until > of.ends),
+            renewals: task.checkpoint.renewals,
         }
     }
 }

@@ -20,8 +20,10 @@ use judge::moment::Moment;
 use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId};
 use judge::observe::{observe_sketched, sketches};
 use judge::registration::{NotFor, is_for};
+use judge::renewal::{NotRenewed, by_person, by_rule};
 use judge::standing::Target;
 use judge::state::{BundleErrors, State, check};
+pub use judge::task::LEASE_MS_MAX;
 use judge::task::{Budget, Caller, Task};
 use ledger::{AppendError, Entry, ReadError, Receipt, Seq, Store};
 use parking_lot::Mutex;
@@ -45,8 +47,6 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(25);
 const FOLLOW_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long the ledger is left alone after it failed, in milliseconds: every look at it costs a replay.
 const RETRY_AFTER_MS: u64 = 250;
-/// The longest lease of a task, in milliseconds.
-pub const LEASE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// What an installation sets.
 #[derive(Debug, Clone, Copy)]
@@ -178,6 +178,17 @@ pub enum ContainError {
     Unavailable(#[from] Unavailable),
 }
 
+/// Why a lease was not renewed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenewError {
+    /// It may not be.
+    #[error(transparent)]
+    Not(#[from] NotRenewed),
+    /// It could not be recorded.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
 /// What a task is started with.
 #[derive(Debug, Clone)]
 pub struct NewTask {
@@ -203,6 +214,8 @@ pub struct NewTask {
     pub budget: Budget,
     /// How long it runs, in milliseconds.
     pub lease_ms: u64,
+    /// How often it has to earn its lease again within that time, in milliseconds; `None`: it runs through.
+    pub checkpoint_ms: Option<u64>,
 }
 
 impl NewTask {
@@ -221,6 +234,7 @@ impl NewTask {
             address_open: false,
             budget: Budget::default(),
             lease_ms,
+            checkpoint_ms: None,
         }
     }
 }
@@ -435,6 +449,10 @@ impl Engine {
         if new.lease_ms == 0 || new.lease_ms > LEASE_MS_MAX {
             return Err(StartTaskError::Lease { found: new.lease_ms });
         }
+        let checkpoint_ms = new.checkpoint_ms.unwrap_or(new.lease_ms);
+        if checkpoint_ms == 0 {
+            return Err(StartTaskError::Lease { found: checkpoint_ms });
+        }
         let (_, started) = self
             .commit(|state, now| {
                 let directory = state.directory();
@@ -466,7 +484,8 @@ impl Engine {
                     address_open: new.address_open,
                     budget: new.budget,
                     starts: now,
-                    ends: now.after_ms(new.lease_ms),
+                    ends: now.after_ms(new.lease_ms.min(checkpoint_ms)),
+                    until: (checkpoint_ms < new.lease_ms).then(|| now.after_ms(new.lease_ms)),
                     parent: None,
                     isolated: false,
                     chain: Vec::new(),
@@ -489,6 +508,42 @@ impl Engine {
             })
             .await?;
         Ok(ended)
+    }
+
+    /// Renews the lease of a task, because a person says so.
+    ///
+    /// # Errors
+    /// [`RenewError`].
+    pub async fn renew_task(&self, task: &TaskId, by: &PrincipalId, lease_ms: u64) -> Result<Task, RenewError> {
+        self.renew(task, Some(by), |state, now| by_person(state, task, by, lease_ms, now)).await
+    }
+
+    /// Renews the lease of the caller's task by rule, if no norm objects.
+    ///
+    /// # Errors
+    /// [`RenewError`].
+    pub async fn renew_by_rule(&self, caller: &Caller) -> Result<Task, RenewError> {
+        let task = caller.task.clone().ok_or(NotRenewed::Agreed)?;
+        self.renew(&task, None, |state, now| by_rule(state, caller, now)).await
+    }
+
+    async fn renew(
+        &self,
+        task: &TaskId,
+        by: Option<&PrincipalId>,
+        ends: impl Fn(&State, Moment) -> Result<Moment, NotRenewed>,
+    ) -> Result<Task, RenewError> {
+        let (_, renewed) = self
+            .commit(|state, now| {
+                let renewed = ends(state, now).and_then(|ends| {
+                    let found = state.task(task).ok_or_else(|| NotRenewed::Unknown(task.clone()))?;
+                    Ok(Task { ends, ..found.task.clone() })
+                });
+                let event = |renewed: &Task| Event::TaskRenewed { task: task.clone(), ends: renewed.ends, by: by.cloned() };
+                (renewed.as_ref().map(event).into_iter().collect(), renewed)
+            })
+            .await?;
+        Ok(renewed?)
     }
 
     /// Hands a part of a task on: the sub-task is within what the caller has, and ends with it. What is refused is recorded.

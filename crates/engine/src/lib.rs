@@ -19,7 +19,7 @@ mod tests;
 pub use clock::{Clock, ManualClock};
 pub use engine::{
     AnswerError, ChangeDirectoryError, ConfigureError, ContainError, DelegateError, Engine, Mode, NewTask, OpenError, Options,
-    Released, Ruled, Seen, StartTaskError, Unavailable,
+    Released, RenewError, Ruled, Seen, StartTaskError, Unavailable,
 };
 pub use evaluate::{Asker, Evaluated, Question, RequestError};
 pub use node::Node;

@@ -164,6 +164,8 @@ pub fn delegate(state: &State, caller: &Caller, id: TaskId, part: &Part, moment:
         budget: part.budget,
         starts: moment,
         ends,
+        // What was handed on for a time of its own ends then; the rest runs on with the whole.
+        until: parent.until.filter(|_| part.ends.is_none()),
         parent: Some(parent.id.clone()),
         isolated: part.isolated,
         chain,

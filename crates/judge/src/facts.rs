@@ -284,6 +284,19 @@ facts! {
         /// Who answers for these agents: their owners and sponsors who are here, an administrator where there is nobody.
         answerable: BTreeSet<Arc<str>>,
     }
+    /// The lease of a task that is to be earned again (action `renew`), since a person last looked: when it began, or was renewed by somebody.
+    lease: LeaseFacts {
+        /// How many minutes ago that was.
+        minutes: u64,
+        /// How often it was renewed by rule.
+        renewals: u64,
+        /// Calls that were denied, sub-tasks included.
+        denials: u64,
+        /// Asks that a person said no to.
+        noes: u64,
+        /// Alarms.
+        alarms: u64,
+    }
     /// How fast, how much, and how unlike before, with this call counted (semantics §6). Counts are of the effect that is furthest from what is usual.
     tempo: TempoFacts {
         /// Whether this would use up more of a budget than is left.

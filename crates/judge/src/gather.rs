@@ -3,16 +3,16 @@
 use crate::act::{Act, ValuePrint};
 use crate::content::{COPY_CHARS_MIN, Found, Kind, secret_shapes};
 use crate::effect::Effect;
-use crate::facts::{CredentialFacts, Facts, PossibleFacts, ShownFacts};
+use crate::facts::{CredentialFacts, Facts, LeaseFacts, PossibleFacts, ShownFacts};
 use crate::label::{Classification, Label};
 use crate::moment::Moment;
-use crate::name::{PrincipalId, ResourceId};
+use crate::name::{PrincipalId, ResourceId, TaskId};
 use crate::preview::{change_facts, preview_act};
 use crate::provenance::{Origin, Traced, Tracer, is_owners_word};
 use crate::reach::{Beyond, Reach};
 use crate::registration::{answering, is_registered_with};
 use crate::release::{is_released, says_only};
-use crate::state::{Flow, LabelId, State, TaskState, cleared_for_task};
+use crate::state::{Checkpoint, Flow, LabelId, State, TaskState, cleared_for_task};
 use crate::task::{Caller, Quantity};
 use crate::value::{ACCOUNT, LINK, PERSON, PHONE, SECRET, TITLE, family, host_of, links_in, normal};
 use std::borrow::Cow;
@@ -148,7 +148,7 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
             BTreeMap::new()
         }
     };
-    facts.credential = credential(state, caller, act, moment);
+    facts.credential = credential(state, caller, Some(act), moment);
     if let (Some(task), Some(id)) = (task, &caller.task) {
         facts.tempo = crate::gather::tempo::facts(state, caller, id, task, act, moment);
     }
@@ -295,7 +295,7 @@ fn chain(state: &State, caller: &Caller, facts: &mut Facts) {
 }
 
 /// What is known of the credential, and of the terms under which the agents of the chain are registered.
-fn credential(state: &State, caller: &Caller, act: &Act, moment: Moment) -> CredentialFacts {
+fn credential(state: &State, caller: &Caller, act: Option<&Act>, moment: Moment) -> CredentialFacts {
     let directory = state.directory();
     let agents = || caller.chain.iter().skip(1).filter_map(|agent| directory.agent(agent.as_str()));
     let purpose = caller.task.as_ref().and_then(|id| state.task(id)).map(|task| task.task.purpose.as_str());
@@ -309,12 +309,12 @@ fn credential(state: &State, caller: &Caller, act: &Act, moment: Moment) -> Cred
     for agent in agents() {
         let registration = &agent.registration;
         let is_lapsed = registration.is_over(moment);
-        let is_beyond = registration.effects.as_ref().is_some_and(|effects| !act.effects.is_subset(effects))
+        let is_covered = |tools: &BTreeSet<Arc<str>>, act: &Act| {
+            tools.iter().any(|pattern| crate::pattern::matches(pattern, act.tool.as_str()))
+        };
+        let is_beyond = registration.effects.as_ref().zip(act).is_some_and(|(effects, act)| !act.effects.is_subset(effects))
             || registration.purposes.as_ref().zip(purpose).is_some_and(|(purposes, purpose)| !purposes.contains(purpose))
-            || registration
-                .tools
-                .as_ref()
-                .is_some_and(|tools| !tools.iter().any(|pattern| crate::pattern::matches(pattern, act.tool.as_str())));
+            || registration.tools.as_ref().zip(act).is_some_and(|(tools, act)| !is_covered(tools, act));
         let is_ownerless = directory.person(agent.owner.as_str()).is_none();
         let found = [(is_lapsed, &mut facts.lapsed), (is_beyond, &mut facts.beyond), (is_ownerless, &mut facts.ownerless)];
         for (_, agents) in found.into_iter().filter(|(is_so, _)| *is_so) {
@@ -331,6 +331,21 @@ fn credential(state: &State, caller: &Caller, act: &Act, moment: Moment) -> Cred
     if is_at_fault && facts.answerable.is_empty() {
         facts.answerable.insert(Arc::from(NOBODY_ANSWERS));
     }
+    facts
+}
+
+/// Everything that a norm may speak of when the lease of a task is to be earned again.
+pub(crate) fn renewal(state: &State, caller: &Caller, id: &TaskId, task: &TaskState, moment: Moment) -> Facts {
+    let mut facts = Facts::default();
+    chain(state, caller, &mut facts);
+    facts.task.present = true;
+    facts.task.purpose.clone_from(&task.task.purpose);
+    facts.task.lapsed = moment < task.task.starts || moment >= task.task.ends;
+    facts.credential = credential(state, caller, None, moment);
+    facts.tempo.half_open = state.line_of(id).last().is_some_and(|root| root.tempo.resets > 0);
+    facts.tempo.subtasks = state.subtasks_of(id);
+    let Checkpoint { looked, renewals, denials, noes, alarms, .. } = task.checkpoint;
+    facts.lease = LeaseFacts { minutes: looked.ms_until(moment) / 60_000, renewals, denials, noes, alarms };
     facts
 }
 

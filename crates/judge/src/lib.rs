@@ -29,6 +29,7 @@ pub mod provenance;
 pub mod reach;
 pub mod registration;
 mod release;
+pub mod renewal;
 pub mod replay;
 pub mod standing;
 pub mod state;

@@ -13,7 +13,7 @@ use crate::facts::{Facts, Wanted};
 use crate::name::{NormId, PrincipalId};
 use crate::standing::Scope;
 use cedar_policy::{
-    Authorizer, Context, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Request,
+    ActionConstraint, Authorizer, Context, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Request,
     RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,7 @@ impl PolicySources {
             norms: files![
                 "norms/address.cedar",
                 "norms/advice.cedar",
+                "norms/checkpoint.cedar",
                 "norms/irreversible.cedar",
                 "norms/lease.cedar",
                 "norms/purpose.cedar",
@@ -111,8 +112,9 @@ pub fn schema_text(kind: Kind) -> String {
                 .to_owned(),
         ),
         Kind::Norm => (
-            "What norms may speak of: every fact about an act, or (action \"observe\") about one item of its result.",
-            format!("{actions}, \"{OBSERVE}\""),
+            "What norms may speak of: every fact about an act, or (action \"observe\") about one item of its result, or (action \"renew\", of norms that\n\
+             // name it) about a task whose lease is to be earned again.",
+            format!("{actions}, \"{OBSERVE}\", \"{RENEW}\""),
             Facts::cedar_context_type(),
         ),
     };
@@ -124,6 +126,8 @@ pub fn schema_text(kind: Kind) -> String {
 
 /// The action by which norms look at one item of a result.
 const OBSERVE: &str = "observe";
+/// The action by which norms look at a task whose lease is to be earned again by rule.
+const RENEW: &str = "renew";
 
 /// What an annotation `@outcome` says follows when a norm holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +160,7 @@ pub struct Policies {
     grants: BTreeMap<Effect, GrantSet>,
     norms: BTreeMap<Effect, NormSet>,
     observe: NormSet,
+    renew: NormSet,
     all_norms: Vec<Arc<Norm>>,
     words: Words,
 }
@@ -239,6 +244,7 @@ struct Words {
     resource: EntityTypeName,
     actions: BTreeMap<Effect, EntityUid>,
     observe: EntityUid,
+    renew: EntityUid,
 }
 
 impl Words {
@@ -251,6 +257,7 @@ impl Words {
             resource: type_name("Resource"),
             actions: Effect::ALL.iter().map(|&effect| (effect, action(effect.word()))).collect(),
             observe: action(OBSERVE),
+            renew: action(RENEW),
         }
     }
 
@@ -300,6 +307,7 @@ impl Policies {
             grants: BTreeMap::new(),
             norms: BTreeMap::new(),
             observe: NormSet::default(),
+            renew: NormSet::default(),
             all_norms: Vec::new(),
             words,
         };
@@ -349,6 +357,10 @@ impl Policies {
         }
         if actions.contains(&self.words.observe) {
             self.observe.add(&norm, &json);
+        }
+        // Norms about any act were written for acts: what they say of a lease, nobody meant.
+        if actions.contains(&self.words.renew) && policy.action_constraint() != ActionConstraint::Any {
+            self.renew.add(&norm, &json);
         }
         self.all_norms.push(norm);
     }
@@ -407,6 +419,12 @@ impl Policies {
     #[must_use]
     pub fn norms_on_item(&self, caller: &PrincipalId, is_agent: bool, item: &str, facts: &Facts) -> Findings {
         self.findings(&self.observe, &self.words.observe, caller, is_agent, item, facts)
+    }
+
+    /// Every norm that holds against a task's lease being earned again by rule.
+    #[must_use]
+    pub fn norms_on_renewal(&self, caller: &PrincipalId, is_agent: bool, task: &str, facts: &Facts) -> Findings {
+        self.findings(&self.renew, &self.words.renew, caller, is_agent, task, facts)
     }
 
     fn findings(

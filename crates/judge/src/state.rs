@@ -189,6 +189,8 @@ pub struct TaskState {
     pub(crate) tempo: TaskTempo,
     /// Sub-tasks of all depths, where this is a root task.
     pub(crate) subtasks: u64,
+    /// What happened in it and its sub-tasks since a person last looked.
+    pub checkpoint: Checkpoint,
     /// The keys that were given credentials for it, by agent; `None` for a bearer's.
     pub(crate) keys: BTreeMap<PrincipalId, BTreeSet<Option<Arc<str>>>>,
     /// Calls decided so far.
@@ -219,6 +221,30 @@ impl TaskState {
     /// Whether it is known which things the requester named: by words of their own, or by tools. A task with a bare purpose names none in particular.
     pub(crate) fn names_things(&self) -> bool {
         self.task.tools.is_some() || self.task.words != self.task.purpose
+    }
+}
+
+/// What happened in a task, and in all that is a part of it, since a person last looked: since it began, or somebody renewed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Checkpoint {
+    /// When that was.
+    pub looked: Moment,
+    /// How long its lease was when it began, in milliseconds.
+    pub lease_ms: u64,
+    /// How often it was renewed by rule.
+    pub renewals: u64,
+    /// Calls that were denied. Those that came after the lease are not among them.
+    pub denials: u64,
+    /// Asks that a person said no to.
+    pub noes: u64,
+    /// Alarms.
+    pub alarms: u64,
+}
+
+impl Checkpoint {
+    /// Somebody looked just now.
+    fn at(looked: Moment, lease_ms: u64) -> Self {
+        Self { looked, lease_ms, renewals: 0, denials: 0, noes: 0, alarms: 0 }
     }
 }
 
@@ -474,19 +500,17 @@ impl State {
             Event::DirectoryChanged(changed) => self.change_directory(changed),
             Event::TaskStarted(task) => self.start_task(task, record.at),
             Event::TaskEnded { task } => self.end_tasks(|id, _| id == task),
-            Event::TaskRenewed { task, ends, .. } => {
-                if let Some(state) = self.tasks.get_mut(task) {
-                    state.task.ends = *ends;
-                }
-            }
+            Event::TaskRenewed { task, ends, by } => self.renew(task, *ends, by.is_some(), record.at),
             Event::CredentialIssued(issued) => self.issued(issued),
             Event::Killed { target, by, .. } => self.kill(target, by),
             Event::Reset { target, .. } => self.reset(target),
             Event::Decided(decided) => self.decided(decided, record.at),
             Event::Observed(observed) => self.observed(observed, record.at),
             Event::Answered { ask, by, yes } => {
-                if let Some(ask) = self.asks.get_mut(ask).filter(|ask| ask.answer == Answer::Open) {
-                    ask.answer = if *yes { Answer::Approved { by: by.clone() } } else { Answer::Denied { by: by.clone() } };
+                let Some(ask) = self.asks.get_mut(ask).filter(|ask| ask.answer == Answer::Open) else { return };
+                ask.answer = if *yes { Answer::Approved { by: by.clone() } } else { Answer::Denied { by: by.clone() } };
+                if let Some(task) = ask.caller.task.clone().filter(|_| !yes) {
+                    self.note(&task, |checkpoint| checkpoint.noes += 1);
                 }
             }
             // What an incident was changes no decision; `crate::incident` folds it.
@@ -558,6 +582,7 @@ impl State {
             frozen: None,
             tempo: TaskTempo::default(),
             subtasks: 0,
+            checkpoint: Checkpoint::at(task.starts, task.starts.ms_until(task.ends)),
             keys: BTreeMap::new(),
             calls: 0,
             asks: 0,
@@ -568,6 +593,28 @@ impl State {
             words,
             named,
         });
+    }
+
+    /// A lease was earned again. Where a person looked, what happened before is looked at.
+    fn renew(&mut self, task: &TaskId, ends: Moment, by_person: bool, at: Moment) {
+        let Some(state) = self.tasks.get_mut(task) else { return };
+        state.task.ends = ends;
+        let checkpoint = &mut state.checkpoint;
+        if by_person {
+            *checkpoint = Checkpoint::at(at, checkpoint.lease_ms);
+        } else {
+            checkpoint.renewals += 1;
+        }
+    }
+
+    /// Notes something for a task, and for all that it is a part of.
+    fn note(&mut self, task: &TaskId, what: impl Fn(&mut Checkpoint)) {
+        let line: Vec<TaskId> = self.line_of(task).map(|of| of.task.id.clone()).collect();
+        for task in line {
+            if let Some(state) = self.tasks.get_mut(&task) {
+                what(&mut state.checkpoint);
+            }
+        }
     }
 
     /// Ends every task that `is_meant`, with its sub-tasks and the asks that wait for an answer.
@@ -770,6 +817,14 @@ impl State {
             && let Some(root) = self.tasks.get_mut(&root)
         {
             root.tempo.add_denial(at);
+        }
+        if let Some(task) = &decided.caller.task {
+            if decided.decision.outcome == Outcome::Deny && !decided.decision.facts.task.lapsed {
+                self.note(task, |checkpoint| checkpoint.denials += 1);
+            }
+            if decided.alarm().is_some() {
+                self.note(task, |checkpoint| checkpoint.alarms += 1);
+            }
         }
         if let Some(state) = decided.caller.task.as_ref().and_then(|id| self.tasks.get_mut(id)) {
             state.calls = state.calls.saturating_add(1);
@@ -1337,8 +1392,11 @@ impl State {
         let approved: Vec<_> = self.tasks.values().map(|state| (&state.approved, &state.approved_tools)).collect();
         let attested: Vec<_> = self.flows.values().map(|flow| &flow.attested).collect();
         let written = (written, posts, &self.advice, approved, attested, &self.past);
-        let contained: Vec<_> =
-            self.tasks.values().map(|state| (&state.frozen, &state.tempo, state.subtasks, key_list(&state.keys))).collect();
+        let contained: Vec<_> = self
+            .tasks
+            .values()
+            .map(|state| (&state.frozen, &state.tempo, state.subtasks, key_list(&state.keys), &state.checkpoint))
+            .collect();
         let histories: Vec<_> = self.histories.iter().collect();
         let all = (
             (&self.bundle, &self.recorded),

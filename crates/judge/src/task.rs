@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// How many links a chain may have: the person, and agents below.
 pub const CHAIN_DEPTH_MAX: usize = 8;
+/// The longest lease of a task, in milliseconds.
+pub const LEASE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// What a task may use up. `None` is without a bound; for a sub-task, whatever its parent has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -97,6 +99,9 @@ pub struct Task {
     pub starts: Moment,
     /// The lease ends here.
     pub ends: Moment,
+    /// The requester agreed that it runs until then, if its lease is earned again at each checkpoint; `None`: it ends with its lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
     /// The task that this one is a part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TaskId>,
@@ -109,6 +114,12 @@ pub struct Task {
 }
 
 impl Task {
+    /// Until when it runs at most, unless a person renews it for longer.
+    #[must_use]
+    pub fn agreed_until(&self) -> Moment {
+        self.until.map_or(self.ends, |until| until.max(self.ends))
+    }
+
     /// Whether calls of this chain may be for this task: it begins with those through whom the task came.
     #[must_use]
     pub fn is_for(&self, chain: &[PrincipalId]) -> bool {

@@ -23,6 +23,8 @@ mod contain;
 mod provenance;
 #[path = "registration/tests.rs"]
 mod registration;
+#[path = "renewal/tests.rs"]
+mod renewal;
 
 const RUNBOOK: &str = "to open a dataset, add the group that needs it to the readers, and remove it again at night";
 
@@ -618,6 +620,7 @@ fn the_schemas_load_and_the_shipped_policies_are_valid() {
         [
             "address",
             "advice",
+            "checkpoint",
             "irreversible",
             "lease",
             "purpose",

@@ -632,6 +632,20 @@ pub enum TaskCommand {
         /// Which.
         task: TaskId,
     },
+    /// Renew the lease of a task, because somebody has looked at it. What was unusual before is looked at by this.
+    #[command(
+        after_help = "A task can be renewed for a day after its lease, and not after it was ended. Its program refreshes its token, or gets the one that is printed.\n\nExample:\n  prudence task renew t-0192… --by bo --for 30m"
+    )]
+    Renew {
+        /// Which.
+        task: TaskId,
+        /// Its requester, or whoever answers for its agent.
+        #[arg(long, value_name = "PERSON")]
+        by: PrincipalId,
+        /// From now on, 30 days at most.
+        #[arg(long = "for", value_name = "SPAN", default_value = "15m")]
+        lease: Span,
+    },
     /// End a task before its lease. Its token is worth nothing from then on.
     End {
         /// Which.
@@ -687,6 +701,9 @@ pub struct TaskStart {
     /// How long it runs.
     #[arg(long, default_value = "15m", value_name = "SPAN")]
     pub lease: Span,
+    /// How often it stops within that, until its lease is renewed; left out, it runs through.
+    #[arg(long, value_name = "SPAN")]
+    pub checkpoint: Option<Span>,
     /// Calls at most.
     #[arg(long, value_name = "NUMBER")]
     pub calls: Option<u64>,

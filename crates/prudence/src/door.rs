@@ -92,6 +92,7 @@ pub fn server(house: &House) -> anyhow::Result<Option<Oauth>> {
         token_ms: authorization.token_life.ms(),
         bearer_token_ms: authorization.bearer_token_life.ms(),
         lease_ms_max: authorization.lease_max.ms(),
+        checkpoint_ms: authorization.checkpoint.ms(),
         scopes: authorization.scopes.clone(),
         bearer_effects: authorization.bearer_effects.clone(),
         clients: clients?,

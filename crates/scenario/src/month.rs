@@ -337,6 +337,7 @@ impl<'a> Playing<'a> {
             budget: Budget::default(),
             starts: moment,
             ends: moment.after_ms(LEASE_MS * 2),
+            until: None,
             parent: parent.cloned(),
             isolated: false,
             chain: if parent.is_some() { chain.to_vec() } else { Vec::new() },

@@ -386,6 +386,7 @@ impl Checker<'_> {
             starts,
             // No lease in the file: it is not what the scenario is about.
             ends: starts.after_ms(lease.unwrap_or(2 * SPAN_MS_MAX)),
+            until: None,
             parent: None,
             isolated: false,
             chain: Vec::new(),

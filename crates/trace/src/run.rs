@@ -248,6 +248,7 @@ impl<'a> Judge<'a> {
             budget: Budget::default(),
             starts: START,
             ends: START.after_ms(LEASE_MS),
+            until: None,
             parent: None,
             isolated: false,
             chain: Vec::new(),

@@ -23,6 +23,8 @@ pub struct Config {
     pub bearer_token_ms: u64,
     /// The longest lease that a person can consent to here, in milliseconds.
     pub lease_ms_max: u64,
+    /// How often a task has to earn its lease again, in milliseconds: by rule when its token is refreshed, else by a person.
+    pub checkpoint_ms: u64,
     /// Effects that a client gets which asks for none in particular.
     pub scopes: BTreeSet<Effect>,
     /// Effects of tasks whose tokens are bound to no key; none where such tokens are not issued.

@@ -130,7 +130,7 @@ impl TaskDetails {
             tools: task.tools.clone(),
             address: task.address.clone(),
             budget: task.budget,
-            lease_ms: Some(task.ends.0.saturating_sub(task.starts.0)),
+            lease_ms: Some(task.starts.ms_until(task.agreed_until())),
         }
     }
 }

@@ -15,6 +15,9 @@ pub enum Refusal {
     Client(String),
     /// RFC 6749 §5.2: the code, the refresh token or the task does not count (any more).
     Grant(String),
+    /// The lease of the task is over, and only a person can renew it. The refresh token is as good as before, so that this is not `invalid_grant`;
+    /// the code is OpenID Connect's (Core §3.1.2.6), which clients know as one that sends for a person.
+    Checkpoint(String),
     /// RFC 6749 §5.2: this client may not do that.
     Unauthorized(String),
     /// RFC 6749 §5.2.
@@ -64,7 +67,7 @@ impl Refusal {
             Refusal::Target => "invalid_target",
             Refusal::Details(_) => "invalid_authorization_details",
             Refusal::Denied => "access_denied",
-            Refusal::Interaction => "interaction_required",
+            Refusal::Interaction | Refusal::Checkpoint(_) => "interaction_required",
             Refusal::RequestObject => "request_not_supported",
             Refusal::Proof(_) => "invalid_dpop_proof",
             Refusal::Nonce => "use_dpop_nonce",
@@ -82,6 +85,7 @@ impl Refusal {
             Refusal::Request(sentence)
             | Refusal::Client(sentence)
             | Refusal::Grant(sentence)
+            | Refusal::Checkpoint(sentence)
             | Refusal::Unauthorized(sentence)
             | Refusal::Scope(sentence)
             | Refusal::Details(sentence)
@@ -111,6 +115,7 @@ impl Refusal {
             Refusal::Server => StatusCode::INTERNAL_SERVER_ERROR,
             Refusal::Request(_)
             | Refusal::Grant(_)
+            | Refusal::Checkpoint(_)
             | Refusal::Unauthorized(_)
             | Refusal::GrantType
             | Refusal::ResponseType

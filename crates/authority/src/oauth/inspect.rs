@@ -50,10 +50,12 @@ async fn about(oauth: &Oauth, client: &Client, token: &str) -> Result<Value, Ref
         });
     }
     let family = oauth.store().family_of(hash(token), now).await?;
-    let family = family.filter(|family| family.client == client.id && tasks::running(oauth.engine(), &family.task).is_some());
-    Ok(family.map_or(inactive, |family| {
+    let family = family.filter(|family| family.client == client.id);
+    let running = family.and_then(|family| tasks::running(oauth.engine(), &family.task).map(|(task, _)| (family, task)));
+    Ok(running.map_or(inactive, |(family, task)| {
+        let ends_s = task.agreed_until().0 / 1000;
         json!({
-            "active": true, "client_id": family.client, "exp": family.ends.0 / 1000, "iss": oauth.config().issuer, "task": family.task,
+            "active": true, "client_id": family.client, "exp": ends_s, "iss": oauth.config().issuer, "task": family.task,
         })
     }))
 }

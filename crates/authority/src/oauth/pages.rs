@@ -66,6 +66,7 @@ struct ConsentPage<'a> {
     words_of_client: bool,
     effects: Vec<EffectRow>,
     leases: Vec<LeaseRow>,
+    checkpoint: String,
 }
 
 #[derive(Template)]
@@ -253,7 +254,7 @@ async fn agreed(
     task.lease_ms = Some(lease_ms.unwrap_or(LEASE_MINUTES * 60_000).min(most_ms));
     // The request is answered now: a second click finds nothing.
     let asked = oauth.waiting().take_request(request, now).ok_or_else(over)?;
-    let started = tasks::start(oauth.engine(), person, &asked.client.agent, task, oauth.config().lease_ms_max).await;
+    let started = tasks::start(oauth.engine(), person, &asked.client.agent, task, oauth.config()).await;
     let started = match started {
         Ok(started) => started,
         Err(refusal) => {
@@ -345,6 +346,7 @@ fn consent_page(
         words_of_client: task.words.is_some(),
         effects: task.effects.iter().flatten().map(|effect| effect_row(*effect)).collect(),
         leases: leases(task.lease_ms.unwrap_or(u64::MAX).min(oauth.config().lease_ms_max), now),
+        checkpoint: span(oauth.config().checkpoint_ms),
     };
     // A browser holds the redirect after a form to this list as well.
     page(&shown, &format!("'self' {}", form_target(redirect)), StatusCode::OK)

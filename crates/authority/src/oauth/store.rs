@@ -369,6 +369,21 @@ impl Store {
         .await
     }
 
+    /// A family ends later than it was to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn prolong(&self, family: &str, ends: Moment) -> Result<(), StoreError> {
+        let family = family.to_owned();
+        self.run(move |connection| {
+            connection
+                .prepare_cached("UPDATE families SET ends_ms = ?2 WHERE id = ?1 AND ends_ms < ?2")?
+                .execute(params![family, millis(ends)])
+                .map(drop)
+        })
+        .await
+    }
+
     /// The family of a refresh token, as long as both count.
     ///
     /// # Errors

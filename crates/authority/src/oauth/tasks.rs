@@ -1,23 +1,24 @@
 //! Where the authorization server meets the engine: tasks begin, are looked up and end here, and nowhere else in it.
 
-use engine::{DelegateError, Engine, NewTask, StartTaskError};
+use engine::{DelegateError, Engine, NewTask, RenewError, StartTaskError};
 use judge::decision::Code;
 use judge::delegation::{NotHandedOn, Part};
 use judge::event::{Issued, Refused};
 use judge::moment::Moment;
 use judge::name::{PrincipalId, TaskId};
 use judge::registration;
+use judge::renewal::{NotRenewed, by_rule};
 use judge::task::{Caller, Task};
 use wire::assertion::Identity;
 
-use super::config::PersonBy;
+use super::config::{Config, PersonBy};
 use super::details::TaskDetails;
 use super::error::Refusal;
 
 /// The purpose of a task of which nobody said one.
 const NO_PURPOSE: &str = "general help";
 
-/// Begins a task of `requester` for `agent`: what `details` say, for at most `lease_ms_max`.
+/// Begins a task of `requester` for `agent`: what `details` say, for no longer than is configured, with checkpoints as configured.
 ///
 /// # Errors
 /// When the engine refuses it, or cannot record it.
@@ -26,7 +27,7 @@ pub async fn start(
     requester: &PrincipalId,
     agent: &PrincipalId,
     details: TaskDetails,
-    lease_ms_max: u64,
+    config: &Config,
 ) -> Result<Task, Refusal> {
     let new = NewTask {
         requester: requester.clone(),
@@ -39,7 +40,8 @@ pub async fn start(
         tools: details.tools,
         address_open: false,
         budget: details.budget,
-        lease_ms: details.lease_ms.unwrap_or(lease_ms_max).min(lease_ms_max),
+        lease_ms: details.lease_ms.unwrap_or(config.lease_ms_max).min(config.lease_ms_max),
+        checkpoint_ms: Some(config.checkpoint_ms),
     };
     engine.start_task(new).await.map_err(|error| match error {
         StartTaskError::Unavailable(error) => error.into(),
@@ -60,6 +62,59 @@ pub fn running(engine: &Engine, task: &str) -> Option<(Task, Moment)> {
         let runs = state.line_of(&task).all(|task| !task.ended && now < task.task.ends);
         state.task(&task).filter(|_| runs).map(|task| (task.task.clone(), now))
     })
+}
+
+/// A task that nobody ended, nor anything that it came out of, whether their leases run or not.
+#[must_use]
+pub fn unended(engine: &Engine, task: &str) -> Option<Task> {
+    let task = TaskId::parse(task).ok()?;
+    engine.view(|state, _| {
+        let is_ended = state.line_of(&task).any(|task| task.ended);
+        state.task(&task).filter(|_| !is_ended).map(|task| task.task.clone())
+    })
+}
+
+/// Whether the lease of the caller's task runs, or can be earned again by rule.
+///
+/// # Errors
+/// [`Refusal::Checkpoint`]: a person has to look first.
+pub fn may_renew(engine: &Engine, caller: &Caller, task: &Task) -> Result<(), Refusal> {
+    engine.view(|state, now| {
+        if now < task.ends {
+            return Ok(());
+        }
+        by_rule(state, caller, now).map(drop).map_err(not_renewed)
+    })
+}
+
+/// The caller's task, with its lease earned again by rule where it would end within `soon_ms`. What is left of a lease is theirs all the same.
+///
+/// # Errors
+/// [`Refusal::Checkpoint`]: it is over, and a person has to look first.
+pub async fn renewed(engine: &Engine, caller: &Caller, task: Task, soon_ms: u64) -> Result<Task, Refusal> {
+    if engine.now().after_ms(soon_ms) < task.ends {
+        return Ok(task);
+    }
+    match engine.renew_by_rule(caller).await {
+        Ok(renewed) => Ok(renewed),
+        Err(RenewError::Unavailable(error)) => Err(error.into()),
+        Err(RenewError::Not(_)) if engine.now() < task.ends => Ok(task),
+        Err(RenewError::Not(why)) => Err(not_renewed(why)),
+    }
+}
+
+fn not_renewed(why: NotRenewed) -> Refusal {
+    match why {
+        NotRenewed::Person(_) | NotRenewed::Agreed | NotRenewed::Part(_) => Refusal::Checkpoint(format!(
+            "the lease is over: {why}; once somebody has renewed it ('prudence task renew'), refresh again"
+        )),
+        NotRenewed::Unknown(_)
+        | NotRenewed::Ended(_)
+        | NotRenewed::Nobody(_)
+        | NotRenewed::SomebodyElse { .. }
+        | NotRenewed::Lease { .. }
+        | NotRenewed::Stopped { .. } => Refusal::Grant(why.to_string()),
+    }
 }
 
 /// Hands a part of the caller's task on.

@@ -105,12 +105,16 @@ impl World {
     }
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> World {
+        World::at(Clock::System, change).await
+    }
+
+    pub async fn at(clock: Clock, change: impl FnOnce(&mut Config)) -> World {
         // The test may run before anything else installed it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let keys = Keys::ephemeral().expect("keys");
         let ledger = Arc::new(MemoryLedger::default());
-        let engine = Engine::open(ledger.clone(), keys.content.clone(), Clock::System, Node::alone(), Options::default())
-            .expect("an engine");
+        let engine =
+            Engine::open(ledger.clone(), keys.content.clone(), clock, Node::alone(), Options::default()).expect("an engine");
         engine.configure(bundle(Registration::default())).await.expect("right");
         let robot = key();
         let mut config = Config {
@@ -119,6 +123,7 @@ impl World {
             token_ms: 600_000,
             bearer_token_ms: 300_000,
             lease_ms_max: 8 * 60 * 60 * 1000,
+            checkpoint_ms: 60 * 60 * 1000,
             scopes: [Effect::Read, Effect::Compute].into(),
             bearer_effects: [Effect::Read, Effect::Compute].into(),
             clients: vec![

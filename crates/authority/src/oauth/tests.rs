@@ -4,16 +4,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use engine::{Clock, ManualClock, Mode, RenewError};
+use judge::act::{Act, Stated};
+use judge::decision::Outcome;
+use judge::digest::Digest;
 use judge::directory::{Mark, Registration};
 use judge::effect::Effect;
-use judge::name::TaskId;
+use judge::moment::Moment;
+use judge::name::{ResourceId, TaskId, ToolId};
+use judge::renewal::NotRenewed;
 use serde_json::{Value, json};
-use wire::dpop::Proving;
+use wire::dpop::{ProofKey, Proving};
 
 use super::client::Client;
 use super::request::REQUEST_URI;
 use super::testing::{
-    Browser, ISSUER, PASSWORD, REDIRECT, RESOURCE, VERIFIER, World, client, key, name, redeeming, request, standing,
+    Answer, Browser, ISSUER, PASSWORD, REDIRECT, RESOURCE, VERIFIER, World, client, key, name, redeeming, request, standing,
 };
 
 /// Parameters of a request.
@@ -273,6 +279,138 @@ async fn a_task_that_ended_is_not_refreshed() {
     let refresh = granted["refresh_token"].as_str().expect("a refresh token");
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "app")];
     assert_eq!(world.post_proved("/oauth/token", &form, &key).await.error(), "invalid_grant");
+}
+
+const MINUTE_MS: u64 = 60_000;
+
+/// A world in which every task stops every two minutes, tokens live for one, and time moves only when it is told to. Bo agrees to ten.
+async fn checked() -> (World, ManualClock) {
+    let clock = ManualClock::at(Moment(1_800_000_000_000));
+    let shorter = |config: &mut super::config::Config| {
+        config.checkpoint_ms = 2 * MINUTE_MS;
+        config.token_ms = MINUTE_MS;
+    };
+    (World::at(Clock::Manual(clock.clone()), shorter).await, clock)
+}
+
+async fn refreshed(world: &World, key: &ProofKey, granted: &Value) -> Answer {
+    let refresh = granted["refresh_token"].as_str().expect("a refresh token");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "app")];
+    world.post_proved("/oauth/token", &form, key).await
+}
+
+/// Whoever got the last token tries so often what nobody granted.
+async fn denied(world: &World, times: usize) {
+    let caller = world.issued().pop().expect("somebody has a token").caller;
+    for number in 0..times {
+        let act = Act {
+            stated: Stated::default(),
+            tool: ToolId::parse("shell__run").expect("a name"),
+            effects: [Effect::Execute].into(),
+            resources: vec![ResourceId::parse(&format!("job:{number}")).expect("a name")],
+            recipients: Vec::new(),
+            content: Vec::new(),
+            values: Vec::new(),
+            amount: None,
+            change: None,
+            because: None,
+            digest: Digest::of(&number.to_le_bytes()),
+        };
+        let ruled = world.engine.rule(&caller, &act, Mode::Enforce).await.expect("the ledger works");
+        assert_eq!(ruled.decision.outcome, Outcome::Deny);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_earns_the_lease_again_and_never_beyond_what_the_person_agreed_to() {
+    let (world, clock) = checked().await;
+    let (key, start) = (key(), world.engine.now());
+    let mut granted = world.tokens(&key).await;
+    assert_eq!(granted["authorization_details"][0]["lease_ms"], 10 * MINUTE_MS, "what was agreed to: {granted}");
+    let task = task_of(&world, &granted);
+    for (minute, ends) in [(1, 3), (3, 5), (6, 8), (9, 10)] {
+        clock.set(start.after_ms(minute * MINUTE_MS));
+        let answer = refreshed(&world, &key, &granted).await;
+        assert_eq!(answer.status, StatusCode::OK, "minute {minute}: {}", answer.text);
+        granted = answer.json();
+        let (running, _) = super::tasks::running(&world.engine, &task).expect("it runs");
+        assert_eq!(running.ends, start.after_ms(ends * MINUTE_MS), "minute {minute}");
+    }
+    clock.set(start.after_ms(10 * MINUTE_MS));
+    let over = refreshed(&world, &key, &granted).await;
+    assert_eq!((over.status, over.error().as_str()), (StatusCode::BAD_REQUEST, "interaction_required"), "{}", over.text);
+    let id = TaskId::parse(&task).expect("an id");
+    world.engine.renew_task(&id, &name("bo"), 5 * MINUTE_MS).await.expect("it is bo's");
+    let again = refreshed(&world, &key, &granted).await;
+    assert_eq!(again.status, StatusCode::OK, "the refusal used nothing up: {}", again.text);
+    assert_eq!(task_of(&world, &again.json()), task);
+    clock.set(start.after_ms(40 * 60 * MINUTE_MS));
+    assert_eq!(refreshed(&world, &key, &again.json()).await.error(), "invalid_grant", "after a day nobody remembers it");
+}
+
+#[tokio::test]
+async fn after_something_unusual_a_person_has_to_look_before_the_lease_goes_on() {
+    let (world, clock) = checked().await;
+    let (key, start) = (key(), world.engine.now());
+    let granted = world.tokens(&key).await;
+    let task = TaskId::parse(&task_of(&world, &granted)).expect("an id");
+    denied(&world, 6).await;
+    clock.set(start.after_ms(MINUTE_MS + 30_000));
+    let rest = refreshed(&world, &key, &granted).await.json();
+    assert_eq!(rest["expires_in"], 30, "what is left of the lease is still theirs: {rest}");
+    clock.set(start.after_ms(2 * MINUTE_MS));
+    let over = refreshed(&world, &key, &rest).await;
+    assert_eq!(over.error(), "interaction_required", "{}", over.text);
+    assert!(over.text.contains("6 calls of this task were denied"), "{}", over.text);
+    assert!(world.refusals().iter().any(|refusal| refusal.starts_with("interaction_required")));
+    let stolen = super::testing::key();
+    assert_eq!(refreshed(&world, &stolen, &rest).await.error(), "invalid_grant", "who has no business with it learns nothing");
+    assert!(matches!(
+        world.engine.renew_task(&task, &name("ann"), MINUTE_MS).await,
+        Err(RenewError::Not(NotRenewed::SomebodyElse { .. }))
+    ));
+    world.engine.renew_task(&task, &name("bo"), 2 * MINUTE_MS).await.expect("bo has looked");
+    let going_on = refreshed(&world, &key, &rest).await.json();
+    clock.set(start.after_ms(4 * MINUTE_MS));
+    assert_eq!(refreshed(&world, &key, &going_on).await.status, StatusCode::OK, "by rule again, since bo has looked");
+}
+
+#[tokio::test]
+async fn a_registration_that_comes_back_finds_its_refresh_token_as_it_was() {
+    let (world, _) = checked().await;
+    let key = key();
+    let granted = world.tokens(&key).await;
+    world.registered(Registration { ends: Some(world.engine.now()), ..Registration::default() }).await;
+    let refused = refreshed(&world, &key, &granted).await;
+    assert_eq!(refused.error(), "invalid_grant");
+    assert!(refused.text.contains("bo has to look at what it did"), "{}", refused.text);
+    world.registered(Registration::default()).await;
+    assert_eq!(refreshed(&world, &key, &granted).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_standing_task_that_waits_for_a_person_is_not_left_behind_for_another() {
+    let (world, clock) = checked().await;
+    let (key, start) = (key(), world.engine.now());
+    let ask = async || {
+        let assertion = world.assertion();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", wire::assertion::TYPE),
+            ("client_assertion", assertion.as_str()),
+        ];
+        world.post_proved("/oauth/token", &form, &key).await
+    };
+    let task = task_of(&world, &ask().await.json());
+    clock.set(start.after_ms(3 * MINUTE_MS));
+    assert_eq!(task_of(&world, &ask().await.json()), task, "by rule");
+    denied(&world, 6).await;
+    clock.set(start.after_ms(6 * MINUTE_MS));
+    assert_eq!(ask().await.error(), "interaction_required");
+    world.engine.renew_task(&TaskId::parse(&task).expect("an id"), &name("ann"), MINUTE_MS).await.expect("ann owns it");
+    assert_eq!(task_of(&world, &ask().await.json()), task);
+    clock.set(start.after_ms(11 * MINUTE_MS));
+    assert_ne!(task_of(&world, &ask().await.json()), task, "what was agreed to is over, and another begins");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The token endpoint (RFC 6749 §3.2): a client shows who it is, proves a key, and turns a code, a refresh token, its standing task or the
 //! task of a parent into an access token that carries a task.
 //!
-//! Every token of a task ends with the task. A refresh renews the credential within the lease and never the lease.
+//! Every token of a task ends with the lease of the task. A refresh renews the credential, and at a checkpoint the lease, by rule and never beyond
+//! what the person agreed to; when something unusual happened, a person has to look first.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use judge::effect::Effect;
 use judge::moment::Moment;
 use judge::name::PrincipalId;
+use judge::state::TASK_RETENTION_MS;
 use judge::task::{Caller, Task};
 use serde_json::{Value, json};
 use wire::assertion::{self, AssertionRefusal, Expected};
@@ -185,22 +187,28 @@ impl Asking<'_> {
         let presented = hash(form.demand("refresh_token")?);
         let next = secret()?;
         let now = oauth.now();
-        // Looked at before the token is used up: who asks for too much may ask again.
-        if form.has("scope")
-            && let Some(family) = oauth.store().family_of(presented, now).await?
-            && let Some((task, _)) = tasks::running(oauth.engine(), &family.task)
+        // Looked at before the token is used up: who asks for too much may ask again, and what waits for a person goes on when somebody has looked.
+        let family = oauth.store().family_of(presented, now).await?.filter(|family| self.is_theirs(family));
+        if let Some(family) = family
+            && let Some(task) = tasks::unended(oauth.engine(), &family.task)
         {
             self.has_scope(&task)?;
+            let caller = self.caller(&task, &actors_of(&family)?);
+            tasks::may_go_on(oauth.engine(), &caller)?;
+            tasks::may_renew(oauth.engine(), &caller, &task)?;
         }
         match oauth.store().rotate(presented, hash(&next), &client.id, key, now).await? {
             Rotated::Fresh(family) => {
-                let Some((task, now)) = tasks::running(oauth.engine(), &family.task) else {
+                let Some(task) = tasks::unended(oauth.engine(), &family.task) else {
                     oauth.store().revoke(&family.id).await?;
                     return Err(wrong("the task has ended; ask its person for another"));
                 };
-                let actors: Option<Vec<_>> = family.actors.iter().map(|actor| PrincipalId::parse(actor).ok()).collect();
-                let actors = actors.ok_or(Refusal::Server)?;
-                self.granted(&task, &actors, now, Granting { refresh: Some(next), ..Granting::default() }).await
+                let actors = actors_of(&family)?;
+                let task = tasks::renewed(oauth.engine(), &self.caller(&task, &actors), task, self.life_ms()).await?;
+                if refreshable_until(&task) > family.ends {
+                    oauth.store().prolong(&family.id, refreshable_until(&task)).await?;
+                }
+                self.granted(&task, &actors, oauth.now(), Granting { refresh: Some(next), ..Granting::default() }).await
             }
             Rotated::Reused(family) => {
                 self.end(&family.task).await?;
@@ -272,12 +280,14 @@ impl Asking<'_> {
         let effects = details.effects.as_ref();
         self.fits(effects)?;
         let known = oauth.store().standing(name).await?;
-        let runs = known.and_then(|task| tasks::running(oauth.engine(), &task)).map(|(task, _)| task);
-        // What is wanted now counts, not what was when the task began.
-        if let Some(task) = runs.filter(|task| is_of(task, details, requester)) {
-            return Ok(task);
+        let runs = known.and_then(|task| tasks::unended(oauth.engine(), &task));
+        // What is wanted now counts, not what was when the task began. One that waits for a person at its checkpoint is not left behind for another.
+        let runs = runs.filter(|task| is_of(task, details, requester) && oauth.now() < task.agreed_until());
+        if let Some(task) = runs {
+            let caller = self.caller(&task, std::slice::from_ref(&client.agent));
+            return tasks::renewed(oauth.engine(), &caller, task, self.life_ms()).await;
         }
-        let task = tasks::start(oauth.engine(), requester, &client.agent, details.clone(), oauth.config().lease_ms_max).await?;
+        let task = tasks::start(oauth.engine(), requester, &client.agent, details.clone(), oauth.config()).await?;
         oauth.store().set_standing(name, task.id.as_str()).await?;
         Ok(task)
     }
@@ -308,7 +318,28 @@ impl Asking<'_> {
         Err(Refusal::Proof("expected a DPoP proof: a token for this task is bound to a key".to_owned()))
     }
 
-    /// Begins a family of refresh tokens, which ends with the task.
+    /// Who the client would be with a token of this task.
+    fn caller(&self, task: &Task, actors: &[PrincipalId]) -> Caller {
+        Caller {
+            chain: std::iter::once(&task.requester).chain(actors).cloned().collect(),
+            task: Some(task.id.clone()),
+            key: self.key.map(Into::into),
+            client: Some(self.client.id.as_str()).filter(|id| *id != self.client.agent.as_str()).map(Into::into),
+        }
+    }
+
+    /// How long an access token is good for, in milliseconds.
+    fn life_ms(&self) -> u64 {
+        let config = self.oauth.config();
+        if self.key.is_some() { config.token_ms } else { config.bearer_token_ms }
+    }
+
+    /// Whether a family of refresh tokens is this client's, with its key.
+    fn is_theirs(&self, family: &Family) -> bool {
+        family.client == self.client.id && family.key.as_ref().is_none_or(|key| Some(key.as_str()) == self.key)
+    }
+
+    /// Begins a family of refresh tokens, which ends when nobody can renew the task any more.
     pub(super) async fn begin(&self, task: &Task, actors: &[PrincipalId]) -> Result<String, Refusal> {
         let refresh = secret()?;
         let family = Family {
@@ -317,7 +348,7 @@ impl Asking<'_> {
             actors: actors.iter().map(ToString::to_string).collect(),
             task: task.id.to_string(),
             key: self.key.map(str::to_owned),
-            ends: task.ends,
+            ends: refreshable_until(task),
         };
         self.oauth.store().begin(family, hash(&refresh)).await?;
         Ok(refresh)
@@ -331,16 +362,9 @@ impl Asking<'_> {
         now: Moment,
         granting: Granting,
     ) -> Result<Value, Refusal> {
-        let config = self.oauth.config();
-        let caller = Caller {
-            chain: std::iter::once(&task.requester).chain(actors).cloned().collect(),
-            task: Some(task.id.clone()),
-            key: self.key.map(Into::into),
-            client: Some(self.client.id.as_str()).filter(|id| *id != self.client.agent.as_str()).map(Into::into),
-        };
+        let caller = self.caller(task, actors);
         tasks::may_go_on(self.oauth.engine(), &caller)?;
-        let life_ms = if self.key.is_some() { config.token_ms } else { config.bearer_token_ms };
-        let life_ms = granting.life_ms_max.map_or(life_ms, |most_ms| most_ms.min(life_ms));
+        let life_ms = granting.life_ms_max.map_or(self.life_ms(), |most_ms| most_ms.min(self.life_ms()));
         let asked = TaskToken { task, actors, client: Some(&self.client.id), key: self.key, life_ms };
         let issued = self.oauth.issuer().token_of(&asked, now).map_err(|error| {
             tracing::error!(%error, "a token could not be issued");
@@ -369,6 +393,15 @@ impl Asking<'_> {
         self.oauth.store().revoke_task(task).await?;
         tasks::end(self.oauth.engine(), task).await
     }
+}
+
+/// When refresh tokens of a task end: a person has that long to renew it, for as long as it is remembered.
+fn refreshable_until(task: &Task) -> Moment {
+    task.agreed_until().after_ms(TASK_RETENTION_MS)
+}
+
+fn actors_of(family: &Family) -> Result<Vec<PrincipalId>, Refusal> {
+    family.actors.iter().map(|actor| PrincipalId::parse(actor).map_err(|_| Refusal::Server)).collect()
 }
 
 /// Whether a running task is still what the configuration says.

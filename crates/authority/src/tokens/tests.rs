@@ -26,6 +26,7 @@ fn task() -> Task {
         budget: Budget::default(),
         starts: NOW,
         ends: NOW.after_ms(900_000),
+        until: None,
         parent: None,
         isolated: false,
         chain: Vec::new(),

@@ -34,6 +34,7 @@ fn task(id: &str, parent: Option<&str>) -> Event {
         budget: Budget::default(),
         starts: Moment(0),
         ends: Moment(1_000_000),
+        until: None,
         parent: parent.map(task_id),
         isolated: false,
         chain: Vec::new(),

@@ -5,18 +5,20 @@ use std::process::ExitCode;
 
 use authority::view::TaskView;
 use contract::Proposal;
-use engine::{NewTask, StartTaskError};
+use engine::{NewTask, RenewError, StartTaskError};
 use judge::moment::Moment;
-use judge::name::TaskId;
-use judge::task::Budget;
+use judge::name::{PrincipalId, TaskId};
+use judge::renewal::NotRenewed;
+use judge::task::{Budget, Caller};
 use serde_json::{Value, json};
 
 use super::{Context, print, print_json};
 use crate::assemble::{self, House, configuration};
 use crate::cli::{Output, TaskCommand, TaskStart};
+use crate::config::Span;
 use crate::failure::Failure;
 use crate::gate;
-use crate::render::{self, BOLD, DIM, GOOD, Table, WARN, distance, moment, names, pairs, printable};
+use crate::render::{self, BOLD, DIM, GOOD, Table, WARN, count, distance, moment, names, pairs, printable};
 
 /// Runs the command.
 ///
@@ -27,6 +29,7 @@ pub async fn run(context: &Context, command: TaskCommand) -> anyhow::Result<Exit
         TaskCommand::Start(start) => begin(context, *start).await?,
         TaskCommand::List => list(context)?,
         TaskCommand::Show { task } => show(context, &task)?,
+        TaskCommand::Renew { task, by, lease } => renew(context, &task, &by, lease.ms()).await?,
         TaskCommand::End { task } => end(context, &task).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -88,6 +91,7 @@ async fn begin(context: &Context, start_with: TaskStart) -> anyhow::Result<()> {
             amount: start_with.amount,
         },
         lease_ms: start_with.lease.ms(),
+        checkpoint_ms: start_with.checkpoint.map(Span::ms),
     };
     let (task, token) = start(&house, new).await?;
     if start_with.token_only {
@@ -293,7 +297,37 @@ fn show(context: &Context, id: &TaskId) -> anyhow::Result<()> {
             ("lease ends", format!("{} ({})", moment(view.ends), distance(now, view.ends))),
         ],
     );
+    if let Some(until) = view.until {
+        let renewed = count(view.renewals, "time", "times");
+        pairs(&mut out, &[("may be renewed until", format!("{}; {renewed} by rule since somebody looked", moment(until)))]);
+    }
     out.push_str(&format!("\n{DIM}prudence ledger show --task {} tells what happened in it{DIM:#}\n", view.id));
+    print(&out)
+}
+
+async fn renew(context: &Context, id: &TaskId, by: &PrincipalId, lease_ms: u64) -> anyhow::Result<()> {
+    let house = assemble::open(configuration(&context.config)?)?;
+    house.configure().await?;
+    let task = match house.engine.renew_task(id, by, lease_ms).await {
+        Ok(task) => task,
+        Err(RenewError::Unavailable(error)) => return Err(error.into()),
+        Err(RenewError::Not(NotRenewed::Unknown(id))) => return Err(no_such(&id)),
+        Err(RenewError::Not(why)) => return Err(Failure::Refused { sentence: why.to_string(), help: None }.into()),
+    };
+    let chain = if task.chain.is_empty() { vec![task.requester.clone(), task.agent.clone()] } else { task.chain.clone() };
+    // Where a program has a key of its own, a token without one is worth nothing.
+    let bearer = Caller::new(chain.clone(), Some(task.id.clone()));
+    let is_of_bearer = !house.engine.view(|state, _| state.is_foreign_key(&bearer));
+    let token = is_of_bearer.then(|| house.issuer.task_token(&task, &chain[1..], house.engine.now())).transpose()?;
+    if context.output == Output::Json {
+        return print_json(&json!({ "task": task.id, "by": by, "token": token, "expires": rfc3339(task.ends) }));
+    }
+    let mut out =
+        format!("{GOOD}renewed{GOOD:#} {BOLD}{}{BOLD:#} until {} by {}\n", task.id, moment(task.ends), printable(by.as_str()));
+    match token {
+        Some(token) => out.push_str(&format!("\n{DIM}the agent presents{DIM:#}\nAuthorization: Bearer {token}\n")),
+        None => out.push_str(&format!("{DIM}its program goes on when it refreshes its token{DIM:#}\n")),
+    }
     print(&out)
 }
 
@@ -323,6 +357,7 @@ fn task_json(view: &TaskView) -> Value {
     for (key, at) in [("starts", view.starts), ("ends", view.ends)] {
         value[key] = rfc3339(at);
     }
+    value["until"] = view.until.map(rfc3339).unwrap_or_default();
     value
 }
 

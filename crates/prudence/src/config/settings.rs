@@ -477,6 +477,9 @@ pub struct Authorization {
     /// The longest lease that a person can agree to.
     #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
     pub lease_max: Span,
+    /// How often a task has to earn its lease again within that: by rule when its token is refreshed and nothing unusual happened (norm `checkpoint`), else by a person (`prudence task renew`).
+    #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
+    pub checkpoint: Span,
     /// Effects for which a client asks that does not know what it needs.
     #[schemars(with = "Vec<EffectWord>")]
     pub scopes: BTreeSet<Effect>,
@@ -502,6 +505,7 @@ impl Default for Authorization {
             bearer_effects: harmless.clone(),
             bearer_token_life: Span::minutes(5),
             lease_max: Span::minutes(8 * 60),
+            checkpoint: Span::minutes(60),
             scopes: harmless,
             guest_agent: None,
             registration: false,

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::house::{House, codes, text};
+use crate::house::{House, codes, text, until};
 use crate::{begun, done, prudence};
 
 /// A house in which ann registered `scribe`, which may read and post, and vouches for nothing else.
@@ -216,4 +216,39 @@ fn there_may_be_no_agent_and_no_ledger_yet() {
     assert_eq!(code(&["agent", "list"]), Some(1), "there is no ledger yet");
     assert_eq!(code(&["agent", "register", "scribe", "--owner", "bo", "--by", "bo"]), Some(0), "the first entry is its own");
     assert_eq!(code(&["agent", "list"]), Some(0));
+}
+
+#[test]
+fn a_task_stops_at_its_checkpoint_until_its_requester_renews_it() {
+    let house = House::new("prudence.db", "");
+    let serving = house.serve();
+    let start =
+        ["task", "start", "--requester", "bo", "--agent", "helper", "--purpose", "work", "--lease", "1h", "--checkpoint", "1s"];
+    let started = json_of(&house, &start);
+    let task = started["task"].as_str().expect("an id");
+    let shown =
+        until("the lease is over", || Some(json_of(&house, &["task", "show", task])).filter(|task| task["standing"] == "over"));
+    assert!(shown["until"].is_string(), "it was agreed to for an hour: {shown}");
+    let renew = |more: &[&str]| refused(&house, &[&["task", "renew", task], more].concat());
+    for (more, code, sentence) in [
+        (&["--by", "ann"][..], 5, "bo has to say so"),
+        (&["--by", "mallory"], 5, "`mallory` is no active person"),
+        (&["--by", "helper"], 5, "`helper` is no active person"),
+        (&["--by", "bo", "--for", "0s"], 5, "a lease of 0 ms"),
+        (&["--by", "bo", "--for", "31d"], 5, "between 1 and"),
+        (&["--by", "bo", "--for", "soon"], 2, "expected a span of time"),
+        (&[], 2, "--by"),
+    ] {
+        let (found, said) = renew(more);
+        assert_eq!((found, said.contains(sentence)), (Some(code), true), "{more:?}: {said}");
+    }
+    let unknown = refused(&house, &["task", "renew", "t-nothing", "--by", "bo"]);
+    assert_eq!((unknown.0, unknown.1.contains("there is no task")), (Some(1), true), "{}", unknown.1);
+    let renewed = json_of(&house, &["task", "renew", task, "--by", "bo", "--for", "1h"]);
+    let client = serving.client(renewed["token"].as_str().expect("a token"));
+    assert_eq!(text(&client.post("thread:1", "going on").expect("it answers")), "posted");
+    assert!(done(house.path(), &["ledger", "show", "--task", task]).contains("by bo"));
+    done(house.path(), &["task", "end", task]);
+    let (code, said) = renew(&["--by", "bo"]);
+    assert_eq!((code, said.contains("was ended")), (Some(5), true), "{said}");
 }
