@@ -16,14 +16,11 @@ use axum::{Json, Router};
 use engine::{AnswerError, Engine, NewTask, StartTaskError};
 use judge::decide::{MayNotAnswer, may_answer};
 use judge::directory::DirectoryError;
-use judge::effect::Effect;
 use judge::moment::Moment;
 use judge::name::{AskId, PrincipalId};
 use judge::state::{AskState, State};
-use judge::task::Budget;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 use crate::bearer::bearer;
 use crate::contain;
@@ -152,64 +149,16 @@ async fn deny(Shared(api): Shared<Api>, headers: HeaderMap, Path(id): Path<Strin
     api.answer(&headers, &id, false).await
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TaskBody {
-    requester: PrincipalId,
-    agent: PrincipalId,
-    purpose: String,
-    words: Option<String>,
-    #[serde(default)]
-    address: Vec<String>,
-    #[serde(default)]
-    address_open: bool,
-    effects: Option<BTreeSet<Effect>>,
-    resources: Option<Vec<String>>,
-    tools: Option<BTreeSet<String>>,
-    #[serde(default)]
-    budget: Budget,
-    lease_ms: u64,
-    checkpoint_ms: Option<u64>,
-}
-
 async fn start(
     Shared(api): Shared<Api>,
     headers: HeaderMap,
-    body: Result<Json<TaskBody>, JsonRejection>,
+    body: Result<Json<NewTask>, JsonRejection>,
 ) -> Result<Json<Value>, Refusal> {
     // Who may ask comes before what is asked.
     if !api.is_operator(&headers) {
         return Err(Refusal::Unauthenticated);
     }
-    let Json(body) = body.map_err(|error| Refusal::Body(error.body_text()))?;
-    let TaskBody {
-        requester,
-        agent,
-        purpose,
-        words,
-        address,
-        address_open,
-        effects,
-        resources,
-        tools,
-        budget,
-        lease_ms,
-        checkpoint_ms,
-    } = body;
-    let new = NewTask {
-        requester,
-        agent,
-        purpose,
-        words,
-        address,
-        address_open,
-        effects,
-        resources,
-        tools,
-        budget,
-        lease_ms,
-        checkpoint_ms,
-    };
+    let Json(new) = body.map_err(|error| Refusal::Body(error.body_text()))?;
     let task = api.engine.start_task(new).await.map_err(|error| match error {
         StartTaskError::Unavailable(error) => Refusal::Ledger(error.to_string()),
         StartTaskError::Requester(_)

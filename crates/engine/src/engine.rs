@@ -27,6 +27,7 @@ pub use judge::task::LEASE_MS_MAX;
 use judge::task::{Budget, Caller, Task};
 use ledger::{AppendError, Entry, ReadError, Receipt, Seq, Store};
 use parking_lot::Mutex;
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -189,8 +190,9 @@ pub enum RenewError {
     Unavailable(#[from] Unavailable),
 }
 
-/// What a task is started with.
-#[derive(Debug, Clone)]
+/// What a task is started with, as it is also sent to `POST /v1/tasks`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewTask {
     /// Who asks.
     pub requester: PrincipalId,
@@ -201,6 +203,7 @@ pub struct NewTask {
     /// What the requester said; the purpose when nothing is said.
     pub words: Option<String>,
     /// Who the answer is for; the requester when nothing is said.
+    #[serde(default)]
     pub address: Vec<String>,
     /// The effects that it names.
     pub effects: Option<BTreeSet<Effect>>,
@@ -209,8 +212,10 @@ pub struct NewTask {
     /// The tools that it names for anything beyond reading.
     pub tools: Option<BTreeSet<String>>,
     /// Whether the requester left open who the answer goes to.
+    #[serde(default)]
     pub address_open: bool,
     /// What it may use up.
+    #[serde(default)]
     pub budget: Budget,
     /// How long it runs, in milliseconds.
     pub lease_ms: u64,
