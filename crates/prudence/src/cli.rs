@@ -70,7 +70,7 @@ pub enum Output {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Play the incident of March 2026: under plain access control, under Prudence, and its benign twin.
+    /// Play the incident of March 2026, its benign twin, a stolen token and a runaway: without Prudence and with it.
     #[command(
         after_help = "Needs nothing and leaves nothing behind.\n\nExample:\n  prudence demo --keep      and then try calls of your own"
     )]

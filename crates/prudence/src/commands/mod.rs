@@ -5,7 +5,7 @@ mod agent;
 mod approvals;
 mod client;
 mod config;
-mod contain;
+pub mod contain;
 mod contract;
 mod directory;
 pub mod exposure;

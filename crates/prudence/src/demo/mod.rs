@@ -1,9 +1,12 @@
-//! The demonstration: the incident of March 2026, under plain access control and under Prudence, and its benign twin.
+//! The demonstration: the incident of March 2026, under plain access control and under Prudence, its benign twin, what a copy of the agent's
+//! token is worth, and an agent that runs away.
 //!
 //! Everything is real: a workplace as a process of its own that knows nothing of Prudence, an MCP client of the official SDK as the
-//! agent, the gateway that `prudence serve` runs, and a ledger in SQLite. Nothing here decides; what is told is read from the
-//! ledger and from the workplace's own truth.
+//! agent (where it logs in, one of our own: that SDK proves no keys), the gateway and the authorization server that `prudence serve` runs,
+//! and a ledger in SQLite. Nothing here decides; what is told is read from the ledger, from answers, and from the workplace's own truth.
 
+mod credential;
+mod login;
 mod story;
 mod tell;
 mod world;
@@ -18,15 +21,6 @@ use tell::Teller;
 
 /// How long the workplace may take to say where it listens.
 const WORKPLACE_START_MAX: Duration = Duration::from_secs(10);
-
-/// Enough of a configuration for the commands that read the ledger and answer asks: who there is stands in the ledger.
-const CONFIGURATION: &str = r#"[server]
-name = "prudence-demo"
-store = "ledger.db"
-signing_key = "signing-key.pem"
-content_key = "content.key"
-operator_secret = "operator.secret"
-"#;
 
 /// Runs the demonstration. `json` prints the whole story as one document instead of telling it; `keep` leaves everything running until
 /// interrupted, and says how to try calls of one's own.
@@ -45,9 +39,7 @@ pub async fn run(json: bool, keep: bool) -> Result<()> {
     }
     story.check()?;
     if keep {
-        let configuration = folder.path().join("prudence.toml");
-        std::fs::write(&configuration, CONFIGURATION).context("a configuration for the commands")?;
-        teller.keep(&running, folder.path(), &configuration, &workplace.url);
+        teller.keep(&running, &workplace.url);
         tokio::signal::ctrl_c().await.context("waiting to be interrupted")?;
     }
     running.stop().await;

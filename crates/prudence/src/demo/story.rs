@@ -1,13 +1,15 @@
 //! The story: what is played, and what came of it. Everything that is told is in [`Story`], and [`Story::check`] says whether it went as told.
 
+use super::credential::Credential;
+use super::login::Program;
 use super::tell::Teller;
-use super::world::{self, AGENT};
-use anyhow::{Context as _, Result, ensure};
-use authority::keys::{KeyPaths, Keys};
-use authority::tokens::{Issuer, LEEWAY_S};
-use engine::{Clock, Engine, NewTask, Node, Options};
-use gateway::{Gateway, GatewayConfig, TokenKeys, TransportConfig, UpstreamConfig};
-use judge::content::ContentKey;
+use super::world::{self, AGENT, SCOUT, SCOUT_KEYS};
+use crate::assemble::{self, House};
+use anyhow::{Context as _, Result, bail, ensure};
+use authority::keys::{KeyPaths, Keys, made_up_password};
+use authority::oauth::accounts::password_hash;
+use engine::NewTask;
+use gateway::{Gateway, GatewayConfig, TransportConfig, UpstreamConfig};
 use judge::decision::{Outcome, Reason};
 use judge::directory::DirectoryChange;
 use judge::effect::Effect;
@@ -15,11 +17,10 @@ use judge::event::{Decided, Event, Record};
 use judge::name::{DecisionId, PrincipalId, ResourceId};
 use judge::preview::{Exposure, judge_changes};
 use judge::task::Task;
-use ledger::{Seq, Source as _, SqliteLedger};
+use ledger::{Seq, Source as _, SqliteSource};
 use serde::Serialize;
 use serde_json::json;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,13 +30,19 @@ use workplace::script::{DATASET, OPENED_TO, REQUEST, REQUESTER, RUNBOOK, Script,
 use workplace::{ApiKey, key_of};
 
 /// The task's lease in the demonstration, in milliseconds.
-const LEASE_MS: u64 = 15 * 60 * 1000;
+pub const LEASE_MS: u64 = 15 * 60 * 1000;
 /// How many customers the workplace has.
 pub const CUSTOMERS: u32 = 4_000;
 /// How long the agent runs through them.
 const RACE: Duration = Duration::from_secs(1);
+/// How long it goes on when nothing stops it before: on a machine that is busy with something else the pace is lower.
+const RACE_MAX: Duration = Duration::from_secs(5);
+/// How long a server may take to end.
+const STOP_MAX: Duration = Duration::from_secs(3);
 /// More than this may not leave before the agent is stopped: a minute's worth at which nobody would look up.
 const RECORDS_STOPPED_MAX: u32 = 100;
+/// The configuration, for the commands as well.
+const CONFIGURATION: &str = "prudence.toml";
 /// Who follows the advice.
 const FOLLOWER: &str = "eve";
 
@@ -50,7 +57,9 @@ pub struct Story {
     pub prudence: Act,
     /// The benign twin under Prudence.
     pub benign: Act,
-    /// The same agent at full speed, with a grant that is too wide.
+    /// The agent's token: how it comes by it, what a copy of it is worth, and how it ends.
+    pub credential: Credential,
+    /// An agent at full speed, with a grant that is too wide.
     pub race: Race,
     /// Entries of the ledger, all verified.
     pub ledger_entries: u64,
@@ -121,13 +130,20 @@ pub struct Told {
     pub intent: String,
     /// With which tool, or where.
     pub tool: String,
-    /// `allowed`, or the decision.
+    /// `allowed`, or the decision, or what the ledger says in its place.
     pub answer: &'static str,
     /// Why, when it did not simply go through.
     pub reasons: Vec<Why>,
     /// What it led to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consequence: Option<String>,
+}
+
+impl Told {
+    /// Whether it went through.
+    pub fn is_let_through(&self) -> bool {
+        matches!(self.answer, "permit" | "allowed" | "granted" | "reset")
+    }
 }
 
 /// A reason.
@@ -173,7 +189,7 @@ impl Story {
         ensure!(plain.refused == 0 && benign.refused == 0 && benign.records == 1, "ordinary look-ups were refused");
         ensure!(prudence.refused > 0, "nothing stopped the agent at full speed");
         ensure!(prudence.records < RECORDS_STOPPED_MAX, "{} records left before the agent was stopped", prudence.records);
-        Ok(())
+        self.credential.check()
     }
 }
 
@@ -181,32 +197,38 @@ impl Story {
 pub struct Running {
     /// Where the gateway listens.
     pub url: String,
+    /// Where the authorization server listens.
+    pub api: String,
+    /// The password with which the requester signs in there.
+    pub password: String,
     /// A task token that can be used.
     pub token: String,
+    /// The configuration for the commands.
+    pub configuration: PathBuf,
     shutdown: CancellationToken,
-    gateway: tokio::task::JoinHandle<()>,
-    engine: Engine,
-    store: Arc<SqliteLedger>,
+    servers: [tokio::task::JoinHandle<()>; 2],
+    house: House,
 }
 
 impl Running {
-    /// Stops the gateway and closes the ledger.
+    /// Stops the servers and closes the ledger.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        // It ends when its connections do, which it bounds itself.
-        let _ = self.gateway.await;
-        drop(self.engine);
-        let store = self.store;
+        for server in self.servers {
+            // It ends when its connections do: programs of ours have left by now, others have a moment.
+            let _ = tokio::time::timeout(STOP_MAX, server).await;
+        }
+        let house = self.house;
         // Closing waits for the disk.
-        let _ = tokio::task::spawn_blocking(move || drop(store)).await;
+        let _ = tokio::task::spawn_blocking(move || drop(house)).await;
     }
 }
 
 /// Plays everything, telling as it goes.
 pub async fn play(folder: &Path, workplace: &str, teller: &mut Teller) -> Result<(Story, Running)> {
-    let stage = Stage::set(folder, workplace).await?;
+    let (stage, scout) = Stage::set(folder, workplace).await?;
     let people = stage.narrator.truth().await?.people;
-    teller.opening(people, REQUESTER, REQUEST);
+    teller.opening(people, REQUESTER, AGENT, REQUEST);
 
     teller.act("1", "Plain access control", "valid credentials, every permission in place");
     let plain = stage.plain(teller).await?;
@@ -221,49 +243,77 @@ pub async fn play(folder: &Path, workplace: &str, teller: &mut Teller) -> Result
     let benign = stage.guarded(&benign_script(), teller).await?;
     stage.narrator.reset().await?;
 
-    teller.act("4", "At machine speed", &format!("asked for one customer, with a grant for all {CUSTOMERS}"));
+    teller.act("4", "What it holds", &format!("{REQUESTER} asks once more, and this time we watch {AGENT} log in"));
+    let credential = Credential::play(&stage, scout, teller).await?;
+
+    teller.act("5", "At machine speed", &format!("{SCOUT} is asked for one customer, with a grant for all {CUSTOMERS}"));
     let race = stage.race(teller).await?;
 
-    let verified =
-        ledger::verify(stage.store.as_ref(), Seq(1), None, &mut |_| {}).map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
-    let story = Story { request: REQUEST, plain, prudence, benign, race, ledger_entries: verified.entries };
+    let verified = ledger::verify(&stage.ledger, Seq(1), None, &mut |_| {}).map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
+    let story = Story { request: REQUEST, plain, prudence, benign, credential, race, ledger_entries: verified.entries };
     teller.ending(&story);
     let running = stage.leave_running().await?;
     Ok((story, running))
 }
 
 /// The parts, started and connected.
-struct Stage {
-    workplace: String,
+pub struct Stage {
+    /// Where the workplace listens.
+    pub workplace: String,
+    /// Where the gateway listens.
+    pub url: String,
+    /// Where the authorization server listens.
+    pub api: String,
+    /// The password of the requester.
+    pub password: String,
+    /// The issuer, and the engine.
+    pub house: House,
+    ledger: SqliteSource,
     narrator: Narrator,
-    store: Arc<SqliteLedger>,
-    engine: Engine,
-    issuer: Issuer,
-    url: String,
     shutdown: CancellationToken,
-    gateway: tokio::task::JoinHandle<()>,
+    servers: [tokio::task::JoinHandle<()>; 2],
 }
 
 impl Stage {
-    async fn set(folder: &Path, workplace: &str) -> Result<Self> {
+    /// Everything, and the program of the agent to which a part is handed on.
+    async fn set(folder: &Path, workplace: &str) -> Result<(Self, Program)> {
         let narrator = Narrator::at(workplace, key("operator")?)?;
         let bundle = world::bundle(&narrator.directory().await?, &narrator.records().await?)?;
-        let keys = Keys::generate(&KeyPaths {
+        let [gate, api] = [TcpListener::bind(("127.0.0.1", 0)).await?, TcpListener::bind(("127.0.0.1", 0)).await?];
+        let [gate_at, api_at] = [gate.local_addr()?, api.local_addr()?];
+        let scout = Program::new(SCOUT)?;
+        std::fs::write(folder.join(SCOUT_KEYS), scout.public_keys().to_string())?;
+        std::fs::write(folder.join(CONFIGURATION), world::configuration(gate_at, api_at))?;
+        Keys::generate(&KeyPaths {
             signing: folder.join("signing-key.pem"),
             content: folder.join("content.key"),
             operator: folder.join("operator.secret"),
         })?;
-        let issuer = Issuer::new("prudence-demo", &keys);
-        let store = Arc::new(SqliteLedger::open(folder.join("ledger.db"))?);
-        let engine = open_engine(store.clone(), keys.content, folder)?;
-        engine.configure(bundle).await?;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let url = format!("http://{}/mcp", listener.local_addr()?);
-        let gateway = new_gateway(workplace, &engine, &issuer)?;
+        let house = assemble::open(assemble::configuration(&folder.join(CONFIGURATION))?)?;
+        house.engine.configure(bundle).await?;
+        let password = made_up_password()?;
+        let accounts = crate::door::store(&house.loaded)?;
+        accounts.put_account(REQUESTER, password_hash(&password)?, house.engine.now()).await?;
         let shutdown = CancellationToken::new();
-        let stop = shutdown.clone();
-        let gateway = tokio::spawn(async move { gateway.serve_http(listener, stop).await });
-        Ok(Self { workplace: workplace.to_owned(), narrator, store, engine, issuer, url, shutdown, gateway })
+        let (gateway, stop) = (new_gateway(workplace, &house)?, shutdown.clone());
+        let gateway = tokio::spawn(async move { gateway.serve_http(gate, stop).await });
+        let oauth = crate::door::server(&house)?.context("the authorization server")?;
+        let router = authority::api::router(house.engine.clone(), house.issuer.clone(), house.keys.operator.clone());
+        let serving = axum::serve(api, router.merge(oauth.router())).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        // It ends when it is told to.
+        let authority = tokio::spawn(async move { drop(serving.await) });
+        let stage = Self {
+            workplace: workplace.to_owned(),
+            url: format!("http://{gate_at}/mcp"),
+            api: format!("http://{api_at}"),
+            password,
+            ledger: assemble::ledger_to_read(&house.loaded)?,
+            house,
+            narrator,
+            shutdown,
+            servers: [gateway, authority],
+        };
+        Ok((stage, scout))
     }
 
     /// The incident with the agent connected to the workplace itself.
@@ -283,7 +333,7 @@ impl Stage {
 
     /// A script with the agent connected to Prudence.
     async fn guarded(&self, script: &Script, teller: &mut Teller) -> Result<Act> {
-        let task = self.start_task().await?;
+        let task = self.start_task(AGENT).await?;
         let token = self.token(&task)?;
         let agent = Agent::connect(&self.url, &ApiKey::from(token.as_str()), "", Revision::V2026_07_28).await?;
         let mut act = Act::default();
@@ -298,7 +348,7 @@ impl Stage {
     /// One step, and what the agent does instead when it is refused.
     async fn take_guarded(&self, agent: &Agent, step: &Step, act: &mut Act, teller: &mut Teller) -> Result<()> {
         let alone = Step { if_refused: Vec::new(), ..step.clone() };
-        let before = self.store.head()?.seq;
+        let before = self.head()?;
         for taken in agent.take(&alone).await? {
             let decided = self.decided_since(before)?.context("the call left no decision in the ledger")?;
             act.asked += usize::from(decided.decision.outcome == Outcome::Ask);
@@ -365,7 +415,7 @@ impl Stage {
     fn look_first(&self, act: &mut Act, teller: &mut Teller) -> Result<()> {
         let change = DirectoryChange::AddReaders { item: ResourceId::parse(DATASET)?, readers: vec![OPENED_TO.to_owned()] };
         let who = PrincipalId::parse(FOLLOWER)?;
-        let looked = self.engine.view(|state, _| judge_changes(state, &who, &[change], act.stopped.as_ref()));
+        let looked = self.house.engine.view(|state, _| judge_changes(state, &who, &[change], act.stopped.as_ref()));
         let (exposure, reasons) = looked.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
         let owners: Vec<&str> = exposure.owners.iter().map(PrincipalId::as_str).collect();
         let told = Told {
@@ -390,10 +440,10 @@ impl Stage {
     /// The agent runs through the customers: at the workplace itself, and through Prudence.
     async fn race(&self, teller: &mut Teller) -> Result<Race> {
         let direct = Agent::connect(&format!("{}/mcp", self.workplace), &key(AGENT)?, "", Revision::V2025_11_25).await?;
-        let plain = take(&direct, CUSTOMERS).await?;
+        let plain = take(&direct, CUSTOMERS, RACE).await?;
         direct.leave().await;
         let benign = self.take_guarded_customers(1).await?;
-        let before = self.store.head()?.seq;
+        let before = self.head()?;
         let prudence = self.take_guarded_customers(CUSTOMERS).await?;
         let tripped = self.decided_after(before)?.into_iter().find(|decided| decided.trip.is_some());
         let race = Race { plain, prudence, benign, reasons: tripped.as_ref().map(reasons).unwrap_or_default() };
@@ -402,24 +452,36 @@ impl Stage {
     }
 
     async fn take_guarded_customers(&self, most: u32) -> Result<Taking> {
-        let token = self.token(&self.start_task().await?)?;
+        // Not the one of the other acts: what runs away here is looked at before its agent goes on.
+        let token = self.token(&self.start_task(SCOUT).await?)?;
         let agent = Agent::connect(&self.url, &ApiKey::from(token.as_str()), "", Revision::V2026_07_28).await?;
-        let taking = take(&agent, most).await?;
+        let taking = take(&agent, most, RACE_MAX).await?;
         agent.leave().await;
         Ok(taking)
     }
 
-    async fn start_task(&self) -> Result<Task> {
+    async fn start_task(&self, agent: &str) -> Result<Task> {
         let new = NewTask {
             words: Some(REQUEST.to_owned()),
             effects: Some([Effect::Read, Effect::Send].into()),
-            ..NewTask::new(PrincipalId::parse(REQUESTER)?, PrincipalId::parse(AGENT)?, "engineering", LEASE_MS)
+            ..NewTask::new(PrincipalId::parse(REQUESTER)?, PrincipalId::parse(agent)?, "engineering", LEASE_MS)
         };
-        Ok(self.engine.start_task(new).await?)
+        Ok(self.house.engine.start_task(new).await?)
     }
 
     fn token(&self, task: &Task) -> Result<String> {
-        Ok(self.issuer.task_token(task, std::slice::from_ref(&task.agent), self.engine.now())?)
+        Ok(self.house.issuer.task_token(task, std::slice::from_ref(&task.agent), self.house.engine.now())?)
+    }
+
+    /// The last entry of the ledger.
+    pub fn head(&self) -> Result<Seq> {
+        Ok(self.ledger.head()?.seq)
+    }
+
+    /// What was recorded after this entry, in order.
+    pub fn events_after(&self, before: Seq) -> Result<Vec<Event>> {
+        let entries = self.ledger.read(before.plus(1), usize::MAX, usize::MAX)?;
+        entries.iter().map(|entry| Ok(serde_json::from_slice::<Record>(&entry.body)?.event)).collect()
     }
 
     /// The newest decision after this entry.
@@ -429,26 +491,46 @@ impl Stage {
 
     /// The decisions after this entry, in order.
     fn decided_after(&self, before: Seq) -> Result<Vec<Decided>> {
-        let mut found = Vec::new();
-        for entry in self.store.read(before.plus(1), usize::MAX, usize::MAX)? {
-            let record: Record = serde_json::from_slice(&entry.body)?;
-            if let Event::Decided(decided) = record.event {
-                found.push(*decided);
+        let decided = |event| match event {
+            Event::Decided(decided) => Some(*decided),
+            _ => None,
+        };
+        Ok(self.events_after(before)?.into_iter().filter_map(decided).collect())
+    }
+
+    /// What the ledger says of what was tried first after this entry, and why.
+    pub fn verdict(&self, before: Seq) -> Result<(&'static str, Vec<Why>)> {
+        for event in self.events_after(before)? {
+            match event {
+                Event::Decided(decided) => return Ok((decided.decision.outcome.word(), reasons(&decided))),
+                Event::CredentialIssued(_) => return Ok(("granted", Vec::new())),
+                Event::Killed { target, by, why } => {
+                    let sentence = format!("{by} has stopped {target}: {why}");
+                    return Ok(("stopped", vec![Why { norm: "kill".to_owned(), sentence, remedy: None }]));
+                }
+                Event::Reset { .. } => return Ok(("reset", Vec::new())),
+                Event::Refused(refused) => {
+                    // The edges put a code of their own before the sentence.
+                    let (norm, sentence) = refused.sentence.split_once(": ").unwrap_or((refused.code.word(), &refused.sentence));
+                    let why = Why { norm: norm.to_owned(), sentence: sentence.to_owned(), remedy: None };
+                    return Ok(("refused", vec![why]));
+                }
+                _ => {}
             }
         }
-        Ok(found)
+        bail!("nothing of it is in the ledger")
     }
 
     async fn leave_running(self) -> Result<Running> {
-        let task = self.start_task().await?;
-        let token = self.token(&task)?;
-        let Self { store, engine, url, shutdown, gateway, .. } = self;
-        Ok(Running { url, token, shutdown, gateway, engine, store })
+        let token = self.token(&self.start_task(AGENT).await?)?;
+        let Self { url, api, password, house, shutdown, servers, .. } = self;
+        let configuration = house.loaded.path.clone();
+        Ok(Running { url, api, password, token, configuration, shutdown, servers, house })
     }
 }
 
-/// Looks up customers one after the other, for a second at most.
-async fn take(agent: &Agent, most: u32) -> Result<Taking> {
+/// Looks up customers one after the other: for [`RACE`], or for `longest` where nothing was refused by then.
+async fn take(agent: &Agent, most: u32, longest: Duration) -> Result<Taking> {
     let started = Instant::now();
     let mut taking = Taking::default();
     for number in 1..=most {
@@ -459,35 +541,27 @@ async fn take(agent: &Agent, most: u32) -> Result<Taking> {
             taking.records += 1;
             taking.ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
-        if started.elapsed() >= RACE {
+        if started.elapsed() >= if taking.refused > 0 { RACE } else { longest } {
             break;
         }
     }
     Ok(taking)
 }
 
-fn open_engine(store: Arc<SqliteLedger>, key: ContentKey, folder: &Path) -> Result<Engine> {
-    let node = Node::among(&folder.join("nodes"))?;
-    Ok(Engine::open(store, key, Clock::System, node, Options::default())?)
-}
-
 /// A gateway with the workplace behind it, as `prudence serve` would be configured.
-fn new_gateway(workplace: &str, engine: &Engine, issuer: &Issuer) -> Result<Gateway> {
+fn new_gateway(workplace: &str, house: &House) -> Result<Gateway> {
     let headers = vec![("authorization".to_owned(), format!("Bearer {}", key(AGENT)?.reveal()))];
     let transport = TransportConfig::Http { url: format!("{workplace}/mcp"), headers };
-    let config = GatewayConfig { upstreams: vec![UpstreamConfig::new("workplace", transport)], ..GatewayConfig::default() };
-    let keys = TokenKeys {
-        keys: issuer.verifying().clone(),
-        issuer: issuer.name().to_owned(),
-        audience: issuer.audience().to_owned(),
-        leeway_s: LEEWAY_S,
-    };
+    let upstreams = vec![UpstreamConfig::new("workplace", transport)];
+    let config = GatewayConfig { upstreams, ..crate::gate::config(&house.loaded.settings)? };
     let contracts = contract::Contracts::parse("workplace", include_str!("../../demo/contracts/workplace.toml"))
         .map_err(|errors| anyhow::anyhow!("the demonstration's contracts: {errors:?}"))?;
-    Gateway::new(config, engine.clone(), vec![contracts], keys).map_err(|errors| anyhow::anyhow!("{errors:?}"))
+    let believed = crate::gate::believed(&house.issuer);
+    Gateway::new(config, house.engine.clone(), vec![contracts], believed).map_err(|errors| crate::gate::wrong(&errors))
 }
 
-fn key(account: &str) -> Result<ApiKey> {
+/// The key of an account of the workplace.
+pub fn key(account: &str) -> Result<ApiKey> {
     key_of(account).with_context(|| format!("the workplace has no account `{account}`"))
 }
 

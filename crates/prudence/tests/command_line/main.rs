@@ -2,6 +2,7 @@
 
 mod agents;
 mod crash;
+mod demo;
 mod disk;
 mod house;
 mod refused;
