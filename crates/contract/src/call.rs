@@ -73,6 +73,14 @@ pub enum CallError {
         /// The contract's minor unit.
         decimals: u32,
     },
+    /// Not a number of items.
+    #[error("`{path}` of `{tool}` must be a whole number of items that is not negative")]
+    Reads {
+        /// Which tool.
+        tool: String,
+        /// Where it stands.
+        path: String,
+    },
     /// Too much of something.
     #[error("the call of `{tool}` has too many {what}, at most {max} are allowed")]
     TooMany {
@@ -97,6 +105,7 @@ impl CallError {
             | CallError::Name { .. }
             | CallError::Nowhere { .. }
             | CallError::NoChange { .. }
+            | CallError::Reads { .. }
             | CallError::Amount { .. } => Code::Contract,
         }
     }
@@ -149,6 +158,7 @@ impl Tool {
             content,
             values,
             amount: self.amount.as_ref().map_or(Ok(None), |amount| self.minor_units(amount, scope))?,
+            reads: self.items_asked(arguments)?,
             change: self.change.as_ref().map(|change| self.changed(change, scope)).transpose()?,
             because: None,
             digest,
@@ -239,6 +249,7 @@ impl Resource {
             content: vec![uri.to_owned()],
             values: Vec::new(),
             amount: None,
+            reads: None,
             change: None,
             because: None,
             digest,

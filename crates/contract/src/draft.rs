@@ -284,6 +284,23 @@ const OBJECTS: [&str; 18] = [
     "key",
     "name",
 ];
+/// What the size of a page is called.
+const PAGE_SIZES: [&str; 14] = [
+    "limit",
+    "pagesize",
+    "perpage",
+    "maxresults",
+    "maxitems",
+    "maxrecords",
+    "maxrows",
+    "maxcount",
+    "numresults",
+    "top",
+    "first",
+    "count",
+    "take",
+    "size",
+];
 const AMOUNTS: [&str; 6] = ["amount", "price", "total", "sum", "cost", "budget"];
 const VALUES: [(&str, &str); 12] = [
     ("url", "url"),
@@ -485,6 +502,7 @@ impl<'a> ToolDraft<'a> {
         self.write_recipients(text);
         self.write_values(text);
         self.write_amount(text);
+        self.write_reads(text);
         self.write_change(text);
         self.write_result(text, object);
         self.write_attested(text, kinds);
@@ -723,6 +741,25 @@ impl<'a> ToolDraft<'a> {
                 ),
             }
         }
+    }
+
+    /// The size of a page, with what the schema says of it (JSON Schema 2020-12, `default` and `maximum`).
+    fn write_reads(&self, text: &mut String) {
+        let size = |name: &&&str| {
+            PAGE_SIZES.contains(&plain(name).replace('_', "").as_str()) && crate::Reads::names(&path(name)).is_some()
+        };
+        let Some(name) = self.properties.iter().find(size).filter(|_| self.effects.contains(&Effect::Read)) else { return };
+        let Some(schema) = self.tool.pointer("/inputSchema/properties").and_then(|all| all.get(*name)) else { return };
+        if schema.get("type").and_then(Value::as_str) != Some("integer") {
+            return;
+        }
+        let mut reads = format!("{{ at = {}", quoted(&path(name)));
+        for (key, said) in [("otherwise", "default"), ("max", "maximum")] {
+            if let Some(number) = schema.get(said).and_then(Value::as_u64) {
+                let _ = write!(reads, ", {key} = {number}");
+            }
+        }
+        line(text, "reads", &(reads + " }"), Some("by its name it is how many are read at most"));
     }
 
     fn write_change(&self, text: &mut String) {

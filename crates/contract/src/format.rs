@@ -3,7 +3,9 @@
 
 use crate::layout::{classification_of, rest_name};
 use crate::source::{Base, Origin, Piece, Source, UriPattern};
-use crate::{Amount, AttestedContract, ChangeSources, Claims, Contracts, ItemContract, Parts, Resource, ResultContract, Tool};
+use crate::{
+    Amount, AttestedContract, ChangeSources, Claims, Contracts, ItemContract, Parts, Reads, Resource, ResultContract, Tool,
+};
 use judge::act::LabelSpec;
 use judge::digest::Digest;
 use judge::effect::Effect;
@@ -123,12 +125,14 @@ impl Reader<'_> {
         let place = table.place.clone();
         let effects = self.effects(&mut table);
         let sends = effects.contains(&Effect::Send);
+        let is_reader = effects.contains(&Effect::Read);
         let outward = effects.iter().any(|effect| effect.is_outward());
         let arguments = self.texts(&mut table, "arguments").unwrap_or_default().into_iter().collect();
         let resources = self.sources(&mut table, "resource", Base::Near, true);
         let recipients = self.sources(&mut table, "recipients", Base::Near, sends);
         let values = self.values(&mut table);
         let amount = self.amount(&mut table, effects.contains(&Effect::Spend));
+        let reads = self.reads(&mut table);
         let change = self.change(&mut table);
         let result = self.result(&mut table, name.as_deref().unwrap_or_default());
         let pin = self.pin(&mut table);
@@ -154,6 +158,9 @@ impl Reader<'_> {
             );
             self.error(&place, span.clone(), "`widen` needs `change`: who may newly see or do something".to_owned(), help);
         }
+        if reads.is_some() && !is_reader {
+            self.error(&place, span.clone(), "`reads` is there, and `effects` has no `read`".to_owned(), None);
+        }
         if effects.contains(&Effect::Spend) && amount.is_none() {
             let help =
                 Some("for example `amount = { at = \"$.amount\", decimals = 2 }`, or `amount = { is = \"500\" }`".to_owned());
@@ -167,6 +174,7 @@ impl Reader<'_> {
             recipients,
             values,
             amount,
+            reads,
             change,
             result,
             pin,
@@ -255,6 +263,31 @@ impl Reader<'_> {
             self.error(&place, value.span(), "`is` must be a number that is not negative, in quotes".to_owned(), None);
         }
         Some(Amount { source, decimals })
+    }
+
+    fn reads(&mut self, table: &mut Table<'_>) -> Option<Reads> {
+        let place = table.at("reads");
+        let value = table.take("reads")?;
+        let mut entry = self.table(&place, value)?;
+        let path = self.needed_text(&mut entry, "at");
+        let mut number = |reader: &mut Self, key: &'static str| {
+            let found = entry.take(key)?;
+            let number = integer(found).and_then(|number| u64::try_from(number).ok());
+            if number.is_none() {
+                reader.error(&place, found.span(), format!("`{key}` must be a whole number that is not negative"), None);
+            }
+            number
+        };
+        let (otherwise, max) = (number(self, "otherwise"), number(self, "max"));
+        self.finish(entry);
+        let at = Reads::names(&path?);
+        if at.is_none() {
+            let help = Some(
+                "it has to be set where it is too large: a path of plain names, such as `$.limit` or `$.page.size`".to_owned(),
+            );
+            self.error(&place, value.span(), "`at` must lead to one argument".to_owned(), help);
+        }
+        Some(Reads { at: at?, otherwise, max })
     }
 
     fn change(&mut self, table: &mut Table<'_>) -> Option<ChangeSources> {

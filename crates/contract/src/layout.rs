@@ -5,7 +5,7 @@
 
 use crate::source::{Scope, Source};
 use crate::{Claims, Contracts, ItemContract, Parts, Resource, Tool, strict};
-use judge::act::{Attested, Chosen, ITEMS_MAX, LabelSpec, NamedBy, ObservedItem, RESOURCES_MAX, Value as ActValue};
+use judge::act::{Attested, Chosen, ITEMS_MAX, LabelSpec, NamedBy, ObservedItem, RESOURCES_MAX, REST, Value as ActValue};
 use judge::label::{Classification, Integrity};
 use judge::name::ResourceId;
 use serde_json::{Map, Value};
@@ -215,7 +215,7 @@ fn item_of_resource(id: ResourceId, resource: &Resource, chosen: Option<Arc<Chos
 
 /// What the parts of a result are called that no contract speaks of.
 pub(crate) fn rest_name(tool: &str) -> ResourceId {
-    let name: String = format!("result:{tool}").chars().filter(|c| !c.is_control()).take(120).collect();
+    let name: String = format!("{REST}:{tool}").chars().filter(|c| !c.is_control()).take(120).collect();
     ResourceId::parse(&name)
         .expect("it begins with `result:`, has no control character, and 120 characters are at most 480 bytes")
 }

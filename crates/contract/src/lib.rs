@@ -13,6 +13,7 @@ mod draft;
 mod format;
 mod layout;
 mod propose;
+mod reads;
 mod source;
 mod strict;
 #[cfg(test)]
@@ -130,6 +131,7 @@ pub struct Tool {
     recipients: Vec<Source>,
     values: Vec<(Arc<str>, Source)>,
     amount: Option<Amount>,
+    reads: Option<Reads>,
     change: Option<ChangeSources>,
     result: ResultContract,
     pin: Option<Digest>,
@@ -200,6 +202,17 @@ struct Amount {
     source: Source,
     /// Digits after the point that make the minor unit: 2 for cents.
     decimals: u32,
+}
+
+/// Where a call says how many items it reads at most, in whole numbers.
+#[derive(Debug)]
+struct Reads {
+    /// The names that lead to it in the arguments, the outermost first; never none.
+    at: Vec<String>,
+    /// What the server takes where nothing is said.
+    otherwise: Option<u64>,
+    /// What it gives at most, however much is asked for.
+    max: Option<u64>,
 }
 
 #[derive(Debug, Default)]

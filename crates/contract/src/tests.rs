@@ -159,6 +159,38 @@ fn a_widening_says_who() {
 }
 
 #[test]
+fn a_page_size_is_read_and_can_be_made_smaller() {
+    let contracts = contracts("effects = [\"read\"]\nreads = { at = \"$.page.size\", otherwise = 50, max = 200 }", "");
+    let reads = |arguments: Value| act(&contracts, arguments).expect("it fits").reads;
+    assert_eq!(reads(json!({"page": {"size": 7}})), Some(7));
+    assert_eq!(reads(json!({"page": {"size": "20"}})), Some(20));
+    assert_eq!(reads(json!({"page": {"size": 1_000_000}})), Some(200), "the server gives no more");
+    assert_eq!(reads(json!({})), Some(50));
+    for size in [json!(-1), json!(1.5), json!("all"), json!("-3"), json!(true), json!([1]), json!("99999999999999999999")] {
+        act(&contracts, json!({"page": {"size": size}})).expect_err(&size.to_string());
+    }
+    let tool = contracts.tool("t").expect("it is there");
+    let cut = |arguments: Value, items| tool.cut_down(&arguments, items);
+    assert_eq!(cut(json!({"page": {"size": 90}}), 20), Some(("/page/size".to_owned(), json!(20))));
+    assert_eq!(cut(json!({"page": {"size": "90"}}), 20), Some(("/page/size".to_owned(), json!("20"))), "as it was written");
+    assert_eq!(cut(json!({"page": {}}), 20), Some(("/page/size".to_owned(), json!(20))));
+    assert_eq!(cut(json!({}), 20), None, "there is no place for it");
+    assert_eq!(cut(json!({"page": {"size": 90}}), 0), None, "nothing is no call");
+}
+
+#[test]
+fn without_a_word_about_the_page_nobody_knows_how_much_comes() {
+    let contracts = contracts("effects = [\"read\"]\nreads = { at = \"$.limit\" }", "");
+    assert_eq!(act(&contracts, json!({"q": "x"})).expect("it fits").reads, Some(u64::MAX));
+    for wrong in ["$", "$..limit", "$.pages[0].size", "$[*]", "limit"] {
+        let text = format!("effects = [\"read\"]\nreads = {{ at = \"{wrong}\" }}");
+        let file = format!("[[tool]]\nname = \"t\"\n{text}\n");
+        let errors = Contracts::parse("u", &file).expect_err(wrong);
+        assert!(errors.iter().any(|error| error.message == "`at` must lead to one argument"), "{errors:?}");
+    }
+}
+
+#[test]
 fn an_amount_never_rounds() {
     let contracts = contracts("effects = [\"spend\"]\namount = { at = \"$.sum\", decimals = 2 }", "");
     for (sum, units) in [(json!(5), 500), (json!(12.34), 1234), (json!("0.10"), 10), (json!("7.000"), 700), (json!(0), 0)] {

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::ids;
+use crate::limit::{CutDown, decide_within};
 use crate::node::Node;
 use crate::permit::{Abandoned, Permit, Spent};
 use judge::act::{Act, Attested, Observation, ObservedItem};
@@ -28,6 +29,7 @@ use judge::task::{Budget, Caller, Task};
 use ledger::{AppendError, Entry, ReadError, Receipt, Seq, Store};
 use parking_lot::Mutex;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -625,10 +627,21 @@ impl Engine {
     /// # Errors
     /// [`Unavailable`]: the call must be refused with the code `ledger`.
     pub async fn rule(&self, caller: &Caller, act: &Act, mode: Mode) -> Result<Ruled, Unavailable> {
+        self.rule_within(caller, act, mode, &|_| None).await
+    }
+
+    /// [`Self::rule`] for a call that can be cut down. Where a norm limits it, the permit is for what `cut_down` made of it, and for nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::rule`].
+    pub async fn rule_within(&self, caller: &Caller, act: &Act, mode: Mode, cut_down: CutDown<'_>) -> Result<Ruled, Unavailable> {
         let enforced = mode == Mode::Enforce;
         let (receipt, mut ruled) = self
             .commit(|state, now| {
-                let ruling = decide(state, caller, act, now);
+                let (ruling, act) = match mode {
+                    Mode::Enforce => decide_within(state, caller, act, now, cut_down),
+                    Mode::Observe => (decide(state, caller, act, now), Cow::Borrowed(act)),
+                };
                 let id = ids::decision(now);
                 let asked = (ruling.ask == AskStanding::New)
                     .then(|| Asked { id: ids::ask(state), expires: self.ask_expires(state, caller, now) });
@@ -646,7 +659,7 @@ impl Engine {
                 let decided = Decided {
                     id: id.clone(),
                     caller: caller.clone(),
-                    act: ActRecord::new(act, Some(&ruling.audience), ruling.values),
+                    act: ActRecord::new(&act, Some(&ruling.audience), ruling.values),
                     decision: ruling.decision.clone(),
                     ask: asked,
                     approved_by,

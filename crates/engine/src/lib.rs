@@ -11,6 +11,7 @@ mod clock;
 mod engine;
 mod evaluate;
 mod ids;
+mod limit;
 mod node;
 mod permit;
 #[cfg(test)]
@@ -22,5 +23,6 @@ pub use engine::{
     Released, RenewError, Ruled, Seen, StartTaskError, Unavailable,
 };
 pub use evaluate::{Asker, Evaluated, Question, RequestError};
+pub use limit::CutDown;
 pub use node::Node;
 pub use permit::{Permit, PermitRefused, Spent};

@@ -83,6 +83,12 @@ impl Permit {
         &self.guard.decision
     }
 
+    /// Whether it is for this call.
+    #[must_use]
+    pub fn is_for(&self, call: Digest) -> bool {
+        self.call == call
+    }
+
     /// The ledger's word that the decision is durable.
     #[must_use]
     pub fn receipt(&self) -> Option<Receipt> {

@@ -11,7 +11,7 @@ use judge::effect::Effect;
 use judge::event::{Bundle, Ended, Event, Record, Refused};
 use judge::moment::Moment;
 use judge::name::{PrincipalId, ResourceId, ToolId};
-use judge::policy::PolicySources;
+use judge::policy::{PolicySources, Source as PolicySource};
 use judge::standing::Target;
 use judge::task::Caller;
 use ledger::{MemoryLedger, Seq, Source, SqliteLedger, Store};
@@ -125,6 +125,45 @@ async fn what_was_read_weighs_on_what_is_sent_even_after_a_restart() {
     let ruled = again.rule(&world.caller, &act(Effect::Publish, "forum:all", TEXT), Mode::Enforce).await.expect("durable");
     assert_eq!(ruled.decision.outcome, Outcome::Deny);
     assert!(ruled.permit.is_none());
+}
+
+/// A limit that nobody can keep is a refusal, and so is an obligation that nobody carries out.
+#[tokio::test]
+async fn what_cannot_be_cut_down_or_carried_out_does_not_go_through() {
+    let world = world().await;
+    let norm = |id: &str, outcome: &str, more: &str| {
+        format!(
+            "@id(\"{id}\")\n@norm(\"{id}\")\n@outcome(\"{outcome}\")\n{more}@reason(\"a test\")\n\
+             forbid (principal, action == Action::\"read\", resource) when {{ context.tempo.reads > 5 }};\n"
+        )
+    };
+    let configured = async |text: String| {
+        let mut bundle = bundle();
+        bundle.policies.norms.push(PolicySource { name: "own.cedar".to_owned(), text });
+        world.engine.configure(bundle).await
+    };
+    configured(norm("page", "limit", "@limit(\"5\")\n")).await.expect("a sound norm");
+    let page = |items: u64| Act { reads: Some(items), ..act(Effect::Read, "runbook:acl", &items.to_string()) };
+    let small = world.engine.rule(&world.caller, &page(5), Mode::Enforce).await.expect("durable");
+    assert!(small.permit.is_some() && small.decision.obligations.is_empty());
+    let whole = world.engine.rule(&world.caller, &page(6), Mode::Enforce).await.expect("durable");
+    assert_eq!(whole.decision.code(), Some(Code::Obligation));
+    assert!(whole.permit.is_none());
+    let lies = world.engine.rule_within(&world.caller, &page(6), Mode::Enforce, &|_| Some(page(7))).await.expect("durable");
+    assert_eq!(lies.decision.code(), Some(Code::Obligation), "it is not smaller");
+    let cut =
+        world.engine.rule_within(&world.caller, &page(6), Mode::Enforce, &|items| Some(page(items))).await.expect("durable");
+    assert_eq!((cut.decision.outcome, cut.decision.limit, cut.decision.obligations.len()), (Outcome::Permit, Some(5), 1));
+    assert!(cut.permit.expect("it goes through").is_for(page(5).digest), "it is for the smaller call and no other");
+    let observed = world.engine.rule(&world.caller, &page(6), Mode::Observe).await.expect("durable");
+    assert!(observed.permit.is_some_and(|permit| permit.is_for(page(6).digest)), "nothing is stopped where it is only observed");
+
+    configured(norm("hide", "mask", "")).await.expect("a sound norm");
+    let masked = world.engine.rule(&world.caller, &page(6), Mode::Enforce).await.expect("durable");
+    assert_eq!(masked.decision.code(), Some(Code::Obligation));
+    for wrong in [norm("page", "limit", ""), norm("page", "limit", "@limit(\"few\")\n"), norm("page", "ask", "@limit(\"5\")\n")] {
+        assert!(configured(wrong.clone()).await.is_err(), "{wrong}");
+    }
 }
 
 #[tokio::test]

@@ -190,6 +190,7 @@ impl Call {
             content: Vec::new(),
             values: Vec::new(),
             amount: None,
+            reads: None,
             change: None,
             because: None,
             digest: self.digest,

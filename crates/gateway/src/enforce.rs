@@ -18,7 +18,7 @@ use judge::name::{ResourceId, ToolId};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tracing::{error, warn};
-use wire::frame::{Frame, Kind};
+use wire::frame::{Edit, Frame, Kind};
 
 use crate::Core;
 use crate::answer::Answer;
@@ -132,9 +132,15 @@ impl Core {
                 call.unread_act()
             }
         };
-        let ruled = self.engine.rule(&up.caller.judged, &act, mode.into()).await;
+        let cut_down = |items| Some(self.cut_down(index, &call, items, headers)?.1);
+        let ruled = self.engine.rule_within(&up.caller.judged, &act, mode.into(), &cut_down).await;
         match ruled {
-            Ok(Ruled { permit: Some(permit), .. }) => Ok(Permitted { call, permit }),
+            Ok(Ruled { permit: Some(permit), .. }) if permit.is_for(call.digest()) => Ok(Permitted { call, permit }),
+            Ok(Ruled { permit: Some(permit), decision, .. }) => {
+                let cut = decision.limit.and_then(|items| self.cut_down(index, &call, items, headers));
+                // Without it the permit is for no call that there is, and is not spent.
+                Ok(Permitted { call: cut.map_or(call, |(cut, _)| cut), permit })
+            }
             Ok(Ruled { id, decision, ask, permit: None }) => {
                 let missing = self.missing_scope(up.caller, &act, &decision);
                 let refusal = Refusal::decided(id, decision.outcome, &decision.reasons, ask);
@@ -342,6 +348,21 @@ impl Core {
         .map_err(|error| Early { code: error.code(), sentence: error.to_string(), remedy: None })?;
         call.add_the_rest(&mut act, headers)?;
         Ok(act)
+    }
+
+    /// The call as it would be for at most `items`, and the act that it then is.
+    fn cut_down(&self, index: usize, call: &Call, items: u64, headers: &HeaderMap) -> Option<(Call, Act)> {
+        let Target::Tool { name, arguments } = &call.target else { return None };
+        let contracts = self.contracts(index);
+        let tool = contracts.tool(name)?;
+        let (pointer, value) = tool.cut_down(arguments, items)?;
+        let pointer = format!("/params/arguments{pointer}");
+        let frame = call.frame().edit(&[Edit::Set(&pointer, &value.to_string())], &self.result_frames).ok()?;
+        let cut = Call::of(&self.upstreams[index].name, &frame).ok()?;
+        let Target::Tool { arguments, .. } = &cut.target else { return None };
+        let mut act = tool.act(cut.tool.clone(), arguments, cut.digest()).ok()?;
+        cut.add_the_rest(&mut act, headers).ok()?;
+        Some((cut, act))
     }
 
     /// An answer that stands in for one that may not be released.

@@ -17,6 +17,9 @@ pub const RESOURCES_MAX: usize = 1_000;
 /// How many items one observation may hold.
 pub const ITEMS_MAX: usize = 10_000;
 
+/// What stands before the colon in the name of the rest of a result: what no item of its contract selects.
+pub const REST: &str = "result";
+
 /// A consequential value: a recipient, an account, a URL, a path, an id, an amount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Value {
@@ -117,6 +120,8 @@ pub struct Act {
     pub values: Vec<Value>,
     /// Money, in the unit of the contract.
     pub amount: Option<u64>,
+    /// How many items it reads at most, where the call says so (a page size); `None`: one for each thing that it names.
+    pub reads: Option<u64>,
     /// Who may newly see or do something.
     pub change: Option<Change>,
     /// The act whose words this one rests on.
@@ -140,12 +145,29 @@ impl Act {
             content: Vec::new(),
             values: Vec::new(),
             amount: None,
+            reads: None,
             change: None,
             because: None,
             stated: Stated::default(),
             digest,
         }
     }
+
+    /// How many items it would read at most: what the call says, else one for each thing that it names.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        items_of(&self.effects, self.reads, &self.resources)
+    }
+}
+
+/// How many items an act with these effects reads at most.
+pub(crate) fn items_of(effects: &BTreeSet<Effect>, reads: Option<u64>, resources: &[ResourceId]) -> u64 {
+    if effects.contains(&Effect::Read) { reads.unwrap_or_else(|| reads_of(resources)) } else { 0 }
+}
+
+/// How many things an act is about: at least one.
+pub(crate) fn reads_of(resources: &[ResourceId]) -> u64 {
+    (resources.len() as u64).max(1)
 }
 
 impl std::fmt::Debug for Act {

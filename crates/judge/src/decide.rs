@@ -3,7 +3,7 @@
 //! The order is authenticate, grants, facts, norms, and what an approval adds (semantics §8). Nothing here waits, logs or fails.
 
 use crate::act::{Act, RESOURCES_MAX, Stated, ValuePrint};
-use crate::decision::{Approver, Code, Decision, Ground, Outcome, Reason};
+use crate::decision::{Approver, Code, Decision, Ground, Obligation, Outcome, Reason};
 use crate::directory::Directory;
 use crate::effect::Effect;
 use crate::event::Trip;
@@ -66,17 +66,25 @@ pub fn decide(state: &State, caller: &Caller, act: &Act, moment: Moment) -> Ruli
 
     let caller_id = caller.chain.last().expect("authenticate refused an empty chain");
     let mut reasons = Vec::new();
-    let mut obligations = BTreeSet::new();
+    let mut obliged = Obliged::default();
     let mut trip = None;
     for &effect in &act.effects {
         let facts = gathered.for_effect(effect);
         let findings = policies.norms(caller_id, caller.chain.len() > 1, effect, resources[0].as_str(), &facts);
         reasons.extend(findings.reasons);
-        obligations.extend(findings.obligations);
+        obliged.obligations.extend(findings.obligations);
+        obliged.limit = obliged.limit.into_iter().chain(findings.limit).min();
         trip = trip.max(findings.trip);
     }
-    let ruling = conclude(state, caller, act, gathered, reasons, obligations, moment);
+    let ruling = conclude(state, caller, act, gathered, reasons, obliged, moment);
     Ruling { trip, ..ruling }
+}
+
+/// What has to be done when an act goes through.
+#[derive(Default)]
+struct Obliged {
+    obligations: BTreeSet<Obligation>,
+    limit: Option<u64>,
 }
 
 /// The strictest reason is the answer, unless it is an ask that a person has answered.
@@ -86,7 +94,7 @@ fn conclude(
     act: &Act,
     gathered: Gathered,
     mut reasons: Vec<Reason>,
-    obligations: BTreeSet<crate::decision::Obligation>,
+    obliged: Obliged,
     moment: Moment,
 ) -> Ruling {
     let mut standing = AskStanding::None;
@@ -131,6 +139,7 @@ fn conclude(
     reasons.sort_by(|a, b| b.outcome.cmp(&a.outcome).then_with(|| a.cmp(b)));
     reasons.dedup();
     let Gathered { mut facts, audience, flows, withheld, effect_facts: _, values } = gathered;
+    let Obliged { obligations, limit } = obliged;
     if outcome == Outcome::Permit {
         // What goes through at an ordinary pace is not worth its place in every record; a replay finds it again.
         facts.tempo = TempoFacts::default();
@@ -138,7 +147,7 @@ fn conclude(
     // A person who writes outside of any task leaves the labels as they stand.
     let made = (makes(act) && caller.task.is_some()).then(|| made(state, &flows, &audience));
     Ruling {
-        decision: Decision { outcome, reasons, obligations, withheld, facts },
+        decision: Decision { outcome, reasons, obligations, limit, withheld, facts },
         audience,
         made,
         ask: standing,

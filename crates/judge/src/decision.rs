@@ -132,7 +132,7 @@ pub enum Obligation {
     Redact(NormId),
     /// Show sensitive values only in part.
     Mask(NormId),
-    /// Cut the call down.
+    /// Cut the call down to what [`Decision::limit`] says.
     Limit(NormId),
     /// Tell a person.
     Notify(NormId),
@@ -161,6 +161,9 @@ pub struct Decision {
     /// What must be done when it goes through.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub obligations: BTreeSet<Obligation>,
+    /// How many items it may read at most when it goes through, where an obligation limits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
     /// Items that the chain will not get, known before the call.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub withheld: BTreeSet<ResourceId>,
@@ -176,6 +179,7 @@ impl Decision {
             outcome: Outcome::Deny,
             reasons: vec![Reason { ground: Ground::Code(code), outcome: Outcome::Deny, sentence, remedy, approver: None }],
             obligations: BTreeSet::new(),
+            limit: None,
             withheld: BTreeSet::new(),
             facts,
         }

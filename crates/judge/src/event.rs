@@ -2,7 +2,7 @@
 //!
 //! The state is a fold of these ([`crate::state::State::apply`]); what is not in an event did not happen.
 
-use crate::act::{Act, Stated, ValuePrint};
+use crate::act::{Act, Stated, ValuePrint, items_of};
 use crate::content::Sketch;
 use crate::decision::{Code, Decision, Outcome};
 use crate::digest::Digest;
@@ -257,6 +257,9 @@ pub struct ActRecord {
     /// Money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<u64>,
+    /// How many items it reads at most, where the call says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<u64>,
     /// Who would see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<ReachRecord>,
@@ -280,11 +283,18 @@ impl ActRecord {
             resources: act.resources.clone(),
             recipients: act.recipients.clone(),
             amount: act.amount,
+            reads: act.reads,
             audience: audience.filter(|reach| !reach.is_nobody()).map(ReachRecord::from),
             values,
             content_bytes: act.content.iter().map(|text| text.len() as u64).sum(),
             digest: act.digest,
         }
+    }
+
+    /// How many items it reads at most.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        items_of(&self.effects, self.reads, &self.resources)
     }
 }
 

@@ -303,6 +303,12 @@ facts! {
         over_budget: bool,
         /// Which budget that is.
         budget: String,
+        /// How many items this would read at most, where the call says so.
+        reads: u64,
+        /// The same, where that is more than what is left of the budget, and less would be within it: what is left; else 0.
+        items_left: u64,
+        /// The same, where that is more than 60 and than three times what is usual in a busy hour: what is left of that in this minute; else 0.
+        pace_left: u64,
         /// Whether it is known what is usual for an agent of the chain, or for its owner.
         known: bool,
         /// Whether what is usual rests on days enough, or was stated.

@@ -151,6 +151,8 @@ struct Norm {
     approver: Option<Approver>,
     /// What a denial by it freezes, which makes it a breaker.
     freezes: Option<Scope>,
+    /// How many items it limits a call to: a number, or a fact in braces.
+    limit: Option<String>,
 }
 
 /// Compiled policies.
@@ -284,6 +286,8 @@ pub struct Findings {
     pub reasons: Vec<Reason>,
     /// What must be done when it goes through.
     pub obligations: BTreeSet<Obligation>,
+    /// How many items may be read at most; the fewest, where several norms limit it.
+    pub limit: Option<u64>,
     /// How much is frozen from here on; the widest, where several breakers tripped.
     pub trip: Option<Trip>,
 }
@@ -496,6 +500,11 @@ impl Norm {
             Follows::Notify => Obligation::Notify,
         };
         findings.obligations.insert(obliges(self.id.clone()));
+        if let Some(limit) = &self.limit {
+            // A limit that is no number was refused when it was loaded; none at all would be the strictest.
+            let items = fill(limit, facts).parse().unwrap_or(0);
+            findings.limit = Some(findings.limit.map_or(items, |other| other.min(items)));
+        }
     }
 
     fn object(&self, outcome: Outcome, facts: &Facts, findings: &mut Findings) {
@@ -650,7 +659,26 @@ fn read_norm(source: &Source, policy: &Policy) -> Result<Norm, PolicyError> {
             )
         })?),
     };
+    let limit = get("limit").map(str::to_owned);
+    let is_number = |limit: &str| fill(limit, &Facts::default()).parse::<u64>().is_ok();
+    if limit.as_deref().is_some_and(is_number) != (follows == Follows::Limit) {
+        return Err(wrong(
+            format!(
+                "`@limit` of norm `{norm}` is {}",
+                limit.as_deref().map_or("missing".to_owned(), |limit| format!("`{limit}`"))
+            ),
+            "a norm whose outcome is `limit`, and no other, says to how many items: `@limit(\"100\")`, or a fact, `@limit(\"{tempo.items_left}\")`",
+        ));
+    }
+    if follows == Follows::Limit
+        && policy.action_constraint() != ActionConstraint::Eq(Words::new().actions[&Effect::Read].clone())
+    {
+        return Err(wrong(
+            format!("norm `{norm}` limits more than reading"),
+            "only what is read can be cut down: `action == Action::\"read\"`",
+        ));
+    }
     let alone = PolicySet::from_policies([policy.clone()]).expect("one policy has one id");
     let condition = Condition::of(&json(policy), Facts::find);
-    Ok(Norm { condition, policy: alone, id, follows, reason, remedy, approver: Some(approver), freezes })
+    Ok(Norm { condition, policy: alone, id, follows, reason, remedy, approver: Some(approver), freezes, limit })
 }

@@ -3,6 +3,7 @@
 //! What is derived (resolved sets, compiled policies, the text index) is kept beside what is folded, and can be thrown away.
 //! Applying never fails: an event that does not fit leaves the state as it was, because the ledger is what happened.
 
+use crate::act::{ITEMS_MAX, REST, reads_of};
 use crate::content::{ContentKey, Index};
 use crate::decision::Outcome;
 use crate::decision::Reason;
@@ -376,7 +377,7 @@ pub struct OpenAct {
     counterparts: Vec<u64>,
     amount: Option<u64>,
     made: Option<Made>,
-    /// Items that were counted when it was decided, if it reads.
+    /// Items for which room was kept when it was decided, if it reads.
     reads: Option<u64>,
 }
 
@@ -737,8 +738,8 @@ impl State {
         let Some(task) = &decided.caller.task else { return };
         let act = &decided.act;
         let recipients: Vec<u64> = act.recipients.iter().map(|name| tempo_print("recipient", name)).collect();
-        let reads = if act.effects.contains(&Effect::Read) { reads_of(&act.resources) } else { 0 };
-        for (what, more) in [(Quantity::Calls, 1), (Quantity::Items, reads), (Quantity::Amount, act.amount.unwrap_or(0))] {
+        for (what, more) in [(Quantity::Calls, 1), (Quantity::Items, kept_for(act)), (Quantity::Amount, act.amount.unwrap_or(0))]
+        {
             if let Some(holder) = self.holder_of(task, what).filter(|_| more > 0).and_then(|holder| self.tasks.get_mut(&holder)) {
                 holder.usage.add(what, more);
             }
@@ -757,8 +758,7 @@ impl State {
             let history = self.histories.entry(actor).or_default();
             touched.prints().for_each(|print| history.touch(at, print));
             for effect in act.effects.iter().filter(|effect| **effect != Effect::Compute) {
-                let count = if *effect == Effect::Read { reads } else { reads_of(&act.resources) };
-                history.add(at, *effect, count);
+                history.add(at, *effect, reads_of(&act.resources));
             }
             let things = touched.regions.iter().zip(&touched.kinds);
             things.for_each(|(region, kind)| history.add_new_items(at, *region, *kind, 1));
@@ -766,16 +766,20 @@ impl State {
         }
     }
 
-    /// Counts what a result held beyond what was counted when the act was decided.
+    /// Counts what a result held: of the budget against what was kept for it, and of the pace beyond what the call named.
     fn count_items(&mut self, act: &OpenAct, observed: &Observed, at: Moment) {
-        let (Some(task), Some(counted)) = (&act.caller.task, act.reads) else { return };
+        let (Some(task), Some(kept)) = (&act.caller.task, act.reads) else { return };
         let (read, _) = observed.read_and_withheld();
-        let more = read.saturating_sub(counted);
+        let named = reads_of(&act.resources);
+        if let Some(holder) = self.holder_of(task, Quantity::Items).and_then(|holder| self.tasks.get_mut(&holder)) {
+            holder.usage.add(Quantity::Items, read.saturating_sub(kept));
+            if is_counted(observed) {
+                holder.usage.give_back(Quantity::Items, kept.saturating_sub(read.max(named)));
+            }
+        }
+        let more = read.saturating_sub(named);
         if more == 0 {
             return;
-        }
-        if let Some(holder) = self.holder_of(task, Quantity::Items).and_then(|holder| self.tasks.get_mut(&holder)) {
-            holder.usage.add(Quantity::Items, more);
         }
         let place = act.resources.first().map(|resource| (region_of(resource), kind_of(resource)));
         for actor in self.actors(&act.caller) {
@@ -885,7 +889,7 @@ impl State {
                 counterparts: counterparts(decided),
                 amount: decided.act.amount,
                 made,
-                reads: decided.act.effects.contains(&Effect::Read).then(|| reads_of(&decided.act.resources)),
+                reads: decided.act.effects.contains(&Effect::Read).then(|| kept_for(&decided.act)),
             };
             self.open.insert(decided.id.clone(), act);
         }
@@ -1414,9 +1418,19 @@ impl State {
     }
 }
 
-/// How many things an act is about: at least one.
-pub(crate) fn reads_of(resources: &[ResourceId]) -> u64 {
-    (resources.len() as u64).max(1)
+/// For how many items room is kept in the budget while a call is under way: no result holds more than can be observed.
+fn kept_for(act: &ActRecord) -> u64 {
+    act.items().min(ITEMS_MAX as u64)
+}
+
+/// Whether it is known how many items came. In a result of which nothing was selected there may be any number of them.
+fn is_counted(observed: &Observed) -> bool {
+    let is_selected = |id: &ResourceId| id.as_str().split_once(':').is_none_or(|(kind, _)| kind != REST);
+    match observed.ended {
+        Ended::Ambiguous => false,
+        Ended::Failed if observed.items.is_empty() => true,
+        Ended::Ok | Ended::Failed => observed.items.iter().any(|item| is_selected(&item.id)),
+    }
 }
 
 /// What is held to be touched for the first time, by its print. It needs no key: it says only that two names are the same.

@@ -372,6 +372,7 @@ impl<'a> Run<'a> {
                 .chain(destinations(step))
                 .collect(),
             amount: step.amount,
+            reads: None,
             change: step.change.clone(),
             because: step.because.and_then(|earlier| self.done.get(earlier - 1)?.decision.clone()),
             digest,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use engine::{Clock, ManualClock, Mode, RenewError};
-use judge::act::{Act, Stated};
+use judge::act::Act;
 use judge::decision::Outcome;
 use judge::digest::Digest;
 use judge::directory::{Mark, Registration};
@@ -303,19 +303,9 @@ async fn refreshed(world: &World, key: &ProofKey, granted: &Value) -> Answer {
 async fn denied(world: &World, times: usize) {
     let caller = world.issued().pop().expect("somebody has a token").caller;
     for number in 0..times {
-        let act = Act {
-            stated: Stated::default(),
-            tool: ToolId::parse("shell__run").expect("a name"),
-            effects: [Effect::Execute].into(),
-            resources: vec![ResourceId::parse(&format!("job:{number}")).expect("a name")],
-            recipients: Vec::new(),
-            content: Vec::new(),
-            values: Vec::new(),
-            amount: None,
-            change: None,
-            because: None,
-            digest: Digest::of(&number.to_le_bytes()),
-        };
+        let job = ResourceId::parse(&format!("job:{number}")).expect("a name");
+        let shell = ToolId::parse("shell__run").expect("a name");
+        let act = Act::new(shell, [Effect::Execute].into(), vec![job], Digest::of(&number.to_le_bytes()));
         let ruled = world.engine.rule(&caller, &act, Mode::Enforce).await.expect("the ledger works");
         assert_eq!(ruled.decision.outcome, Outcome::Deny);
     }

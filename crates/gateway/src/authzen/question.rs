@@ -206,6 +206,7 @@ pub fn act_of(asker: &str, action: &Action, effect: Effect) -> Result<Act, Answe
         content: texts("content")?,
         values: Vec::new(),
         amount: amount.transpose()?,
+        reads: None,
         change: change.transpose()?,
         because: because.transpose()?,
         stated: Stated { action: stated_of_action, ..Stated::default() },
@@ -251,7 +252,10 @@ fn obligations(decision: &Decision) -> Value {
                 "notification",
                 json!({ "to": "security", "topic": norm, "body": format!("the norm `{norm}` holds for what was permitted") }),
             ),
-            Obligation::Redact(_) | Obligation::Mask(_) | Obligation::Limit(_) => {
+            Obligation::Limit(_) => {
+                ("custom", json!({ "vendor": "prudence", "action": obligation.word(), "norm": norm, "items": decision.limit }))
+            }
+            Obligation::Redact(_) | Obligation::Mask(_) => {
                 ("custom", json!({ "vendor": "prudence", "action": obligation.word(), "norm": norm }))
             }
         };

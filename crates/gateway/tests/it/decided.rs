@@ -1,8 +1,10 @@
 //! What is decided: nothing reaches a server without a permit, and nothing reaches the agent unobserved.
 
+use engine::NewTask;
 use gateway::{GatewayConfig, Mode, RefusalForm};
 use http::StatusCode;
 use judge::name::{AskId, PrincipalId};
+use judge::task::Budget;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,7 +24,7 @@ struct Notes {
 impl Notes {
     fn new() -> Self {
         let tool = |name: &str| json!({"name": name, "inputSchema": {"type": "object"}});
-        let definitions = json!([tool("read"), tool("post"), tool("unknown")]);
+        let definitions = json!([tool("read"), tool("post"), tool("unknown"), tool("search")]);
         let answer = json!({"content": [{"type": "text", "text": "done"}]});
         Self { definitions: Arc::new(Mutex::new(definitions)), answer: Arc::new(Mutex::new(answer)) }
     }
@@ -63,9 +65,19 @@ resource = "$.board"
 [tool.result]
 label = { readers = ["bo"] }
 "#;
+        let search = r#"
+effects = ["read"]
+arguments = ["limit"]
+resource = { is = "notes" }
+reads = { at = "$.limit", otherwise = 50 }
+[[tool.result.item]]
+at = "$.notes[*]"
+id = "$.id"
+"#;
         let resource =
             "[[resource]]\nuri = \"note://{}\"\nitem = \"note:{}\"\naccepted_at = \"2026-11-23\"\naccepted_by = \"ann\"\n";
-        [accepted(&definitions[0], read), accepted(&definitions[1], post), resource.to_owned()].concat()
+        [accepted(&definitions[0], read), accepted(&definitions[1], post), accepted(&definitions[3], search), resource.to_owned()]
+            .concat()
     }
 }
 
@@ -105,6 +117,37 @@ async fn a_permitted_call_goes_through_as_it_came_and_leaves_two_records() {
     assert_eq!(answer["result"]["structuredContent"]["notes"][0]["text"], "mine");
     assert_eq!(upstream.asked().pop().expect("asked").body, request);
     assert_eq!(gateway.world.events(), ["permit notes__read", "ok"]);
+}
+
+/// A task that may read so many items asks for more at once: the server is asked for what is left, and then for nothing.
+#[tokio::test]
+async fn a_page_is_cut_down_to_what_is_left_of_the_budget() {
+    let notes = Notes::new();
+    let found = |count: usize| json!({"structuredContent": {"notes": vec![json!({"id": "note:mine"}); count]}, "content": []});
+    let upstream = notes.start().await;
+    let mut gateway = before(&notes, &upstream, |_| {}).await;
+    let name = |text| PrincipalId::parse(text).expect("a name");
+    let budget = Budget { items: Some(30), ..Budget::default() };
+    let new = NewTask { budget, ..NewTask::new(name("bo"), name("helper"), "testing", 600_000) };
+    gateway.world.tasks[0] = gateway.world.engine.start_task(new).await.expect("both are known").id.to_string();
+    let asked_for = |upstream: &Upstream| -> Value {
+        let sent: Value = serde_json::from_str(&upstream.asked().pop().expect("asked").body).expect("json");
+        sent["params"]["arguments"].clone()
+    };
+
+    *notes.answer.lock() = found(4);
+    ask(&gateway, &call("search", json!({"limit": 10}))).await;
+    assert_eq!(asked_for(&upstream), json!({"limit": 10}), "ten are within it");
+    *notes.answer.lock() = found(20);
+    ask(&gateway, &call("search", json!({"limit": 1_000}))).await;
+    assert_eq!(asked_for(&upstream), json!({"limit": 26}), "four of thirty came");
+    ask(&gateway, &call("search", json!({}))).await;
+    assert_eq!(asked_for(&upstream), json!({"limit": 6}), "what the server would take by itself is too much");
+    let before = calls(&upstream);
+    let answer = ask(&gateway, &call("search", json!({"limit": 1}))).await;
+    assert_eq!(answer["result"]["isError"], true, "the server gave more than it was asked for: {answer}");
+    assert_eq!(calls(&upstream), before);
+    assert_eq!(gateway.world.events()[..6], ["permit notes__search", "ok"].repeat(3));
 }
 
 #[tokio::test]

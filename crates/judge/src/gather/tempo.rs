@@ -1,11 +1,11 @@
 //! What is fast, much, or unlike before about an act: read off counters, never computed by going through what happened.
 
-use crate::act::Act;
+use crate::act::{Act, reads_of};
 use crate::effect::Effect;
 use crate::facts::TempoFacts;
 use crate::moment::Moment;
 use crate::name::TaskId;
-use crate::state::{Actor, State, TaskState, Touched, reads_of, tempo_print};
+use crate::state::{Actor, State, TaskState, Touched, tempo_print};
 use crate::task::{Caller, Quantity};
 use crate::tempo::{History, Pace};
 
@@ -13,6 +13,7 @@ use crate::tempo::{History, Pace};
 pub(crate) fn facts(state: &State, caller: &Caller, id: &TaskId, task: &TaskState, act: &Act, moment: Moment) -> TempoFacts {
     let mut facts = TempoFacts::default();
     let recipients: Vec<u64> = act.recipients.iter().map(|name| tempo_print("recipient", name)).collect();
+    facts.reads = act.reads.unwrap_or_default();
     budget(state, id, act, &recipients, &mut facts);
     let root = state.line_of(id).last().unwrap_or(task);
     let destroys = act.effects.contains(&Effect::Destroy) || act.effects.contains(&Effect::Spend);
@@ -28,19 +29,22 @@ pub(crate) fn facts(state: &State, caller: &Caller, id: &TaskId, task: &TaskStat
 
 /// Whether this would be more than is left. Money is not looked at here: spending more is asked about, and stops nothing else.
 fn budget(state: &State, id: &TaskId, act: &Act, recipients: &[u64], facts: &mut TempoFacts) {
-    let reads = act.effects.contains(&Effect::Read);
     for what in [Quantity::Calls, Quantity::Items, Quantity::Recipients] {
         let Some(left) = state.budget_left(id, what) else { continue };
         let more = match what {
             Quantity::Calls => 1,
-            Quantity::Items if reads => reads_of(&act.resources),
+            Quantity::Items => act.items(),
             Quantity::Recipients => state.new_recipients(id, recipients),
-            Quantity::Items | Quantity::Amount => 0,
+            Quantity::Amount => 0,
         };
-        if more > left {
-            facts.over_budget = true;
-            facts.budget = what.word().to_owned();
+        if more <= left {
+            continue;
         }
+        // Fewer items help only where nothing else is used up.
+        let fewer_fit = what == Quantity::Items && act.reads.is_some() && !facts.over_budget;
+        facts.items_left = if fewer_fit { left } else { 0 };
+        facts.over_budget = true;
+        facts.budget = what.word().to_owned();
     }
 }
 
@@ -89,6 +93,12 @@ fn pace(state: &State, caller: &Caller, act: &Act, moment: Moment, facts: &mut T
         }
     }
     let Some((pace, effect, actor)) = furthest else { return };
+    if let (Effect::Read, Some(reads), Some(usual), true) = (effect, act.reads, pace.usual, pace.seasoned) {
+        let envelope = usual.saturating_mul(PAGE_RATIO).max(PAGE_MIN);
+        if reads > envelope {
+            facts.pace_left = envelope.saturating_sub(pace.counts.minute.saturating_sub(more)).max(1);
+        }
+    }
     facts.known = pace.usual.is_some();
     facts.seasoned = pace.seasoned;
     facts.effect = effect.word().to_owned();
@@ -108,6 +118,10 @@ fn pace(state: &State, caller: &Caller, act: &Act, moment: Moment, facts: &mut T
     facts.week = pace.counts.week;
     facts.week_ratio = pace.week_ratio;
 }
+
+/// How many times what is usual in a busy hour one call may read, and how much it may read in any case.
+const PAGE_RATIO: u64 = 3;
+const PAGE_MIN: u64 = 60;
 
 /// How far a pace is from what is usual: the largest of its ratios, then the count.
 fn further(pace: &Pace) -> (u64, u64) {

@@ -54,6 +54,7 @@ fn decided(task: &str, key: &str, make: impl FnOnce(&mut Decided)) -> Event {
             resources: Vec::new(),
             recipients: Vec::new(),
             amount: None,
+            reads: None,
             audience: None,
             values: Vec::new(),
             content_bytes: 0,
@@ -62,6 +63,7 @@ fn decided(task: &str, key: &str, make: impl FnOnce(&mut Decided)) -> Event {
         decision: Decision {
             outcome: Outcome::Permit,
             reasons: Vec::new(),
+            limit: None,
             obligations: Default::default(),
             withheld: Default::default(),
             facts: Facts::default(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use judge::decision::{Decision, Outcome};
+use judge::decision::{Decision, Obligation, Outcome};
 use judge::event::{Asked, Decided, Ended, Event, LabelRecord, Observed, Record};
 use judge::facts::Facts;
 use judge::label::{Integrity, Purposes};
@@ -131,7 +131,7 @@ fn observed_text(observed: &Observed) -> String {
 
 /// Everything about one decision.
 pub fn decision(entry: &Entry, at: judge::moment::Moment, decided: &Decided, history: &History) -> String {
-    let Decision { outcome, reasons, obligations, withheld, facts } = &decided.decision;
+    let Decision { outcome, reasons, obligations, limit, withheld, facts } = &decided.decision;
     let mut out = String::new();
     let style = style(*outcome);
     let _ = writeln!(out, "{BOLD}{}{BOLD:#}  {style}{}{style:#}", decided.id, outcome.word());
@@ -193,7 +193,9 @@ pub fn decision(entry: &Entry, at: judge::moment::Moment, decided: &Decided, his
         }
     }
     for obligation in obligations {
-        let _ = writeln!(out, "  {WARN}obligation{WARN:#} {}", obligation.word());
+        let items = limit.filter(|_| matches!(obligation, Obligation::Limit(_)));
+        let items = items.map(|items| format!(" to {}", count(items, "item", "items"))).unwrap_or_default();
+        let _ = writeln!(out, "  {WARN}obligation{WARN:#} {}{items}", obligation.word());
     }
     if !withheld.is_empty() {
         let _ = writeln!(out, "  {WARN}known to be withheld{WARN:#} {}", names(withheld.iter().map(|id| id.as_str())));
