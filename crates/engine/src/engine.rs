@@ -665,7 +665,7 @@ impl Engine {
                     approved_by,
                     node: self.0.node.name().to_owned(),
                     enforced,
-                    trip: ruling.trip.filter(|_| enforced),
+                    trip: ruling.trip,
                     made: ruling.made.as_ref().map(LabelRecord::from),
                     sets: state.new_sets(readers.chain([&ruling.audience])),
                     answered: None,

@@ -185,7 +185,7 @@ pub struct Decided {
     /// False when the gate only observed: the act went through whatever the answer was.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub enforced: bool,
-    /// How much this froze, when a breaker tripped.
+    /// How much this froze, when a breaker tripped; where the gate only observed, how much it would have frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trip: Option<Trip>,
     /// The label of what the act makes, where it makes something.
@@ -204,6 +204,13 @@ impl Decided {
     #[must_use]
     pub fn went_through(&self) -> bool {
         self.decision.outcome == Outcome::Permit || !self.enforced
+    }
+
+    /// What a tripped breaker did, in words.
+    #[must_use]
+    pub fn froze(&self) -> Option<String> {
+        let scope = self.trip.as_ref()?.scope.word();
+        Some(if self.enforced { format!("this froze the {scope}") } else { format!("this would have frozen the {scope}") })
     }
 }
 

@@ -813,7 +813,7 @@ impl State {
 
     fn decided(&mut self, decided: &Decided, at: Moment) {
         self.learn_sets(&decided.sets);
-        if let Some(trip) = &decided.trip {
+        if let Some(trip) = decided.trip.as_ref().filter(|_| decided.enforced) {
             self.freeze(decided, trip, at);
         }
         if decided.decision.outcome == Outcome::Deny

@@ -100,8 +100,8 @@ fn decided_text(decided: &Decided) -> String {
     if !decision.reasons.is_empty() {
         let _ = write!(text, " [{}]", names(decision.grounds()));
     }
-    if let Some(trip) = &decided.trip {
-        let _ = write!(text, " {BAD}(froze the {}){BAD:#}", trip.scope.word());
+    if let Some(froze) = decided.froze() {
+        let _ = write!(text, " {BAD}({froze}){BAD:#}");
     }
     if let Some(Asked { id, .. }) = &decided.ask {
         let _ = write!(text, " {WARN}{id}{WARN:#}");

@@ -445,7 +445,7 @@ impl<'a> Gathering<'a> {
                 format!("only observed, it went through ({})", render::names(decided.decision.grounds()))
             }
         };
-        let froze = decided.trip.as_ref().map(|trip| format!("; this froze the {}", trip.scope.word())).unwrap_or_default();
+        let froze = decided.froze().map(|froze| format!("; {froze}")).unwrap_or_default();
         format!("{who}: {} {}: {answer}{froze}", act.tool, render::names(words(&act.effects)))
     }
 

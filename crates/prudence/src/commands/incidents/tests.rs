@@ -9,7 +9,7 @@ use judge::content::ContentKey;
 use judge::digest::Digest;
 use judge::effect::Effect;
 use judge::event::{Bundle, Ended};
-use judge::incident::{Incident, Verdict};
+use judge::incident::{Incident, Kind, Severity, Verdict};
 use judge::moment::Moment;
 use judge::name::{PrincipalId, ResourceId, ToolId};
 use judge::policy::PolicySources;
@@ -176,4 +176,20 @@ async fn what_was_resolved_says_by_whom_and_waits_for_nobody() {
     assert!(!incidents[0].is_open());
     let text = tell::everything(&incidents[0], &world.story(&incidents[0]), standing(&incidents[0]));
     assert!(text.contains("exercise by ann") && text.contains("we tried it"), "{text}");
+}
+
+/// Where the gate only observes, a breaker freezes nothing, and somebody has to know all the more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_have_been_frozen_is_an_incident_as_well() {
+    let world = world().await;
+    for number in 0..5 {
+        assert!(world.call(Effect::Read, &format!("hr:{number}"), Mode::Observe).await, "nothing is stopped");
+    }
+    let incidents = world.incidents();
+    let [incident] = incidents.as_slice() else { panic!("one, however often: {incidents:?}") };
+    assert_eq!((incident.kind, incident.severity, incident.times), (Kind::Tempo, Severity::Critical, 2));
+    let story = world.story(incident);
+    assert_eq!(story.frozen, [], "{story:?}");
+    let text = tell::everything(incident, &story, standing(incident));
+    assert!(text.contains("this would have frozen the task"), "{text}");
 }
