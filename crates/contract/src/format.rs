@@ -364,8 +364,11 @@ impl Reader<'_> {
         let container = table.take("container").and_then(|value| self.source(&container_place, value, Base::Near, false));
         let label = self.label(&mut table);
         let claims = self.claims(&mut table);
+        let mask_place = table.at("mask");
+        let mask = table.take("mask").map(|value| self.texts_of(&mask_place, value)).unwrap_or_default();
+        let mask = mask.into_iter().filter_map(|(path, span)| self.path(&mask_place, &path, span)).collect();
         self.finish(table);
-        Some(ItemContract { at: at?, id: id?, container, label, claims })
+        Some(ItemContract { at: at?, id: id?, container, label, claims, mask })
     }
 
     fn claims(&mut self, table: &mut Table<'_>) -> Claims {

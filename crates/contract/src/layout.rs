@@ -23,6 +23,8 @@ const PROTOCOL_META: &str = "io.modelcontextprotocol/";
 /// How many parts of a result one contract of values looks at, and how many values a result attests.
 const ATTESTED_PARTS_MAX: usize = 10_000;
 const ATTESTED_MAX: usize = 20_000;
+/// How many sensitive fields one path may find in an item.
+const FIELDS_MAX: usize = 10_000;
 /// How deep an item may lie in a result; what is deeper belongs to the item around it.
 const RESULT_DEPTH_MAX: usize = 128;
 
@@ -88,6 +90,8 @@ pub(crate) enum Block {
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     pub(crate) owner: Option<usize>,
+    /// The item of which this is a sensitive field.
+    pub(crate) field_of: Option<usize>,
     pub(crate) members: BTreeMap<String, Node>,
     pub(crate) entries: BTreeMap<usize, Node>,
 }
@@ -210,7 +214,7 @@ impl Contracts {
 }
 
 fn item_of_resource(id: ResourceId, resource: &Resource, chosen: Option<Arc<Chosen>>) -> ObservedItem {
-    ObservedItem { id, text: String::new(), container: None, otherwise: resource.label.clone(), claimed: None, chosen }
+    ObservedItem { otherwise: resource.label.clone(), chosen, ..ObservedItem::new(id, String::new()) }
 }
 
 /// What the parts of a result are called that no contract speaks of.
@@ -257,6 +261,11 @@ impl Reader {
                 continue;
             }
             node.owner = Some(self.items.len());
+            for path in &contract.mask {
+                for field in path.query_located(found.node()).iter().take(FIELDS_MAX) {
+                    node.at(field.location()).field_of = Some(self.items.len());
+                }
+            }
             self.also.extend(ids.map(|id| (self.items.len(), id)));
             self.items.push(ObservedItem {
                 id,
@@ -265,6 +274,7 @@ impl Reader {
                 otherwise: contract.label.clone(),
                 claimed: claimed(&contract.claims, scope),
                 chosen: chosen.clone(),
+                maskable: !contract.mask.is_empty(),
             });
         }
     }
@@ -306,7 +316,7 @@ impl Reader {
         if let Some(text) = texts.next().filter(|text| !text.is_empty()) {
             // What the contract says of the rest is true of a part of what the call names, and a server can put anything there.
             let chosen = (!self.named.is_empty()).then(|| Arc::new(self.chosen(NamedBy::Contract, NamedBy::Contract, None)));
-            self.items.push(ObservedItem { id: rest_id.clone(), text, container: None, otherwise, claimed: None, chosen });
+            self.items.push(ObservedItem { otherwise, chosen, ..ObservedItem::new(rest_id.clone(), text) });
         }
         let mut also = Vec::new();
         for (owner, id) in self.also {

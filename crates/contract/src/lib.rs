@@ -29,7 +29,7 @@ pub use format::{CONTRACT_BYTES_MAX, ContractError};
 pub use layout::ReadResult;
 pub use propose::{Names, Proposal, propose};
 pub use strict::strict_json;
-pub use withhold::Redaction;
+pub use withhold::{MASKED, Redaction};
 
 use judge::act::{LabelSpec, NamedBy};
 use judge::digest::Digest;
@@ -267,6 +267,8 @@ struct ItemContract {
     container: Option<Source>,
     label: Option<LabelSpec>,
     claims: Claims,
+    /// Its sensitive fields: without them it may be shown where a norm says so.
+    mask: Vec<serde_json_path::JsonPath>,
 }
 
 impl ItemContract {

@@ -1,11 +1,12 @@
 //! Claims about contracts, many of them made by somebody who wants to get around one.
 
-use crate::{AcceptError, Acceptance, CallError, Contracts, Standing, Tool, accept, definition_digest, diff, draft};
+use crate::{AcceptError, Acceptance, CallError, Contracts, MASKED, Standing, Tool, accept, definition_digest, diff, draft};
 use judge::act::{Act, NamedBy};
 use judge::digest::Digest;
 use judge::effect::Effect;
 use judge::label::{Classification, Integrity};
 use judge::name::{ResourceId, ToolId};
+use judge::observe::KeptBack;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,10 @@ fn ids<'a>(names: impl IntoIterator<Item = &'a ResourceId>) -> Vec<&'a str> {
 
 fn set(names: &[&str]) -> BTreeSet<ResourceId> {
     names.iter().map(|name| ResourceId::parse(name).expect("a name")).collect()
+}
+
+fn kept(names: &[&str]) -> KeptBack {
+    KeptBack { withheld: set(names), masked: BTreeSet::new() }
 }
 
 const SECRET: &str = "the launch is moved to the ninth of May";
@@ -370,7 +375,7 @@ fn a_text_that_repeats_a_member_belongs_to_its_item() {
     let read = tool(&contracts).observe(&json!({}), &result);
     assert_eq!(ids(read.items.iter().map(|item| &item.id)), ["post:1", "post:2"]);
     let mut cut = result.clone();
-    read.withhold(&mut cut, &set(&["post:2"]), "bo");
+    read.withhold(&mut cut, &kept(&["post:2"]), "bo");
     assert!(!cut.to_string().contains(SECRET), "{cut}");
 }
 
@@ -450,7 +455,7 @@ fn exactly_the_withheld_parts_are_taken_out() {
     let mut result = both(&thread());
     result["_meta"] = json!({"io.modelcontextprotocol/related-task": {"taskId": "1"}, "vendor/x": "y"});
     let read = tool(&contracts).observe(&json!({}), &result);
-    let redaction = read.withhold(&mut result, &set(&["post:2"]), "bo");
+    let redaction = read.withhold(&mut result, &kept(&["post:2"]), "bo");
     assert_eq!((redaction.parts, redaction.is_empty), (1, false));
     let mut left = thread();
     left["posts"].as_array_mut().expect("a list").pop();
@@ -461,13 +466,47 @@ fn exactly_the_withheld_parts_are_taken_out() {
     assert_eq!(result["_meta"], json!({"io.modelcontextprotocol/related-task": {"taskId": "1"}}));
 }
 
+/// A customer may be shown without the account; whoever repeats it beside the data does not get through with it.
+#[test]
+fn sensitive_fields_are_taken_out_and_the_rest_of_the_item_stays() {
+    let tables = "[[tool.result.item]]\nat = \"$.customers[*]\"\nid = \"$.id\"\nmask = [\"$.iban\", \"$.cards[*].number\"]\n";
+    let contracts = contracts("effects = [\"read\"]", tables);
+    let customer =
+        |id: &str, iban: Value| json!({"id": id, "name": "Dora", "iban": iban, "cards": [{"number": "4111"}, {"of": "Bo"}]});
+    let list = |iban: Value| json!({"customers": [customer("c:1", iban), customer("c:2", json!("DE02"))]});
+    let hidden = |structured: Value| {
+        let mut result = both(&structured);
+        result["content"].as_array_mut().expect("a list").push(json!({"type": "text", "text": "Dora's account is DE89"}));
+        let read = tool(&contracts).observe(&json!({}), &result);
+        assert!(read.items.iter().filter(|item| item.id.as_str().starts_with("c:")).all(|item| item.maskable));
+        let redaction = read.withhold(&mut result, &KeptBack { masked: set(&["c:1"]), ..KeptBack::default() }, "bo");
+        assert_eq!((redaction.parts, redaction.masked, redaction.is_empty), (0, 1, false));
+        assert!(!result.to_string().contains("DE89"), "{result}");
+        result
+    };
+    let result = hidden(list(json!("DE89")));
+    let mut left = list(json!(MASKED));
+    left["customers"][0]["cards"][0]["number"] = json!(MASKED);
+    assert_eq!(result["structuredContent"], left);
+    assert_eq!(result["isError"], false);
+    assert_eq!(result["content"][1]["text"], "1 part is shown without its sensitive fields");
+    for other in [json!({"number": "DE89"}), json!(["DE89"]), json!(89)] {
+        let result = hidden(list(other));
+        assert_eq!(
+            (result.get("structuredContent"), &result["isError"]),
+            (None, &json!(true)),
+            "the schema promised something else"
+        );
+    }
+}
+
 #[test]
 fn what_is_no_longer_the_schema_is_told_as_text() {
     let tables = "[[tool.result.item]]\nat = \"$\"\nid = { argument = \"$.thread\" }\n[[tool.result.item]]\nat = \"$.posts[*]\"\nid = \"$.post\"\n";
     let contracts = contracts("effects = [\"read\"]", tables);
     let mut result = json!({"structuredContent": thread(), "content": []});
     let read = tool(&contracts).observe(&json!({"thread": "thread:1"}), &result);
-    let redaction = read.withhold(&mut result, &set(&["thread:1", "post:2"]), "bo");
+    let redaction = read.withhold(&mut result, &kept(&["thread:1", "post:2"]), "bo");
     assert_eq!((redaction.parts, redaction.is_empty), (2, false));
     assert_eq!(result.get("structuredContent"), None);
     assert_eq!(result["isError"], true);
@@ -493,7 +532,7 @@ fn whatever_shape_a_result_has_what_is_withheld_is_gone() {
         for result in &results {
             let read = tool(&contracts).observe(&json!({}), result);
             let mut cut = result.clone();
-            let redaction = read.withhold(&mut cut, &set(&[id]), "bo");
+            let redaction = read.withhold(&mut cut, &kept(&[id]), "bo");
             assert!(!cut.to_string().contains(SECRET), "{id}: {result} → {cut}");
             assert!(redaction.is_empty && cut.to_string().contains("1 part withheld"), "{result}");
         }
@@ -505,7 +544,7 @@ fn nothing_withheld_changes_nothing() {
     let contracts = contracts("effects = [\"read\"]", THREAD);
     let mut result = both(&thread());
     let read = tool(&contracts).observe(&json!({}), &result);
-    assert_eq!(read.withhold(&mut result, &set(&["post:77"]), "bo").parts, 0);
+    assert_eq!(read.withhold(&mut result, &kept(&["post:77"]), "bo").parts, 0);
     assert_eq!(result, both(&thread()));
 }
 
@@ -557,7 +596,7 @@ fn a_read_resource_is_labelled_part_by_part() {
     assert_eq!(ids(&read.items[1].chosen.as_deref().expect("the server chose it").named), ["runbook:acl"]);
     assert_eq!(ids(read.items.iter().map(|item| &item.id)), ["runbook:acl", "open:a", "result:u__resources/read"]);
     assert!(read.items[2].text.contains("nobody knows") && read.items[2].text.contains("nobody accepted"));
-    let redaction = read.withhold(&mut result, &set(&["runbook:acl", "result:u__resources/read"]), "bo");
+    let redaction = read.withhold(&mut result, &kept(&["runbook:acl", "result:u__resources/read"]), "bo");
     assert_eq!(redaction.parts, 2);
     assert_eq!(
         result["contents"],
@@ -706,7 +745,7 @@ fn a_part_that_is_several_items_is_withheld_with_any_of_them() {
     assert!(read.items.iter().all(|item| item.text == SECRET));
     for withheld in [set(&["file:/a"]), set(&["file:/b"])] {
         let mut cut = result.clone();
-        let redaction = read.withhold(&mut cut, &withheld, "bo");
+        let redaction = read.withhold(&mut cut, &KeptBack { withheld, masked: BTreeSet::new() }, "bo");
         assert!(redaction.is_empty && !cut.to_string().contains(SECRET), "{cut}");
     }
 }
@@ -982,7 +1021,7 @@ mod properties {
             let read = tool(&contracts).observe(&Value::Null, &result);
             let is_out = |n: usize| withheld & (1 << n) != 0;
             let out: BTreeSet<ResourceId> = (0..sizes.len()).filter(|n| is_out(*n)).map(|n| ResourceId::parse(&format!("post:{n}")).expect("a name")).collect();
-            let redaction = read.withhold(&mut result, &out, "bo");
+            let redaction = read.withhold(&mut result, &KeptBack { withheld: out.clone(), masked: BTreeSet::new() }, "bo");
             prop_assert_eq!(redaction.parts, out.len());
             let left = result.to_string();
             for (n, size) in sizes.iter().enumerate() {

@@ -1,15 +1,17 @@
-//! Taking exactly the withheld parts out of a result, wherever they stand in it, and leaving a notice that a model can read.
+//! Taking exactly what is kept back out of a result, items and sensitive fields of items, wherever they stand in it, and leaving a notice that a model
+//! can read.
 
 use crate::layout::{Block, Document, Layout, Node, ReadResult, emptied};
-use judge::name::ResourceId;
+use judge::observe::KeptBack;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 /// What was taken out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redaction {
     /// How many items.
     pub parts: usize,
+    /// How many items are left without their sensitive fields.
+    pub masked: usize,
     /// Whether anything of the result is left.
     pub is_empty: bool,
     /// The notice that stands in the result.
@@ -17,45 +19,67 @@ pub struct Redaction {
 }
 
 impl ReadResult {
-    /// Takes the items with these ids out of `result`, which must be the one that was read, and leaves a notice that names `person`.
-    /// Without ids nothing changes.
+    /// Takes what is kept back out of `result`, which must be the one that was read, and leaves a notice that names `person`. Where that is nothing,
+    /// nothing changes. A sensitive field is replaced by [`MASKED`].
     ///
     /// A text block that is the same JSON is cut the same way; one that merely may repeat what is withheld is replaced as a whole.
     /// Structured content that no longer is what the tool's output schema promises is dropped, and the result marked as an error (which is
     /// exempt from the schema, MCP 2025-11-25, tools, structured content): its text then holds what is left.
-    pub fn withhold(&self, result: &mut Value, withheld: &BTreeSet<ResourceId>, person: &str) -> Redaction {
-        let is_withheld: Vec<bool> = self.items.iter().map(|item| withheld.contains(&item.id)).collect();
-        let parts = is_withheld.iter().filter(|withheld| **withheld).count();
-        if parts == 0 {
-            return Redaction { parts, is_empty: false, notice: String::new() };
+    pub fn withhold(&self, result: &mut Value, kept: &KeptBack, person: &str) -> Redaction {
+        let is_withheld: Vec<bool> = self.items.iter().map(|item| kept.withheld.contains(&item.id)).collect();
+        let is_masked: Vec<bool> = self.items.iter().map(|item| kept.masked.contains(&item.id)).collect();
+        let count = |items: &[bool]| items.iter().filter(|is_kept| **is_kept).count();
+        let (parts, masked) = (count(&is_withheld), count(&is_masked));
+        let notice = [
+            match parts {
+                0 => None,
+                1 => Some(format!("1 part withheld: {person} is not cleared for it")),
+                more => Some(format!("{more} parts withheld: {person} is not cleared for them")),
+            },
+            match masked {
+                0 => None,
+                1 => Some("1 part is shown without its sensitive fields".to_owned()),
+                more => Some(format!("{more} parts are shown without their sensitive fields")),
+            },
+        ];
+        let notice = notice.into_iter().flatten().collect::<Vec<_>>().join("; ");
+        if notice.is_empty() {
+            return Redaction { parts, masked, is_empty: false, notice };
         }
-        let notice = match parts {
-            1 => format!("1 part withheld: {person} is not cleared for it"),
-            more => format!("{more} parts withheld: {person} is not cleared for them"),
-        };
-        let Layout { rest, also, .. } = &self.layout;
-        let mut owners = vec![false; rest + 1];
-        let own = is_withheld.len() - also.len();
-        owners[..own].copy_from_slice(&is_withheld[..own]);
-        for (owner, item) in also {
-            owners[*owner] |= is_withheld[*item];
-        }
-        let is_empty = owners[..own].iter().all(|withheld| *withheld);
-        let cut = Cut { read: self, is_withheld: owners };
+        let is_withheld = self.by_owner(&is_withheld);
+        let own = self.items.len() - self.layout.also.len();
+        let is_empty = is_withheld[..own].iter().all(|withheld| *withheld);
+        let cut = Cut { read: self, is_withheld, is_masked: self.by_owner(&is_masked) };
         cut.envelope(result);
         if self.layout.document == Document::Contents {
             cut.contents(result, &notice);
         } else {
             cut.tool_result(result, &notice);
         }
-        Redaction { parts, is_empty, notice }
+        Redaction { parts, masked, is_empty, notice }
+    }
+
+    /// What holds of items, of the parts that they are: one with several ids is as sensitive as each of them.
+    fn by_owner(&self, items: &[bool]) -> Vec<bool> {
+        let Layout { rest, also, .. } = &self.layout;
+        let mut owners = vec![false; rest + 1];
+        let own = items.len() - also.len();
+        owners[..own].copy_from_slice(&items[..own]);
+        for (owner, item) in also {
+            owners[*owner] |= items[*item];
+        }
+        owners
     }
 }
+
+/// What stands in the place of a sensitive field.
+pub const MASKED: &str = "[masked]";
 
 struct Cut<'r> {
     read: &'r ReadResult,
     /// By owner.
     is_withheld: Vec<bool>,
+    is_masked: Vec<bool>,
 }
 
 impl Cut<'_> {
@@ -138,15 +162,24 @@ impl Cut<'_> {
         result["content"] = Value::Array(kept);
     }
 
-    /// A block beside the document may repeat, in other words, what is withheld. It stays only where it is a verbatim part of an item that
-    /// is not withheld.
+    /// A block beside the document may repeat, in other words, what is kept back. It stays only where it is a verbatim part of an item of which
+    /// nothing is.
     fn is_exact(&self, owner: usize) -> bool {
-        !self.is_withheld(owner) && owner != self.outermost()
+        !self.is_withheld(owner) && !self.is_masked(owner) && owner != self.outermost()
+    }
+
+    fn is_masked(&self, owner: usize) -> bool {
+        self.is_masked.get(owner).copied().unwrap_or(false)
     }
 
     fn pruned(&self, value: Value, node: Option<&Node>, around: usize, is_whole: &mut bool) -> Option<Value> {
         let owner = node.and_then(|node| node.owner).unwrap_or(around);
         let is_withheld = self.is_withheld(owner);
+        if node.and_then(|node| node.field_of).is_some_and(|item| self.is_masked(item)) && !is_withheld {
+            // A schema that promises a number is not kept by this.
+            *is_whole &= value.is_string();
+            return Some(json!(MASKED));
+        }
         match value {
             Value::Array(entries) => {
                 let left: Vec<Value> = entries

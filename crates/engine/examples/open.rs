@@ -57,7 +57,7 @@ async fn call(engine: &Engine, caller: &Caller, number: u64) {
     };
     let ruled = engine.rule(caller, &act, Mode::Observe).await.expect("recorded");
     let spent = ruled.permit.expect("only observed").spend(act.digest, engine.now()).expect("in time");
-    let item = ObservedItem { id: on, text: words(number), container: None, otherwise: None, claimed: None, chosen: None };
+    let item = ObservedItem::new(on, words(number));
     let items = if is_post { Vec::new() } else { vec![item] };
     engine.observe(spent, Seen { items, created: Vec::new(), attested: Vec::new() }, Ended::Ok).await.expect("recorded");
 }

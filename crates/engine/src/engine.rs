@@ -19,7 +19,7 @@ use judge::event::{
 use judge::incident::{IncidentId, Verdict};
 use judge::moment::Moment;
 use judge::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId};
-use judge::observe::{observe_sketched, sketches};
+use judge::observe::{KeptBack, observe_sketched, sketches};
 use judge::registration::{NotFor, is_for};
 use judge::renewal::{NotRenewed, by_person, by_rule};
 use judge::standing::Target;
@@ -273,8 +273,8 @@ pub struct Seen {
 /// What may be released of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
-    /// Items that the chain does not get.
-    pub withheld: BTreeSet<ResourceId>,
+    /// What the chain does not get of it.
+    pub kept: KeptBack,
     /// Why.
     pub reasons: Vec<Reason>,
     /// The chain was stopped while the tool worked: it gets nothing of the result, and this is why.
@@ -702,11 +702,9 @@ impl Engine {
             .commit(|state, _| {
                 let mut verdict = observe_sketched(state, &observation, &sketches, enforced);
                 let observed = verdict.record(&observation, ended);
-                let withheld = if enforced { verdict.withheld } else { BTreeSet::new() };
-                (
-                    vec![Event::Observed(Box::new(observed))],
-                    Released { withheld, reasons: verdict.reasons, stopped: verdict.stopped },
-                )
+                let kept = KeptBack { withheld: verdict.withheld, masked: verdict.masked };
+                let kept = if enforced { kept } else { KeptBack::default() };
+                (vec![Event::Observed(Box::new(observed))], Released { kept, reasons: verdict.reasons, stopped: verdict.stopped })
             })
             .await?;
         spent.settled();

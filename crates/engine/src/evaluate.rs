@@ -184,14 +184,7 @@ fn uncarried(decision: &Decision, asker: Asker<'_>) -> Option<Reason> {
 /// not recognised later; that the task could have used it is.
 fn elsewhere(state: &State, caller: &Caller, act: &Act, decision: DecisionId) -> Observed {
     let reads = if act.effects.contains(&Effect::Read) { act.resources.as_slice() } else { &[] };
-    let items = reads.iter().map(|id| ObservedItem {
-        id: id.clone(),
-        text: String::new(),
-        container: None,
-        otherwise: None,
-        claimed: None,
-        chosen: None,
-    });
+    let items = reads.iter().map(|id| ObservedItem::new(id.clone(), String::new()));
     let observation =
         Observation { caller: caller.clone(), decision, items: items.collect(), created: Vec::new(), attested: Vec::new() };
     // Nothing can be withheld elsewhere, so what a norm would withhold counts as read.

@@ -83,14 +83,7 @@ fn act(effect: Effect, on: &str, content: &str) -> Act {
 }
 
 fn seen(id: &str) -> Seen {
-    let item = ObservedItem {
-        id: ResourceId::parse(id).expect("a name"),
-        text: TEXT.to_owned(),
-        container: None,
-        otherwise: None,
-        claimed: None,
-        chosen: None,
-    };
+    let item = ObservedItem::new(ResourceId::parse(id).expect("a name"), TEXT.to_owned());
     Seen { items: vec![item], created: Vec::new(), attested: Vec::new() }
 }
 
@@ -234,7 +227,7 @@ async fn what_comes_back_after_a_kill_is_released_to_nobody() {
     world.engine.kill(&helper, &bo, Right::Own, "it runs away").await.expect("bo owns it");
     let released = world.engine.observe(spent, seen("runbook:acl"), Ended::Ok).await.expect("durable");
     assert!(released.stopped.is_some_and(|why| why.sentence.contains("bo has stopped agent helper")));
-    assert_eq!(released.withheld.len(), 1);
+    assert_eq!(released.kept.withheld.len(), 1);
 
     world.engine.reset(&helper, &bo, Right::Own).await.expect("bo did it");
     let again = start(&world.engine).await;

@@ -2,7 +2,6 @@
 //! anybody sees it. What is permitted is not known here.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use broker::Lack;
@@ -14,7 +13,8 @@ use judge::alarm::Alarm;
 use judge::decision::{Code, Decision, Outcome};
 use judge::event::{Ended, Refused};
 use judge::moment::Moment;
-use judge::name::{ResourceId, ToolId};
+use judge::name::ToolId;
+use judge::observe::KeptBack;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tracing::{error, warn};
@@ -214,7 +214,7 @@ impl Core {
         }
         let UnderWay { call, contracts, spent } = under_way;
         let person = spent.caller().chain.first().map(ToString::to_string).unwrap_or_default();
-        let (read, Released { withheld, stopped, .. }) = match self.observe_result(&call, &contracts, spent, &result).await {
+        let (read, Released { kept, stopped, .. }) = match self.observe_result(&call, &contracts, spent, &result).await {
             Ok(observed) => observed,
             Err(unavailable) => {
                 error!(%unavailable, "a result was not released");
@@ -224,14 +224,16 @@ impl Core {
         if let Some(why) = stopped {
             return self.instead(call.frame(), &frame, &Refusal::stopped(&why));
         }
-        if withheld.is_empty() {
+        if kept.is_nothing() {
             return frame;
         }
-        let redaction = read.withhold(&mut result, &withheld, &person);
-        warn!(
-            alarm = Alarm::Boundary { items: withheld.len() as u64 }.word(), tool = %call.tool, parts = redaction.parts,
-            "the server gave out what the requester is not cleared for; it was withheld"
-        );
+        let redaction = read.withhold(&mut result, &kept, &person);
+        if redaction.parts > 0 {
+            warn!(
+                alarm = Alarm::Boundary { items: kept.withheld.len() as u64 }.word(), tool = %call.tool, parts = redaction.parts,
+                "the server gave out what the requester is not cleared for; it was withheld"
+            );
+        }
         let replaced = match frame.kind() {
             Kind::Result => frame.splice("/result", &result.to_string(), &self.result_frames).ok(),
             Kind::Error | Kind::Request | Kind::Notification => Some(Frame::error(frame.id(), -32603, &redaction.notice, None)),
@@ -258,25 +260,18 @@ impl Core {
         let caller = self.recorder.is_some().then(|| spent.caller().clone());
         let released = self.engine.observe(spent, seen, ended).await?;
         if let (Some(caller), None) = (caller, &released.stopped) {
-            self.keep(&caller, call, &read, &released.withheld, result);
+            self.keep(&caller, call, &read, &released.kept, result);
         }
         Ok((read, released))
     }
 
     /// Records a call with what the agent gets of its result, where that is configured.
-    fn keep(
-        &self,
-        caller: &judge::task::Caller,
-        call: &Call,
-        read: &ReadResult,
-        withheld: &BTreeSet<ResourceId>,
-        result: &Value,
-    ) {
+    fn keep(&self, caller: &judge::task::Caller, call: &Call, read: &ReadResult, kept: &KeptBack, result: &Value) {
         let (Some(recorder), Target::Tool { arguments, .. }) = (&self.recorder, &call.target) else { return };
         let mut result = std::borrow::Cow::Borrowed(result);
-        if !withheld.is_empty() {
+        if !kept.is_nothing() {
             let person = caller.chain.first().map(ToString::to_string).unwrap_or_default();
-            read.withhold(result.to_mut(), withheld, &person);
+            read.withhold(result.to_mut(), kept, &person);
         }
         let at = self.engine.now();
         recorder.add(&Recorded { task: caller.task.as_ref(), at, tool: &call.tool, args: arguments, result: &result });

@@ -1,13 +1,12 @@
 //! Calls that a server made a task of: the result comes later, by another request, and is observed then. The protocol's tasks are meant
 //! here, not those of tokens.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use contract::Contracts;
 use engine::{Released, Spent};
 use judge::digest::Digest;
-use judge::name::ResourceId;
+use judge::observe::KeptBack;
 use serde_json::Value;
 use wire::frame::{Frame, Kind};
 
@@ -29,7 +28,7 @@ enum State {
     /// It is being observed.
     Reading,
     /// It was observed: this result, and nothing else, may be had again, without these items.
-    Released(Digest, BTreeSet<ResourceId>),
+    Released(Digest, KeptBack),
 }
 
 /// Which task: of whose token, at which upstream, under the server's id.
@@ -97,38 +96,38 @@ impl Core {
             match std::mem::replace(&mut followed.state, State::Reading) {
                 State::Waiting(spent) => Ok((parts, spent)),
                 State::Reading => return refused("the result of this task is being read by another request"),
-                State::Released(of, withheld) => {
-                    followed.state = State::Released(of, withheld.clone());
+                State::Released(of, kept) => {
+                    followed.state = State::Released(of, kept.clone());
                     if of != digest {
                         return refused("the server gave another result than before");
                     }
-                    Err((parts, withheld))
+                    Err((parts, kept))
                 }
             }
         };
-        let (read, withheld, mut result, person) = match taken {
+        let (read, kept, mut result, person) = match taken {
             Ok(((call, contracts), spent)) => {
                 let person = spent.caller().chain.first().map(ToString::to_string).unwrap_or_default();
                 match self.observe_result(&call, &contracts, spent, &result).await {
                     // It stays as being read: what a stopped chain did not get it never gets.
                     Ok((_, Released { stopped: Some(why), .. })) => return refused(&Refusal::stopped(&why).text()),
-                    Ok((read, Released { withheld, .. })) => {
+                    Ok((read, Released { kept, .. })) => {
                         if let Some(followed) = self.followed.lock().get_mut(key) {
-                            followed.state = State::Released(digest, withheld.clone());
+                            followed.state = State::Released(digest, kept.clone());
                         }
-                        (read, withheld, result, person)
+                        (read, kept, result, person)
                     }
                     Err(_) => return refused("the result cannot be recorded and is therefore not released"),
                 }
             }
-            Err(((call, contracts), withheld)) => {
-                (call.target.observe(&contracts, &result), withheld, result, "the requester".to_owned())
+            Err(((call, contracts), kept)) => {
+                (call.target.observe(&contracts, &result), kept, result, "the requester".to_owned())
             }
         };
-        if withheld.is_empty() {
+        if kept.is_nothing() {
             return frame;
         }
-        read.withhold(&mut result, &withheld, &person);
+        read.withhold(&mut result, &kept, &person);
         let replaced = frame.splice(pointer, &result.to_string(), &self.result_frames);
         replaced.unwrap_or_else(|_| refused("the result cannot be cut down to what may be released"))
     }

@@ -110,16 +110,7 @@ fn world(grants: u32) -> State {
         "effects": ["read", "send", "publish"], "resources": ["doc:*", "mail:*", "forum:*"], "budget": {}, "starts": 1_000, "ends": 900_000
     });
     happens(Event::TaskStarted(Box::new(serde_json::from_value(task).expect("a task"))));
-    let items = (0..ITEMS)
-        .map(|n| ObservedItem {
-            id: resource(&format!("doc:{n}")),
-            text: prose(u64::from(n) + 1, 2_000),
-            container: None,
-            otherwise: None,
-            claimed: None,
-            chosen: None,
-        })
-        .collect();
+    let items = (0..ITEMS).map(|n| ObservedItem::new(resource(&format!("doc:{n}")), prose(u64::from(n) + 1, 2_000))).collect();
     let observation = Observation {
         caller: caller(),
         decision: DecisionId::parse("d1").expect("a name"),

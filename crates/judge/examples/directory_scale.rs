@@ -199,8 +199,13 @@ fn reads(state: &mut State, size: u64) {
     let mut sets: Option<Vec<SetRecord>> = Some(sets);
     let mut times = Vec::new();
     for number in 0..READS {
-        let item =
-            ReadRecord { id: item_id(number), label: records[(number % 100) as usize].clone(), sketch: None, withheld: false };
+        let item = ReadRecord {
+            id: item_id(number),
+            label: records[(number % 100) as usize].clone(),
+            sketch: None,
+            withheld: false,
+            masked: false,
+        };
         let observed = Observed {
             items: vec![item],
             sets: sets.take().unwrap_or_default(),

@@ -216,6 +216,16 @@ pub struct ObservedItem {
     pub claimed: Option<LabelSpec>,
     /// Set where `id` or `container` is not taken from the call: such a name may only tighten as well.
     pub chosen: Option<Arc<Chosen>>,
+    /// Whether the contract says which of its fields are sensitive, so that it can be shown without them.
+    pub maskable: bool,
+}
+
+impl ObservedItem {
+    /// An item of which nobody says anything but its id.
+    #[must_use]
+    pub fn new(id: ResourceId, text: String) -> Self {
+        Self { id, text, container: None, otherwise: None, claimed: None, chosen: None, maskable: false }
+    }
 }
 
 /// Who chose the name of an item.

@@ -394,6 +394,9 @@ pub struct ReadRecord {
     /// Whether the chain did not get it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withheld: bool,
+    /// Whether it got it without its sensitive fields.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub masked: bool,
 }
 
 /// A call that never became an act: a bad credential, no contract, a frame that is none.

@@ -3,13 +3,13 @@
 use crate::act::{Attested, Chosen, LabelSpec, NamedBy, Observation, ObservedItem};
 use crate::content::{ContentKey, Sketch, sketch};
 use crate::decide::stopped;
-use crate::decision::{Outcome, Reason};
+use crate::decision::{Ground, Obligation, Outcome, Reason};
 use crate::directory::Directory;
 use crate::event::{AttestedPrint, Ended, LabelRecord, Observed, ReadRecord, SetRecord};
 use crate::facts::{Facts, ItemFacts};
 use crate::gather::is_cleared;
 use crate::label::{Classification, Label, Purposes};
-use crate::name::{PrincipalId, ResourceId};
+use crate::name::{NormId, PrincipalId, ResourceId};
 use crate::reach::Reach;
 use crate::state::State;
 use crate::value::{LINK, PERSON, Words, normal, values_in};
@@ -19,6 +19,23 @@ use std::sync::Arc;
 /// Among the readers of a contract's label: whoever asked, and nobody else. In what a result says about itself it is nobody.
 pub const REQUESTER: &str = "@requester";
 
+/// What a chain does not get of a result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptBack {
+    /// Items that it does not get.
+    pub withheld: BTreeSet<ResourceId>,
+    /// Items that it gets without their sensitive fields.
+    pub masked: BTreeSet<ResourceId>,
+}
+
+impl KeptBack {
+    /// Whether it gets all of it.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.withheld.is_empty() && self.masked.is_empty()
+    }
+}
+
 /// What may be released of a result, and what the record of it needs.
 #[derive(Debug, Clone)]
 pub struct Verdict {
@@ -26,6 +43,8 @@ pub struct Verdict {
     pub items: Vec<ReadRecord>,
     /// Items that the chain does not get.
     pub withheld: BTreeSet<ResourceId>,
+    /// Items that it gets without their sensitive fields.
+    pub masked: BTreeSet<ResourceId>,
     /// Why.
     pub reasons: Vec<Reason>,
     /// The chain was stopped while the tool worked, so that it gets nothing at all, and why.
@@ -66,12 +85,13 @@ pub fn sketches(key: &ContentKey, observation: &Observation) -> Vec<Arc<Sketch>>
 /// [`observe`] with the sketches made beforehand, one for each item in order.
 #[must_use]
 pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Arc<Sketch>], enforced: bool) -> Verdict {
-    let mut judged: BTreeMap<LabelRecord, Vec<Reason>> = BTreeMap::new();
+    let mut judged: BTreeMap<LabelRecord, Objections> = BTreeMap::new();
     let stopped = if enforced { stopped(state, &observation.caller) } else { None };
     let stopped = stopped.and_then(|decision| decision.reasons.into_iter().next());
     let mut verdict = Verdict {
         items: Vec::new(),
         withheld: BTreeSet::new(),
+        masked: BTreeSet::new(),
         reasons: stopped.iter().cloned().collect(),
         stopped,
         sets: Vec::new(),
@@ -82,14 +102,20 @@ pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Ar
     for (item, sketch) in observation.items.iter().zip(sketches) {
         let label = label_of(state, item, &mut calls);
         let record = LabelRecord::from(&label);
-        let reasons = judged.entry(record.clone()).or_insert_with(|| {
+        let objections = judged.entry(record.clone()).or_insert_with(|| {
             reaches.push(label.readers.clone());
-            withholding(state, observation, item, &label)
+            objections(state, observation, item, &label)
         });
+        let unmaskable = objections.masking.iter().filter(|_| !item.maskable);
+        let reasons: Vec<&Reason> = objections.withholding.iter().chain(unmaskable).collect();
         let withheld = verdict.stopped.is_some() || !reasons.is_empty();
         if withheld {
             verdict.withheld.insert(item.id.clone());
-            verdict.reasons.extend(reasons.iter().cloned());
+            verdict.reasons.extend(reasons.into_iter().cloned());
+        }
+        let masked = !withheld && !objections.masking.is_empty();
+        if masked {
+            verdict.masked.insert(item.id.clone());
         }
         let kept_from_agent = withheld && enforced;
         verdict.items.push(ReadRecord {
@@ -97,13 +123,14 @@ pub fn observe_sketched(state: &State, observation: &Observation, sketches: &[Ar
             label: record,
             sketch: (!kept_from_agent).then(|| sketch.clone()),
             withheld: kept_from_agent,
+            masked: masked && enforced,
         });
     }
     verdict.reasons.sort();
     verdict.reasons.dedup();
     verdict.sets = state.new_sets(&reaches);
-    // Of a result of which a part was withheld nothing is attested: which field belonged to that part is not known here.
-    if verdict.withheld.is_empty() && verdict.stopped.is_none() {
+    // Of a result of which a part was kept back nothing is attested: which field belonged to that part is not known here.
+    if verdict.withheld.is_empty() && verdict.masked.is_empty() && verdict.stopped.is_none() {
         verdict.attested = attested(state, observation);
     }
     verdict
@@ -159,10 +186,19 @@ fn said_by_named_source(words: &Words, item: &ObservedItem) -> Option<String> {
 /// A shorter piece of an address is no name.
 const NAME_CHARS_MIN: usize = 3;
 
-/// Why the chain does not get an item with this label; nothing when it does.
-fn withholding(state: &State, observation: &Observation, item: &ObservedItem, label: &Label) -> Vec<Reason> {
+/// What stands against the chain's getting an item with some label as it is.
+#[derive(Default)]
+struct Objections {
+    /// Why it does not get it.
+    withholding: Vec<Reason>,
+    /// Why it does not get it with its sensitive fields.
+    masking: Vec<Reason>,
+}
+
+/// What norms say of an item with this label.
+fn objections(state: &State, observation: &Observation, item: &ObservedItem, label: &Label) -> Objections {
     let caller = &observation.caller;
-    let (Some(policies), Some(last)) = (state.policies(), caller.chain.last()) else { return Vec::new() };
+    let (Some(policies), Some(last)) = (state.policies(), caller.chain.last()) else { return Objections::default() };
     let task = caller.task.as_ref().and_then(|id| state.task(id));
     let mut facts = Facts::default();
     facts.chain.person = caller.chain[0].to_string();
@@ -189,19 +225,28 @@ fn withholding(state: &State, observation: &Observation, item: &ObservedItem, la
     };
     let findings = policies.norms_on_item(last, caller.chain.len() > 1, item.id.as_str(), &facts);
     let person = &caller.chain[0];
-    let redactions = findings.obligations.iter().filter_map(|obligation| match obligation {
-        crate::decision::Obligation::Redact(norm) => Some(Reason {
-            ground: crate::decision::Ground::Norm(norm.clone()),
-            outcome: Outcome::Deny,
-            sentence: format!("{person} is not cleared for a part of the result, which was withheld"),
-            remedy: Some("ask its owner, or somebody who is cleared, for what you need of it".to_owned()),
-            approver: None,
-        }),
-        crate::decision::Obligation::Mask(_) | crate::decision::Obligation::Limit(_) | crate::decision::Obligation::Notify(_) => {
-            None
+    let because = |norm: &NormId, sentence: String| Reason {
+        ground: Ground::Norm(norm.clone()),
+        outcome: Outcome::Deny,
+        sentence,
+        remedy: Some("ask its owner, or somebody who is cleared, for what you need of it".to_owned()),
+        approver: None,
+    };
+    let mut objections = Objections { withholding: findings.reasons, masking: Vec::new() };
+    for obligation in &findings.obligations {
+        match obligation {
+            Obligation::Redact(norm) => objections
+                .withholding
+                .push(because(norm, format!("{person} is not cleared for a part of the result, which was withheld"))),
+            Obligation::Mask(norm) => objections.masking.push(because(
+                norm,
+                "a part of the result may be shown without its sensitive fields only, and nobody has said which they are"
+                    .to_owned(),
+            )),
+            Obligation::Limit(_) | Obligation::Notify(_) => {}
         }
-    });
-    findings.reasons.into_iter().chain(redactions).collect()
+    }
+    objections
 }
 
 /// The label of an item: what the system of record says, else the contract, else its container; tightened by what the

@@ -164,14 +164,7 @@ impl Scene {
             decision: self.id(),
             items: items
                 .iter()
-                .map(|(id, text)| ObservedItem {
-                    id: ResourceId::parse(id).expect("a name"),
-                    text: (*text).to_owned(),
-                    container: None,
-                    otherwise: None,
-                    claimed: None,
-                    chosen: None,
-                })
+                .map(|(id, text)| ObservedItem::new(ResourceId::parse(id).expect("a name"), (*text).to_owned()))
                 .collect(),
             created: created.iter().map(|id| ResourceId::parse(id).expect("a name")).collect(),
             attested,
@@ -540,12 +533,8 @@ fn a_result_may_only_tighten_its_label() {
         caller: caller(),
         decision: DecisionId::parse("d9").expect("a name"),
         items: vec![ObservedItem {
-            id: ResourceId::parse("hr:plan").expect("a name"),
-            text: "plan".to_owned(),
-            container: None,
-            otherwise: None,
             claimed: Some(serde_json::from_value(claimed).expect("a label")),
-            chosen: None,
+            ..ObservedItem::new(ResourceId::parse("hr:plan").expect("a name"), "plan".to_owned())
         }],
         created: Vec::new(),
         attested: Vec::new(),
@@ -558,6 +547,37 @@ fn a_result_may_only_tighten_its_label() {
     assert_eq!(label.integrity, crate::label::Integrity::Untrusted);
 }
 
+/// Without a word of the contract about which fields are sensitive, nobody can leave them out.
+#[test]
+fn what_is_to_be_masked_is_masked_or_withheld() {
+    let mut scene = scene(json!({}));
+    let mut policies = PolicySources::shipped();
+    let text = "@id(\"hide\")\n@norm(\"hide\")\n@outcome(\"mask\")\n@reason(\"not for agents\")\n\
+                forbid (principal, action == Action::\"observe\", resource);\n";
+    policies.norms.push(crate::policy::Source { name: "hide.cedar".to_owned(), text: text.to_owned() });
+    scene.happens(Event::Configured(Box::new(Bundle { directory: world(), policies, content_key: String::new() })));
+    let name = |id: &str| ResourceId::parse(id).expect("a name");
+    let item = |id: &str, maskable| ObservedItem { maskable, ..ObservedItem::new(name(id), "words".to_owned()) };
+    let observation = Observation {
+        caller: caller(),
+        decision: DecisionId::parse("d9").expect("a name"),
+        items: vec![item("runbook:acl", true), item("runbook:public", false), item("hr:plan", true)],
+        created: Vec::new(),
+        attested: Vec::new(),
+    };
+    let verdict = observe(&scene.state, &observation, true);
+    assert_eq!(verdict.masked, std::collections::BTreeSet::from([name("runbook:acl")]));
+    assert_eq!(
+        verdict.withheld,
+        std::collections::BTreeSet::from([name("runbook:public"), name("hr:plan")]),
+        "bo may not have the plan at all"
+    );
+    let kept: Vec<_> = verdict.items.iter().map(|item| (item.withheld, item.masked)).collect();
+    assert_eq!(kept, [(false, true), (true, false), (true, false)]);
+    let only_seen = observe(&scene.state, &observation, false);
+    assert!(only_seen.items.iter().all(|item| !item.withheld && !item.masked));
+}
+
 /// Who chose a name decides what it is worth.
 #[test]
 fn a_name_that_a_server_chose_may_only_tighten() {
@@ -567,17 +587,15 @@ fn a_name_that_a_server_chose_may_only_tighten() {
         |id: &str, container: Option<&str>, by: (NamedBy, NamedBy), named: &[&str], otherwise: Option<serde_json::Value>| {
             let otherwise: Option<LabelSpec> = otherwise.map(|spec| serde_json::from_value(spec).expect("a label"));
             let item = ObservedItem {
-                id: name(id),
-                text: "words".to_owned(),
                 container: container.map(name),
                 otherwise: otherwise.clone(),
-                claimed: None,
                 chosen: Some(Arc::new(Chosen {
                     id: by.0,
                     container: by.1,
                     named: named.iter().map(|id| name(id)).collect(),
                     otherwise,
                 })),
+                ..ObservedItem::new(name(id), "words".to_owned())
             };
             let decision = DecisionId::parse("d9").expect("a name");
             let observation =

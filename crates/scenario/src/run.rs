@@ -414,13 +414,9 @@ impl<'a> Run<'a> {
 
     /// What reading a resource yields: the item, or the posts of a destination.
     fn yields(&self, resource: &ResourceId) -> Vec<ObservedItem> {
-        let item = |id: &ResourceId, container: Option<&ResourceId>| ObservedItem {
-            id: id.clone(),
-            text: self.texts.written.get(id).or_else(|| self.scenario.contents.best(id.as_str())).cloned().unwrap_or_default(),
-            container: container.cloned(),
-            otherwise: None,
-            claimed: None,
-            chosen: None,
+        let item = |id: &ResourceId, container: Option<&ResourceId>| {
+            let text = self.texts.written.get(id).or_else(|| self.scenario.contents.best(id.as_str()));
+            ObservedItem { container: container.cloned(), ..ObservedItem::new(id.clone(), text.cloned().unwrap_or_default()) }
         };
         if self.texts.gone.contains(resource) {
             return Vec::new();

@@ -194,6 +194,7 @@ fn a_server_that_gives_out_too_much_is_one_incident_however_many_tasks_meet_it()
             label: LabelRecord::from(&Label::bottom()),
             sketch: None,
             withheld: true,
+            masked: false,
         };
         Event::Observed(Box::new(Observed {
             items: vec![item],

@@ -75,7 +75,7 @@ impl World {
         let ruled = self.engine.rule(&self.caller, &act, mode).await.expect("durable");
         let Some(permit) = ruled.permit else { return false };
         let spent = permit.spend(act.digest, self.engine.now()).expect("the same call, in time");
-        let item = ObservedItem { id, text: TEXT.to_owned(), container: None, otherwise: None, claimed: None, chosen: None };
+        let item = ObservedItem::new(id, TEXT.to_owned());
         let items = if effect == Effect::Read { vec![item] } else { Vec::new() };
         let seen = Seen { items, created: Vec::new(), attested: Vec::new() };
         self.engine.observe(spent, seen, Ended::Ok).await.expect("durable");
