@@ -6,7 +6,7 @@
 //! What is of one kind about one thing is one incident until a person lets that thing go on, or says what the incident was.
 
 use crate::alarm::Alarm;
-use crate::decision::{Code, Ground};
+use crate::decision::{Code, Ground, Obligation};
 use crate::directory::DirectoryChange;
 use crate::event::{Decided, Event, Observed, Record, Trip};
 use crate::facts::TempoFacts;
@@ -71,11 +71,13 @@ pub enum Kind {
     Boundary,
     /// A person stopped something.
     Kill,
+    /// A norm lets something through and wants a person to know of it.
+    Notice,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 4] = [Kind::Tempo, Kind::Key, Kind::Boundary, Kind::Kill];
+    pub const ALL: [Kind; 5] = [Kind::Tempo, Kind::Key, Kind::Boundary, Kind::Kill, Kind::Notice];
 
     /// The word for it.
     #[must_use]
@@ -85,6 +87,7 @@ impl Kind {
             Kind::Key => "key",
             Kind::Boundary => "boundary",
             Kind::Kill => "kill",
+            Kind::Notice => "notice",
         }
     }
 }
@@ -93,7 +96,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// It was stopped, and what was at stake was small.
+    /// It was stopped, or meant to go through, and what was at stake was small.
     Medium,
     /// It was stopped, and somebody has to look today.
     High,
@@ -373,16 +376,31 @@ impl Incidents {
                     (None, None) => return,
                 };
                 let new = Incident::new(entry, Kind::Key, Subject::Stopped(target), sentence.to_owned(), at);
-                self.open_or_add(new.of(decided, root));
+                self.open_or_add(new.of(decided, root.clone()));
             }
             Some(Alarm::Boundary { .. }) | None => self.refused_since(decided, root.as_ref(), at),
         }
         if decided.went_through() {
+            self.noticed(entry, decided, root.as_ref(), at);
             self.open_acts.insert(decided.id.clone(), (decided.act.tool.clone(), caller.clone()));
             if self.open_acts.len() > OPEN_MAX {
                 self.open_acts.pop_first();
             }
         }
+    }
+
+    /// What goes through under a norm that wants somebody to know of it: one incident for each norm and task.
+    fn noticed(&mut self, entry: u64, decided: &Decided, root: Option<&TaskId>, at: Moment) {
+        let norms = decided.decision.obligations.iter().filter_map(|obligation| match obligation {
+            Obligation::Notify(norm) => Some(norm),
+            Obligation::Redact(_) | Obligation::Mask(_) | Obligation::Limit(_) => None,
+        });
+        let (Some(norm), Some(root)) = (norms.min(), root) else { return };
+        let agent = decided.caller.chain.last().map(PrincipalId::as_str).unwrap_or_default();
+        let sentence = format!("the norm `{norm}` wants somebody to know that {agent} called {}", decided.act.tool);
+        let new = Incident::new(entry, Kind::Notice, Subject::Stopped(Target::Task(root.clone())), sentence, at);
+        let new = Incident { norm: Some(norm.clone()), ..new.of(decided, Some(root.clone())) };
+        self.open_or_add(Incident { severity: Severity::Medium, ..new });
     }
 
     fn tripped(&mut self, entry: u64, decided: &Decided, trip: &Trip, root: &TaskId, at: Moment) {
@@ -511,7 +529,7 @@ impl Incident {
             subject,
             severity: match kind {
                 Kind::Tempo | Kind::Key | Kind::Kill => Severity::High,
-                Kind::Boundary => Severity::Medium,
+                Kind::Boundary | Kind::Notice => Severity::Medium,
             },
             sentence,
             opened: at,

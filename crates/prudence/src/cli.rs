@@ -455,6 +455,8 @@ pub enum IncidentKind {
     Boundary,
     /// A person killed something.
     Kill,
+    /// A norm lets something through and wants it to be known.
+    Notice,
 }
 
 /// What an incident was.

@@ -1,7 +1,7 @@
 //! Incidents, as claims about records.
 
 use super::{IncidentId, Incidents, Kind, Severity, Subject, Verdict};
-use crate::decision::{Code, Decision, Ground, Outcome, Reason};
+use crate::decision::{Code, Decision, Ground, Obligation, Outcome, Reason};
 use crate::digest::Digest;
 use crate::event::{ActRecord, Decided, Ended, Event, LabelRecord, Observed, ReadRecord, Record, Trip};
 use crate::facts::Facts;
@@ -218,6 +218,23 @@ fn a_server_that_gives_out_too_much_is_one_incident_however_many_tasks_meet_it()
     let incident = incidents.all().next().expect("there is one");
     assert_eq!((incident.times, incident.withheld, incident.severity), (2, 2, Severity::Medium));
     assert_eq!(incident.subject.to_string(), "tool crm__read");
+}
+
+#[test]
+fn what_a_norm_lets_through_and_wants_known_is_one_incident_of_its_task() {
+    let noticed = || {
+        decided("t1", "k", |decided| {
+            decided.decision.obligations = [Obligation::Notify(NormId::parse("odd").expect("a name"))].into();
+        })
+    };
+    let denied = decided("t1", "k", |decided| {
+        decided.decision = Decision::refusal(Code::Grant, "not granted".to_owned(), None, Facts::default());
+        decided.decision.obligations = [Obligation::Notify(NormId::parse("odd").expect("a name"))].into();
+    });
+    let incidents = folded(vec![task("t1", None), denied, noticed(), noticed()]);
+    assert_eq!(ids(&incidents), [(3, Kind::Notice)]);
+    let incident = incidents.all().next().expect("there is one");
+    assert_eq!((incident.times, incident.severity), (2, Severity::Medium));
 }
 
 #[test]

@@ -117,11 +117,13 @@ impl Message {
             Kind::Key => "A call came with somebody else's key",
             Kind::Boundary => "A server gave out what was not for the requester",
             Kind::Kill => "A person stopped something",
+            Kind::Notice => "A norm wants somebody to know of a call",
         };
-        // What is critical was only observed; everything else was stopped.
-        let (action_id, action, disposition_id, disposition) = match self.severity {
-            Severity::Critical => (3, "Observed", 17, "Logged"),
-            Severity::Medium | Severity::High => (2, "Denied", 2, "Blocked"),
+        // What is critical was only observed; everything else was stopped, unless nobody wanted to.
+        let (action_id, action, disposition_id, disposition) = match (self.kind, self.severity) {
+            (Kind::Notice, _) => (1, "Allowed", 1, "Allowed"),
+            (_, Severity::Critical) => (3, "Observed", 17, "Logged"),
+            (_, Severity::Medium | Severity::High) => (2, "Denied", 2, "Blocked"),
         };
         let (status_id, status) = if self.is_open { (1, "New") } else { (4, "Resolved") };
         let resources: Vec<Value> = [("Tool", &self.tool), ("Task", &self.task)]

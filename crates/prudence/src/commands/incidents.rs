@@ -215,6 +215,7 @@ fn kind_of(kind: IncidentKind) -> Kind {
         IncidentKind::Key => Kind::Key,
         IncidentKind::Boundary => Kind::Boundary,
         IncidentKind::Kill => Kind::Kill,
+        IncidentKind::Notice => Kind::Notice,
     }
 }
 

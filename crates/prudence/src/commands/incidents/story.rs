@@ -622,6 +622,7 @@ fn usual(incident: &Incident) -> String {
             Kind::Key => "each task's calls come with the keys that were given credentials for it".to_owned(),
             Kind::Boundary => "a server gives a requester only what is for them".to_owned(),
             Kind::Kill => "nothing is said about what was usual: a person stopped it".to_owned(),
+            Kind::Notice => "nothing is said about what was usual: a norm wants it to be known".to_owned(),
         };
     };
     format!(
@@ -654,7 +655,13 @@ fn next(incident: &Incident, story: &Story) -> Vec<String> {
             next.push(format!("if it was wrong: end it for good, prudence kill {} --by YOU --why {id}", target_of(incident)));
             next.push(format!("if it was ordinary work: let it go on, prudence reset {} --by YOU", target_of(incident)));
         }
-        Kind::Tempo | Kind::Kill => {}
+        Kind::Notice if incident.is_open() => {
+            next.push(format!(
+                "look at it; if it is not as it should be: prudence kill {} --by YOU --why {id}",
+                target_of(incident)
+            ));
+        }
+        Kind::Tempo | Kind::Kill | Kind::Notice => {}
     }
     if story.in_flight > 0 {
         next.push(format!("find out how {} ended: nobody has said so", render::count(story.in_flight, "call", "calls")));
