@@ -339,6 +339,14 @@ facts! {
         week: u64,
         /// How many times what is usual that is.
         week_ratio: u64,
+        /// Text that leaves in an hour, in kibibytes, each act rounded up.
+        kilobytes: u64,
+        /// How many times what is usual in a busy hour that is; 0 while that is not known.
+        kilobytes_ratio: u64,
+        /// Money spent in a day, in hundreds of the minor unit, each act rounded up.
+        spent: u64,
+        /// How many times what is usual in a day that is; 0 while that is not known.
+        spent_ratio: u64,
         /// Distinct recipients of the root task.
         recipients: u64,
         /// Irreversible acts of the root task in the last ten minutes.

@@ -14,6 +14,7 @@ use crate::registration::{answering, is_registered_with};
 use crate::release::{is_released, says_only};
 use crate::state::{Checkpoint, Flow, LabelId, State, TaskState, cleared_for_task};
 use crate::task::{Caller, Quantity};
+use crate::tempo::Measures;
 use crate::value::{ACCOUNT, LINK, PERSON, PHONE, SECRET, TITLE, family, host_of, links_in, normal};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,7 +151,9 @@ pub(crate) fn gather(state: &State, caller: &Caller, act: &Act, moment: Moment) 
     };
     facts.credential = credential(state, caller, Some(act), moment);
     if let (Some(task), Some(id)) = (task, &caller.task) {
-        facts.tempo = crate::gather::tempo::facts(state, caller, id, task, act, moment);
+        let bytes = act.content.iter().map(|text| text.len() as u64).sum();
+        let measures = Measures::of(&act.effects, bytes, act.amount);
+        facts.tempo = crate::gather::tempo::facts(state, caller, id, task, act, measures, moment);
     }
     let flows = match flow {
         Some(flow) => flow_facts(state, caller, act, &audience, flow, task, given, &traced, &mut facts),

@@ -8,6 +8,7 @@ use crate::gather::tempo_facts;
 use crate::moment::Moment;
 use crate::policy::Policies;
 use crate::state::State;
+use crate::tempo::Measures;
 
 /// The tempo of a recorded call, with it counted; `state` is as it was before the call. Nothing for what was done outside of any task.
 #[must_use]
@@ -15,12 +16,14 @@ pub fn tempo(state: &State, decided: &Decided, at: Moment) -> Option<TempoFacts>
     let id = decided.caller.task.as_ref()?;
     let task = state.task(id)?;
     let act = &decided.act;
+    let measures = Measures::of(&act.effects, act.content_bytes, act.amount);
     let act = Act {
+        reads: act.reads,
         recipients: act.recipients.clone(),
         amount: act.amount,
         ..Act::new(act.tool.clone(), act.effects.clone(), act.resources.clone(), act.digest)
     };
-    Some(tempo_facts(state, &decided.caller, id, task, &act, at))
+    Some(tempo_facts(state, &decided.caller, id, task, &act, measures, at))
 }
 
 /// The breaker of these policies that would trip on a recorded call, with what it would say. What else was known of the call is as it was recorded.
@@ -54,6 +57,10 @@ pub fn at_tenths(tempo: &TempoFacts, tenths: u64) -> TempoFacts {
         day_ratio: scaled(tempo.day_ratio),
         week: scaled(tempo.week),
         week_ratio: scaled(tempo.week_ratio),
+        kilobytes: scaled(tempo.kilobytes),
+        kilobytes_ratio: scaled(tempo.kilobytes_ratio),
+        spent: scaled(tempo.spent),
+        spent_ratio: scaled(tempo.spent_ratio),
         recipients: scaled(tempo.recipients),
         irreversible: scaled(tempo.irreversible),
         denials: scaled(tempo.denials),

@@ -23,7 +23,7 @@ use crate::provenance::{Origin, families_named};
 use crate::reach::{PeopleSet, Reach, ReachRecord};
 use crate::standing::{Frozen, Holders, Scope, Stopped, Target};
 use crate::task::{Budget, CHAIN_DEPTH_MAX, Caller, Quantity, Task};
-use crate::tempo::{Distinct, History, TaskTempo};
+use crate::tempo::{Distinct, History, Measures, TaskTempo};
 use crate::value::{Words, normal};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -754,8 +754,10 @@ impl State {
             recipients.iter().for_each(|print| root.tempo.add_recipient(*print));
         }
         let touched = Touched::of(act);
+        let measures = Measures::of(&act.effects, act.content_bytes, act.amount);
         for actor in self.actors(&decided.caller) {
             let history = self.histories.entry(actor).or_default();
+            history.add_measures(at, measures);
             touched.prints().for_each(|print| history.touch(at, print));
             for effect in act.effects.iter().filter(|effect| **effect != Effect::Compute) {
                 history.add(at, *effect, reads_of(&act.resources));

@@ -7,7 +7,7 @@
 use crate::effect::Effect;
 use crate::moment::Moment;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
@@ -209,6 +209,10 @@ impl Course {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct History {
     effects: BTreeMap<Effect, Course>,
+    /// What left, in kibibytes.
+    volume: Course,
+    /// What was spent, in hundreds of the minor unit.
+    spent: Course,
     /// The last day on which something was done, and how many such days there were.
     day: u64,
     days: u32,
@@ -262,9 +266,31 @@ impl History {
         self.effects.entry(effect).or_default().add(at, count);
     }
 
+    /// Adds what left with an act, and what was spent by it.
+    pub(crate) fn add_measures(&mut self, at: Moment, measures: Measures) {
+        let Measures { volume, spent } = measures;
+        [(&mut self.volume, volume), (&mut self.spent, spent)]
+            .into_iter()
+            .filter(|(_, more)| *more > 0)
+            .for_each(|(course, more)| course.add(at, more));
+    }
+
+    /// What left in the last hour with `more`, and how many times what is usual in a busy hour that is; 0 times while that is not known.
+    pub(crate) fn volume(&self, at: Moment, more: u64) -> (u64, u64) {
+        let pace = self.pace_of(&self.volume, at, more, None);
+        (pace.counts.hour, if pace.seasoned { pace.hour_ratio } else { 0 })
+    }
+
+    /// What was spent in the last day with `more`, and how many times what is usual in a day that is; 0 times while that is not known.
+    pub(crate) fn spent(&self, at: Moment, more: u64) -> (u64, u64) {
+        let pace = self.pace_of(&self.spent, at, more, None);
+        (pace.counts.day, if pace.seasoned { pace.day_ratio } else { 0 })
+    }
+
     /// A person has looked: what was done just now does not count against it any more.
     pub(crate) fn forgive(&mut self) {
-        self.effects.values_mut().for_each(|course| course.meter = Meter::default());
+        let measures = [&mut self.volume, &mut self.spent];
+        self.effects.values_mut().chain(measures).for_each(|course| course.meter = Meter::default());
         self.new_items = Window::default();
         self.new_kind_items = Window::default();
         self.off_hours = Window::default();
@@ -344,7 +370,10 @@ impl History {
 
     /// How `more` of an effect would stand to what is usual: as stated per hour, or as learnt.
     pub(crate) fn pace(&self, at: Moment, effect: Effect, more: u64, stated: Option<u64>) -> Pace {
-        let course = self.effects.get(&effect).copied().unwrap_or_default();
+        self.pace_of(self.effects.get(&effect).unwrap_or(&Course::default()), at, more, stated)
+    }
+
+    fn pace_of(&self, course: &Course, at: Moment, more: u64, stated: Option<u64>) -> Pace {
         let seen = course.meter.counts(at);
         let counts = Counts {
             minute: seen.minute + more,
@@ -373,6 +402,26 @@ impl History {
             hour_ratio: ratio(counts.hour, usual),
             day_ratio: ratio(counts.day, day),
             week_ratio: ratio(counts.week, week),
+        }
+    }
+}
+
+/// What an act moves beside things: rounded up, so that nothing counts as nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Measures {
+    /// Text that leaves, in kibibytes.
+    pub(crate) volume: u64,
+    /// Money, in hundreds of the minor unit.
+    pub(crate) spent: u64,
+}
+
+impl Measures {
+    /// Of an act with these effects.
+    pub(crate) fn of(effects: &BTreeSet<Effect>, content_bytes: u64, amount: Option<u64>) -> Self {
+        let leaves = effects.iter().any(|effect| effect.is_outward());
+        Self {
+            volume: if leaves { content_bytes.div_ceil(1_024) } else { 0 },
+            spent: if effects.contains(&Effect::Spend) { amount.unwrap_or_default().div_ceil(100) } else { 0 },
         }
     }
 }

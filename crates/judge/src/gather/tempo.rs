@@ -7,10 +7,18 @@ use crate::moment::Moment;
 use crate::name::TaskId;
 use crate::state::{Actor, State, TaskState, Touched, tempo_print};
 use crate::task::{Caller, Quantity};
-use crate::tempo::{History, Pace};
+use crate::tempo::{History, Measures, Pace};
 
-/// Facts about the tempo of `act`, with it counted.
-pub(crate) fn facts(state: &State, caller: &Caller, id: &TaskId, task: &TaskState, act: &Act, moment: Moment) -> TempoFacts {
+/// Facts about the tempo of `act`, which moves `measures`, with it counted.
+pub(crate) fn facts(
+    state: &State,
+    caller: &Caller,
+    id: &TaskId,
+    task: &TaskState,
+    act: &Act,
+    measures: Measures,
+    moment: Moment,
+) -> TempoFacts {
     let mut facts = TempoFacts::default();
     let recipients: Vec<u64> = act.recipients.iter().map(|name| tempo_print("recipient", name)).collect();
     facts.reads = act.reads.unwrap_or_default();
@@ -23,7 +31,7 @@ pub(crate) fn facts(state: &State, caller: &Caller, id: &TaskId, task: &TaskStat
     facts.denials = root.tempo.denials(moment);
     facts.subtasks = root.subtasks;
     facts.half_open = root.tempo.resets > 0;
-    pace(state, caller, act, moment, &mut facts);
+    pace(state, caller, act, measures, moment, &mut facts);
     facts
 }
 
@@ -49,7 +57,7 @@ fn budget(state: &State, id: &TaskId, act: &Act, recipients: &[u64], facts: &mut
 }
 
 /// The pace of the effect, and of the agent or owner, that is furthest from what is usual.
-fn pace(state: &State, caller: &Caller, act: &Act, moment: Moment, facts: &mut TempoFacts) {
+fn pace(state: &State, caller: &Caller, act: &Act, measures: Measures, moment: Moment, facts: &mut TempoFacts) {
     let agents = caller.chain.get(1..).unwrap_or_default();
     let records = || agents.iter().filter_map(|agent| state.directory().agent(agent.as_str()));
     let owner = records().next().map(|agent| agent.owner.clone());
@@ -80,6 +88,16 @@ fn pace(state: &State, caller: &Caller, act: &Act, moment: Moment, facts: &mut T
             facts.usual_day = history.usual_day();
             let new_domains = touched.domains.iter().filter(|domain| history.is_new(**domain)).count() as u64;
             (facts.new_domains, facts.usual_new_domains) = history.new_domains(moment, new_domains);
+        }
+        if let Some(history) = history {
+            let (kilobytes, kilobytes_ratio) = history.volume(moment, measures.volume);
+            if measures.volume > 0 && kilobytes_ratio >= facts.kilobytes_ratio {
+                (facts.kilobytes, facts.kilobytes_ratio) = (kilobytes, kilobytes_ratio);
+            }
+            let (spent, spent_ratio) = history.spent(moment, measures.spent);
+            if measures.spent > 0 && spent_ratio >= facts.spent_ratio {
+                (facts.spent, facts.spent_ratio) = (spent, spent_ratio);
+            }
         }
         for effect in act.effects.iter().copied().filter(|effect| *effect != Effect::Compute) {
             let stated = usual.and_then(|usual| usual.get(&effect)).copied();

@@ -164,3 +164,26 @@ proptest! {
         }
     }
 }
+
+/// A thief who takes everything in one mail, or pays once, makes no more calls than anybody.
+#[test]
+fn volume_and_money_have_a_pace_of_their_own() {
+    let mut history = History::default();
+    let ordinary = Measures::of(&[Effect::Send, Effect::Spend].into(), 20_000, Some(5_000));
+    assert_eq!(ordinary, Measures { volume: 20, spent: 50 });
+    assert_eq!(Measures::of(&[Effect::Write].into(), 20_000, Some(5_000)), Measures::default());
+    for day in 0..10 {
+        for hour in 8..18 {
+            history.add(at(day * 24 + hour), Effect::Send, 1);
+            history.add_measures(at(day * 24 + hour), ordinary);
+        }
+    }
+    let now = at(10 * 24 + 9);
+    assert_eq!(history.volume(now, 20), (20, 1));
+    assert_eq!(history.volume(now, 400), (400, 20));
+    let (spent, times) = history.spent(now, 10_000);
+    assert!(spent >= 10_000 && times >= 20, "{spent} {times}");
+    assert_eq!(History::default().volume(now, 1_000_000).1, 0, "nothing is known of who is new");
+    history.add_measures(now, Measures { volume: u64::MAX, spent: u64::MAX });
+    assert!(history.volume(now, 1).1 > 1_000, "what is too much to be counted is very much");
+}
