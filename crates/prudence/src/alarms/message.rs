@@ -151,7 +151,7 @@ impl Message {
             "action": action,
             "disposition_id": disposition_id,
             "disposition": disposition,
-            "is_alert": true,
+            "is_alert": self.kind != Kind::Notice,
             "message": self.sentence,
             "metadata": {
                 "version": OCSF,
