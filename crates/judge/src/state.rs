@@ -699,16 +699,26 @@ impl State {
         self.stopped.release(target);
         match target {
             Target::Task(task) => {
-                let root = self.top_of(task);
-                if let Some(root) = root.and_then(|root| self.tasks.get_mut(&root)).filter(|root| root.frozen.is_some()) {
-                    root.frozen = None;
-                    root.tempo.reset();
-                }
+                let Some(root) = self.top_of(task) else { return };
+                let Some(state) = self.tasks.get_mut(&root).filter(|state| state.frozen.is_some()) else { return };
+                state.frozen = None;
+                state.tempo.reset();
+                // Otherwise what is over would stop the very next call. Half-open, the task has a smaller envelope from here on.
+                self.workers_of(&root).into_iter().for_each(|actor| self.forget_pace(&actor));
             }
             Target::Agent(agent) => self.forget_pace(&Actor::Agent(agent.clone())),
             Target::Owner(person) => self.forget_pace(&Actor::Owner(person.clone())),
             Target::Key(_) | Target::Client(_) => {}
         }
+    }
+
+    /// Every agent of a root task and of its sub-tasks, with its owner.
+    fn workers_of(&self, root: &TaskId) -> BTreeSet<Actor> {
+        let tasks = self.tasks.values().filter(|state| self.top_of(&state.task.id).as_ref() == Some(root));
+        let agents: BTreeSet<&PrincipalId> =
+            tasks.flat_map(|state| state.task.chain.iter().skip(1).chain([&state.task.agent])).collect();
+        let owner = |agent: &PrincipalId| Some(Actor::Owner(self.directory.agent_record(agent.as_str())?.owner.clone()));
+        agents.into_iter().flat_map(|agent| owner(agent).into_iter().chain([Actor::Agent(agent.clone())])).collect()
     }
 
     fn forget_pace(&mut self, actor: &Actor) {

@@ -5,9 +5,9 @@ use crate::content::ContentKey;
 use crate::decide::{AskStanding, MayNotAnswer, Ruling, decide, may_answer};
 use crate::decision::Outcome;
 use crate::digest::Digest;
-use crate::directory::{Directory, DirectoryDocument, DirectoryError};
+use crate::directory::{Directory, DirectoryChange, DirectoryDocument, DirectoryError};
 use crate::effect::Effect;
-use crate::event::{ActRecord, Asked, Bundle, Decided, Ended, Event, LabelRecord, Record};
+use crate::event::{ActRecord, Asked, Bundle, Decided, DirectoryChanged, Ended, Event, LabelRecord, Record};
 use crate::moment::Moment;
 use crate::name::{AskId, DecisionId, PrincipalId, ResourceId, TaskId, ToolId};
 use crate::observe::observe;
@@ -116,6 +116,11 @@ impl Scene {
         assert_eq!(read, record);
         self.state.apply(&record);
         self.records.push(record);
+    }
+
+    fn put(&mut self, change: DirectoryChange) {
+        let changed = DirectoryChanged { source: "test".to_owned(), by: Some(name("bo")), changes: vec![change] };
+        self.happens(Event::DirectoryChanged(Box::new(changed)));
     }
 
     fn decides(&mut self, act: &Act) -> Ruling {

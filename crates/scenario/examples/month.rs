@@ -1,13 +1,23 @@
-//! Plays a month of fifty agents, from several seeds: `cargo run -p scenario --example month -- [SEEDS] [--incidents] [--json]`.
+//! Plays a month of fifty agents, from several seeds: `cargo run -p scenario --example month -- [SEEDS] [--from SEED] [--incidents] [--norms FILE] [--json]`.
+//!
+//! `FILE` holds breakers that are in force instead of the shipped ones.
 
+use judge::policy::Source;
 use scenario::month::{Options, Outcomes, play};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let seeds: u64 = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(1);
+    let seeds: u64 = args.first().and_then(|arg| arg.parse().ok()).unwrap_or(1);
+    let value = |name: &str| args.iter().skip_while(|arg| *arg != name).nth(1);
+    let from: u64 = value("--from").map_or(1, |seed| seed.parse().expect("a seed is a whole number"));
+    let norms = value("--norms").map(|file| std::fs::read_to_string(file).expect("the file can be read"));
     let incidents = args.iter().any(|arg| arg == "--incidents");
-    for seed in 1..=seeds {
-        let outcomes = play(&Options { incidents, ..Options::new(seed) });
+    for seed in from..from + seeds {
+        let mut options = Options { incidents, ..Options::new(seed) };
+        if let Some(text) = &norms {
+            options.policies.norms = vec![Source { name: "tempo.cedar".to_owned(), text: text.clone() }];
+        }
+        let outcomes = play(&options);
         if args.iter().any(|arg| arg == "--json") {
             println!("{}", serde_json::to_string(&outcomes).expect("plain data"));
         } else {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::delegation::{NotHandedOn, Part, SUBTASKS_MAX, delegate};
+use crate::directory::DirectoryChange;
 use crate::standing::Target;
 
 fn reading() -> Act {
@@ -50,6 +51,27 @@ fn a_reset_and_a_trip_come_in_one_order() {
     assert!(!is_frozen(&scene));
     assert_eq!(scene.decides(&reading()).decision.outcome, Outcome::Deny);
     assert!(is_frozen(&scene));
+}
+
+/// A person has looked: the work goes on, and is stopped sooner the second time.
+#[test]
+fn a_task_that_was_let_go_gets_on_and_not_as_far() {
+    let mut scene = scene(json!({}));
+    let mut helper = scene.state.directory().agent_record("helper").expect("there is one").clone();
+    helper.registration.usual = [(Effect::Read, 10)].into();
+    scene.put(DirectoryChange::PutAgent(helper.into()));
+    let until_frozen = |scene: &mut Scene| {
+        let mut through = 0;
+        while scene.decides(&reading()).decision.outcome == Outcome::Permit {
+            scene.ends(&[], &[]);
+            scene.now = scene.now.after_ms(100);
+            through += 1;
+        }
+        through
+    };
+    assert_eq!(until_frozen(&mut scene), 59, "sixty in a minute, six times what is usual in an hour");
+    scene.happens(Event::Reset { target: Target::Task(TaskId::parse("t1").expect("a name")), by: name("cy") });
+    assert_eq!(until_frozen(&mut scene), 29);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::decision::Outcome;
 use crate::delegation::{NotHandedOn, Part, delegate};
 use crate::directory::{AgentRecord, Directory, DirectoryChange, DirectoryError, PersonRecord, Status};
 use crate::effect::Effect;
-use crate::event::{DirectoryChanged, Event, Issued};
+use crate::event::{Event, Issued};
 use crate::moment::Moment;
 use crate::name::TaskId;
 use crate::registration::{
@@ -198,12 +198,7 @@ fn a_registration_is_within_its_bounds_wherever_it_comes_from() {
 fn changed(scene: &mut Scene, change: impl FnOnce(&mut AgentRecord)) {
     let mut agent = scene.state.directory().agent_record("helper").expect("it is there").clone();
     change(&mut agent);
-    put(scene, DirectoryChange::PutAgent(agent.into()));
-}
-
-fn put(scene: &mut Scene, change: DirectoryChange) {
-    let changed = DirectoryChanged { source: "test".to_owned(), by: Some(name("bo")), changes: vec![change] };
-    scene.happens(Event::DirectoryChanged(Box::new(changed)));
+    scene.put(DirectoryChange::PutAgent(agent.into()));
 }
 
 /// What the judge says to a read, in one line: reason and remedy.
@@ -230,7 +225,7 @@ fn a_registration_that_ran_out_is_refused_with_who_has_to_renew_it() {
     assert_eq!(remedy, "bo, cy has to look at what it did, and to renew it: `prudence agent review helper`");
     let seen = scene.state.directory().agent("helper").expect("it is there").clone();
     let renewed = renew(scene.state.directory(), &seen, None, HOUR_MS, &name("cy"), scene.now).expect("cy vouches for it");
-    put(&mut scene, DirectoryChange::PutAgent(renewed.into()));
+    scene.put(DirectoryChange::PutAgent(renewed.into()));
     assert_eq!(scene.decides(&act(Effect::Read, &["runbook:acl"], &[], &[])).decision.outcome, Outcome::Permit);
 }
 
@@ -239,22 +234,21 @@ fn an_owner_who_left_ends_it_until_somebody_who_is_here_takes_it_over() {
     let mut scene = scene(json!({"requester": "ann", "address": ["ann"]}));
     let ann = Caller { chain: vec![name("ann"), name("helper")], ..caller() };
     let grant = json!({"to": "ann", "may": ["read"], "on": ["*"]});
-    put(&mut scene, DirectoryChange::PutGrant(serde_json::from_value(grant).expect("a grant")));
-    put(
-        &mut scene,
-        DirectoryChange::PutItem(serde_json::from_value(json!({"id": "runbook:acl", "readers": ["ann"]})).expect("an item")),
-    );
+    scene.put(DirectoryChange::PutGrant(serde_json::from_value(grant).expect("a grant")));
+    scene.put(DirectoryChange::PutItem(
+        serde_json::from_value(json!({"id": "runbook:acl", "readers": ["ann"]})).expect("an item"),
+    ));
     changed(&mut scene, |agent| agent.registration.sponsor = Some(name("cy")));
     let read = act(Effect::Read, &["runbook:acl"], &[], &[]);
     assert_eq!(scene.decides_for(&ann, &read).decision.outcome, Outcome::Permit);
-    put(&mut scene, DirectoryChange::PutPerson(PersonRecord { status: Status::Left, ..PersonRecord::new(name("bo")) }));
+    scene.put(DirectoryChange::PutPerson(PersonRecord { status: Status::Left, ..PersonRecord::new(name("bo")) }));
     let (reason, remedy) = refusal(&mut scene, &ann, "lease");
     assert_eq!(reason, "nobody who is here owns helper");
     assert!(remedy.starts_with("cy has to hand it over to somebody who is here"), "{remedy}");
     changed(&mut scene, |agent| agent.registration.sponsor = None);
     assert!(refusal(&mut scene, &ann, "lease").1.starts_with("an administrator has to hand it over"));
     let taken = hand_over(scene.state.directory(), &name("helper"), &name("dee"), &name("dee")).expect("nobody else is left");
-    put(&mut scene, DirectoryChange::PutAgent(taken.into()));
+    scene.put(DirectoryChange::PutAgent(taken.into()));
     assert_eq!(scene.decides_for(&ann, &read).decision.outcome, Outcome::Permit);
 }
 
@@ -262,12 +256,12 @@ fn an_owner_who_left_ends_it_until_somebody_who_is_here_takes_it_over() {
 fn a_suspended_agent_is_refused_with_who_can_let_it_go_on() {
     let mut scene = scene(json!({}));
     let stopped = suspend(scene.state.directory(), &name("helper"), "too eager", &name("ann"), scene.now).expect("ann is here");
-    put(&mut scene, DirectoryChange::PutAgent(stopped.into()));
+    scene.put(DirectoryChange::PutAgent(stopped.into()));
     let (reason, remedy) = refusal(&mut scene, &caller(), "authentication");
     assert_eq!(reason, "ann has suspended helper");
     assert_eq!(remedy, "ask bo, who owns it and can let it go on (`prudence agent resume helper`)");
     let going_on = resume(scene.state.directory(), &name("helper"), &name("bo")).expect("bo owns it");
-    put(&mut scene, DirectoryChange::PutAgent(going_on.into()));
+    scene.put(DirectoryChange::PutAgent(going_on.into()));
     assert_eq!(scene.decides(&act(Effect::Read, &["runbook:acl"], &[], &[])).decision.outcome, Outcome::Permit);
     changed(&mut scene, |agent| agent.status = Status::Left);
     assert_eq!(refusal(&mut scene, &caller(), "authentication").0, "helper was taken out of use");
@@ -315,13 +309,13 @@ fn nothing_begins_and_nothing_is_handed_on_beyond_a_registration() {
     assert_eq!(is("engineering", None, NOW.after_ms(HOUR_MS)), Err(over.clone()));
 
     let mut scene = scene(json!({}));
-    put(&mut scene, DirectoryChange::PutAgent(agent.into()));
+    scene.put(DirectoryChange::PutAgent(agent.into()));
     let part = Part::whole(id());
     let sub = || TaskId::parse("t2").expect("a name");
     assert!(delegate(&scene.state, &caller(), sub(), &part, NOW).is_ok());
     changed(&mut scene, |helper| helper.registration.ends = Some(NOW));
     let mut scribe = scene.state.directory().agent("scribe").expect("it is there").clone();
     scribe.registration.ends = Some(NOW);
-    put(&mut scene, DirectoryChange::PutAgent(scribe.into()));
+    scene.put(DirectoryChange::PutAgent(scribe.into()));
     assert_eq!(delegate(&scene.state, &caller(), sub(), &part, NOW), Err(NotHandedOn::Registration(over)));
 }

@@ -5,7 +5,7 @@ use crate::decision::Outcome;
 use crate::delegation::{Part, delegate};
 use crate::directory::{AgentRecord, DirectoryChange, PersonRecord, Status};
 use crate::effect::Effect;
-use crate::event::{DirectoryChanged, Event, Issued};
+use crate::event::{Event, Issued};
 use crate::moment::Moment;
 use crate::name::TaskId;
 use crate::renewal::{NotRenewed, by_person, by_rule};
@@ -144,7 +144,7 @@ fn nothing_stopped_lapsed_or_left_is_renewed_by_rule() {
         ("lapsed", |scene| helper(scene, |agent| agent.registration.ends = Some(Moment(500)))),
         ("for other purposes", |scene| helper(scene, |agent| agent.registration.purposes = Some(["sales".into()].into()))),
         ("left", |scene| {
-            put(scene, DirectoryChange::PutPerson(PersonRecord { status: Status::Left, ..PersonRecord::new(name("bo")) }));
+            scene.put(DirectoryChange::PutPerson(PersonRecord { status: Status::Left, ..PersonRecord::new(name("bo")) }));
         }),
     ];
     for (what, happens) in cases {
@@ -170,15 +170,10 @@ fn nothing_stopped_lapsed_or_left_is_renewed_by_rule() {
     assert!(matches!(by_rule(&checked().state, &nothing, BEGIN), Err(NotRenewed::Stopped { .. })));
 }
 
-fn put(scene: &mut Scene, change: DirectoryChange) {
-    let changed = DirectoryChanged { source: "test".to_owned(), by: None, changes: vec![change] };
-    scene.happens(Event::DirectoryChanged(Box::new(changed)));
-}
-
 fn helper(scene: &mut Scene, change: impl FnOnce(&mut AgentRecord)) {
     let mut agent = scene.state.directory().agent_record("helper").expect("it is there").clone();
     change(&mut agent);
-    put(scene, DirectoryChange::PutAgent(agent.into()));
+    scene.put(DirectoryChange::PutAgent(agent.into()));
 }
 
 #[test]
@@ -214,7 +209,7 @@ fn a_person_renews_what_is_theirs_for_a_time_that_has_an_end() {
 fn a_part_runs_on_with_the_whole_and_not_beyond_it() {
     let mut scene = checked();
     helper(&mut scene, |_| {});
-    put(&mut scene, DirectoryChange::PutAgent(AgentRecord::new(name("scribe"), name("bo")).into()));
+    scene.put(DirectoryChange::PutAgent(AgentRecord::new(name("scribe"), name("bo")).into()));
     let t2 = TaskId::parse("t2").expect("a name");
     let part = delegate(&scene.state, &caller(), t2.clone(), &Part::whole(name("scribe")), scene.now).expect("it is less");
     assert_eq!((part.ends, part.until), (BEGIN.after_ms(15 * MINUTE_MS), Some(BEGIN.after_ms(120 * MINUTE_MS))));
