@@ -313,6 +313,8 @@ facts! {
         known: bool,
         /// Whether what is usual rests on days enough, or was stated.
         seasoned: bool,
+        /// Whether a person has stated what is usual.
+        stated: bool,
         /// The effect that is furthest from what is usual.
         effect: String,
         /// Whose pace that is.
@@ -339,6 +341,10 @@ facts! {
         week: u64,
         /// How many times what is usual that is.
         week_ratio: u64,
+        /// How often all agents of the owner together did this in the last hour.
+        owner_hour: u64,
+        /// How many times what is usual for them in a busy hour that is; 0 while that is not known.
+        owner_hour_ratio: u64,
         /// Text that leaves in an hour, in kibibytes, each act rounded up.
         kilobytes: u64,
         /// How many times what is usual in a busy hour that is; 0 while that is not known.

@@ -57,6 +57,8 @@ pub fn at_tenths(tempo: &TempoFacts, tenths: u64) -> TempoFacts {
         day_ratio: scaled(tempo.day_ratio),
         week: scaled(tempo.week),
         week_ratio: scaled(tempo.week_ratio),
+        owner_hour: scaled(tempo.owner_hour),
+        owner_hour_ratio: scaled(tempo.owner_hour_ratio),
         kilobytes: scaled(tempo.kilobytes),
         kilobytes_ratio: scaled(tempo.kilobytes_ratio),
         spent: scaled(tempo.spent),

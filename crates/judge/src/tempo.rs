@@ -239,6 +239,8 @@ pub(crate) struct Pace {
     pub(crate) usual: Option<u64>,
     /// Whether what is usual rests on enough days, or was stated.
     pub(crate) seasoned: bool,
+    /// Whether it was stated.
+    pub(crate) stated: bool,
     pub(crate) counts: Counts,
     pub(crate) minute_ratio: u64,
     pub(crate) ten_minutes_ratio: u64,
@@ -294,6 +296,7 @@ impl History {
         self.new_items = Window::default();
         self.new_kind_items = Window::default();
         self.off_hours = Window::default();
+        self.new_domains.count = 0;
     }
 
     /// Notes that something was touched, by its print.
@@ -395,6 +398,7 @@ impl History {
         };
         Pace {
             usual,
+            stated: stated.is_some(),
             seasoned: stated.is_some() || (self.is_seasoned() && course.day.known(DAYS_MIN).is_some()),
             counts,
             minute_ratio: ratio(counts.minute, usual),

@@ -373,10 +373,10 @@ async fn a_tool_that_changed_is_left_out_of_lists_and_refused() {
     let names = |answer: &Value| {
         answer["result"]["tools"].as_array().expect("tools").iter().map(|tool| tool["name"].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(names(&ask(&gateway, &list).await), ["read", "post"]);
+    assert_eq!(names(&ask(&gateway, &list).await), ["read", "post", "search"]);
     assert!(text(&ask(&gateway, &call("post", json!({"board": "board", "text": "hello"}))).await).contains("done"));
     notes.definitions.lock()[1]["description"] = json!("Posts, and now also tells everybody.");
-    assert_eq!(names(&ask(&gateway, &list).await), ["read"]);
+    assert_eq!(names(&ask(&gateway, &list).await), ["read", "search"]);
     let answer = ask(&gateway, &call("post", json!({"board": "board", "text": "hello"}))).await;
     assert!(text(&answer).contains("`post` changed since its contract was accepted"), "{answer}");
 }

@@ -105,6 +105,9 @@ fn pace(state: &State, caller: &Caller, act: &Act, measures: Measures, moment: M
                 Some(history) => history.pace(moment, effect, more, stated),
                 None => History::default().pace(moment, effect, more, stated),
             };
+            if let (Actor::Owner(_), true) = (&actor, pace.seasoned && pace.hour_ratio >= facts.owner_hour_ratio) {
+                (facts.owner_hour, facts.owner_hour_ratio) = (pace.counts.hour, pace.hour_ratio);
+            }
             if furthest.as_ref().is_none_or(|(other, ..)| further(&pace) > further(other)) {
                 furthest = Some((pace, effect, actor.clone()));
             }
@@ -119,6 +122,7 @@ fn pace(state: &State, caller: &Caller, act: &Act, measures: Measures, moment: M
     }
     facts.known = pace.usual.is_some();
     facts.seasoned = pace.seasoned;
+    facts.stated = pace.stated;
     facts.effect = effect.word().to_owned();
     facts.whose = match actor {
         Actor::Agent(agent) => agent.to_string(),

@@ -164,7 +164,12 @@ impl Teller {
         let refused = prudence.refused;
         line(
             "Prudence",
-            format!("{} customers in {}, then {frozen}: {refused} more calls got nothing", prudence.records, seconds(prudence)),
+            format!(
+                "{} customers in {}, then {frozen}: {} got nothing",
+                prudence.records,
+                seconds(prudence),
+                crate::render::count(refused.into(), "more call", "more calls")
+            ),
         );
         self.reasons(colour::RED, reasons);
         line("the one asked for", format!("{} customer, and nobody asked", benign.records));
