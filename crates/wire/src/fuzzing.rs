@@ -1,5 +1,6 @@
 //! What a fuzzer calls, and what must hold for any bytes at all. The targets in `fuzz/` and a bounded run in the tests share these.
 
+use crate::certificate::{Certificate, Known, Peer, Trust, is_workload};
 use crate::dpop::{self, Demanded};
 use crate::frame::{Frame, Kind, Limits};
 use crate::jwk::PublicKey;
@@ -105,5 +106,21 @@ pub fn authzen(bytes: &[u8]) {
     if let Ok(attributes) = authzen::attributes("subject", &question.subject.properties) {
         assert!(attributes.len() <= authzen::ATTRIBUTES_MAX);
         assert!(attributes.iter().all(|attribute| attribute.contains('=') && attribute.len() <= authzen::ATTRIBUTE_BYTES_MAX));
+    }
+}
+
+/// Any bytes as a certificate: whatever is read, nobody is who the registration does not say.
+pub fn certificate(bytes: &[u8]) {
+    let _ = Certificate::thumbprints(bytes);
+    let Ok(certificate) = Certificate::read(bytes) else { return };
+    let _ = (certificate.claimed_domain(), certificate.may_issue_for("example.org"));
+    let workload = certificate.workload().map(str::to_owned);
+    assert!(workload.as_ref().is_ok_and(|id| is_workload(id)) || workload.is_err());
+    let peer = Peer { certificate, trust: Trust::Nobody };
+    assert!(!peer.is("", 0));
+    for known in
+        [Known::Subject(String::new()), Known::Dns(String::new()), Known::Uri(String::new()), Known::Thumbprints(Vec::new())]
+    {
+        assert!(known.admits(&peer, 0).is_err());
     }
 }

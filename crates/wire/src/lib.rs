@@ -8,13 +8,15 @@
 //! - [`headers`]: the HTTP headers that repeat parts of a message, and when they contradict it.
 //! - [`canonical`]: RFC 8785 text and its digest.
 //! - [`token`]: the task token and the person token.
-//! - [`dpop`]: proofs that a client holds the key of its token; [`jwk`]: public keys of others; [`assertion`]: a client's word for who it is.
+//! - [`dpop`]: proofs that a client holds the key of its token; [`jwk`]: public keys of others; [`assertion`]: a client's word for who it is;
+//!   [`certificate`]: who the other side of a TLS connection is.
 //! - [`time`]: moments as text.
 //! - [`authzen`]: questions of enforcement points elsewhere, and answers.
 
 pub mod assertion;
 pub mod authzen;
 pub mod canonical;
+pub mod certificate;
 pub mod dpop;
 pub mod frame;
 #[doc(hidden)]
