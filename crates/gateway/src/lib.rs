@@ -17,7 +17,7 @@ mod exchange;
 mod filter;
 mod follow;
 mod lines;
-mod listener;
+pub mod listener;
 mod mcp_fields;
 mod record;
 mod refusal;
@@ -25,10 +25,12 @@ mod relay;
 mod route;
 mod session;
 mod sse;
+pub mod tls;
 mod upstream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::Contracts;
 use engine::Engine;
@@ -36,7 +38,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 use wire::frame::Limits as FrameLimits;
 
 pub use auth::TokenKeys;
@@ -48,6 +50,7 @@ use enforce::Strangers;
 use follow::{FollowKey, Followed};
 use record::Recorder;
 use session::{Recent, Scopes};
+use tls::Tls;
 use upstream::Upstream;
 
 /// An MCP gateway in front of one or more servers. Cloning shares it.
@@ -163,12 +166,43 @@ impl Gateway {
 
     /// Serves `/mcp` and `/healthz` until `shutdown` is cancelled; then lets running requests end, for a bounded time.
     pub async fn serve_http(&self, listener: TcpListener, shutdown: CancellationToken) {
+        self.serve(listener, None, shutdown).await;
+    }
+
+    /// The same over TLS.
+    pub async fn serve_https(&self, listener: TcpListener, tls: Tls, shutdown: CancellationToken) {
+        self.serve(listener, Some(tls), shutdown).await;
+    }
+
+    async fn serve(&self, listener: TcpListener, tls: Option<Tls>, shutdown: CancellationToken) {
         self.warn_of_observing();
-        listener::serve(Arc::clone(&self.core), listener, shutdown).await;
+        tokio::spawn(sweep(Arc::clone(&self.core), shutdown.clone()));
+        let core = Arc::clone(&self.core);
+        let respond = move |request| {
+            let core = Arc::clone(&core);
+            async move { downstream::http::respond(&core, request).await }
+        };
+        listener::serve(listener, tls, &self.core.config.limits, respond, shutdown).await;
         self.core.end().await;
     }
 }
 
+/// Lets go of what nobody used for a while, until `shutdown`.
+async fn sweep(core: Arc<Core>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+            () = shutdown.cancelled() => return,
+        }
+        core.upstreams.iter().for_each(Upstream::sweep);
+        let swept = core.scopes.sweep();
+        if !swept.is_empty() {
+            debug!(count = swept.len(), "sessions were idle for too long");
+        }
+    }
+}
+
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// Calls that became tasks and are remembered until their results are fetched.
 const FOLLOWED_MAX: usize = 4096;
 

@@ -10,6 +10,7 @@ use authority::oauth::details::{TASK_TYPE, TaskDetails};
 use authority::oauth::store::Store;
 use authority::{Issuer, Keys};
 use gateway::Door;
+use gateway::tls::{ClientCertificates, Tls, TlsConfig, TlsError};
 use wire::jwk::{JwkError, PublicKey};
 
 use crate::assemble::House;
@@ -17,8 +18,8 @@ use crate::config::Loaded;
 use crate::config::settings::{self, Authorization, IdentityProvider, OauthClient, Settings};
 use crate::failure::Failure;
 
-/// The largest file of a client's keys, in bytes.
-const KEYS_BYTES_MAX: u64 = 64 << 10;
+/// The largest file of keys or certificates, in bytes.
+const KEYS_BYTES_MAX: u64 = 256 << 10;
 
 /// Who issues tokens, and for whom: without an authorization server both go by one name.
 pub fn issuer(settings: &Settings, keys: &Keys) -> Issuer {
@@ -34,13 +35,55 @@ pub fn issuer(settings: &Settings, keys: &Keys) -> Issuer {
 pub fn issuer_url(settings: &Settings, authorization: &Authorization) -> String {
     let server = &settings.server;
     let said = authorization.issuer.as_ref().or(server.api_url.as_ref());
-    let listening = || server.api_listen.map(|address| format!("http://{address}")).unwrap_or_default();
+    let listening = || server.api_listen.map(|address| format!("{}://{address}", scheme(settings))).unwrap_or_default();
     said.map_or_else(listening, |url| url.trim_end_matches('/').to_owned())
 }
 
 /// The address of the gateway.
 pub fn resource_url(settings: &Settings, authorization: &Authorization) -> String {
-    authorization.resource.clone().unwrap_or_else(|| format!("http://{}/mcp", settings.server.listen))
+    authorization.resource.clone().unwrap_or_else(|| format!("{}://{}/mcp", scheme(settings), settings.server.listen))
+}
+
+/// How both listeners are reached, where nothing stands in front of them.
+pub fn scheme(settings: &Settings) -> &'static str {
+    if settings.server.tls.is_some() { "https" } else { "http" }
+}
+
+/// TLS for the listeners, as configured.
+///
+/// # Errors
+/// A file that cannot be read or used, with its place in the settings.
+pub fn tls(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Result<Option<TlsConfig>, (anyhow::Error, &'static str)> {
+    let Some(tls) = &settings.server.tls else { return Ok(None) };
+    let read = |file: &str, setting| short_file(&beside(file)).map_err(|error| (error, setting));
+    let authorities = tls.client_authorities.as_ref().map(|file| read(file, "client_authorities")).transpose()?;
+    let clients = match authorities {
+        None => ClientCertificates::Unasked,
+        Some(authorities) => ClientCertificates::Any { authorities: Some(authorities), others: false },
+    };
+    Ok(Some(TlsConfig { certificate: read(&tls.certificate, "certificate")?, key: read(&tls.key, "key")?, clients }))
+}
+
+/// What is wrong with TLS: the sentence, what would help, and the setting.
+fn tls_problem(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Option<(String, &'static str, &'static str)> {
+    let not_readable =
+        |(error, setting): (anyhow::Error, _)| (format!("{error:#}"), "name a file in PEM, seen from this one", setting);
+    let config = match tls(settings, beside) {
+        Ok(config) => config?,
+        Err(error) => return Some(not_readable(error)),
+    };
+    let error = Tls::new(&config).err()?;
+    let (help, setting) = match &error {
+        TlsError::Certificate => {
+            ("the file begins with the server's own certificate; those between it and its authority follow", "certificate")
+        }
+        TlsError::Key => ("`openssl pkey -in KEY -out key.pem` writes a key in PEM without a password", "key"),
+        TlsError::Pair(_) => {
+            ("the key has to be that of the first certificate in the file, of P-256, P-384, Ed25519 or RSA", "key")
+        }
+        TlsError::Authorities => ("the file holds certificates of authorities in PEM, and nothing else", "client_authorities"),
+    };
+    Some((error.to_string(), help, setting))
 }
 
 /// What the gateway tells clients that have no token.
@@ -159,17 +202,26 @@ fn keys_of(client: &OauthClient, path: &Path) -> anyhow::Result<Vec<PublicKey>> 
 /// Public keys in a file.
 fn keys_at(path: &Path, read: impl Fn(&serde_json::Value) -> Result<Vec<PublicKey>, JwkError>) -> anyhow::Result<Vec<PublicKey>> {
     let wrong = || format!("the keys in `{}` cannot be used", path.display());
+    let jwks: serde_json::Value = serde_json::from_slice(&short_file(path)?).with_context(wrong)?;
+    read(&jwks).with_context(wrong)
+}
+
+/// A file of keys or certificates.
+fn short_file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let wrong = || format!("`{}` cannot be read", path.display());
+    anyhow::ensure!(path.exists(), "`{}` is not there", path.display());
     let length = std::fs::metadata(path).with_context(wrong)?.len();
     anyhow::ensure!(length <= KEYS_BYTES_MAX, "`{}` is larger than {KEYS_BYTES_MAX} bytes", path.display());
-    let text = std::fs::read(path).with_context(wrong)?;
-    let jwks: serde_json::Value = serde_json::from_slice(&text).with_context(wrong)?;
-    read(&jwks).with_context(wrong)
+    std::fs::read(path).with_context(wrong)
 }
 
 /// What is wrong with the authorization server: the sentence, what would help, and the setting. `beside` finds the files that it names.
 pub fn problems(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Vec<(String, &'static str, Vec<String>)> {
     let at = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
     let mut found = Vec::new();
+    if let Some((sentence, help, setting)) = tls_problem(settings, &beside) {
+        found.push((sentence, help, at(&["server", "tls", setting])));
+    }
     let Some(authorization) = &settings.authorization else {
         if !settings.oauth_clients.is_empty() {
             let help = "add `[authorization]`, or take them out";

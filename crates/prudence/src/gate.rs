@@ -105,7 +105,8 @@ pub fn upstream(settings: &Upstream) -> anyhow::Result<UpstreamConfig> {
     })
 }
 
-fn limits(limits: &Limits) -> gateway::Limits {
+/// The bounds of the settings, as the gateway takes them.
+pub fn limits(limits: &Limits) -> gateway::Limits {
     gateway::Limits {
         body_bytes_max: limits.body_bytes_max,
         header_bytes_max: limits.header_bytes_max,

@@ -30,6 +30,7 @@ use judge::name::PrincipalId;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use wire::certificate::Secure;
 
 use crate::bearer::bearer;
 use crate::clients::Clients;
@@ -67,8 +68,8 @@ struct Caller {
 
 type Answered = Result<Response, Refusal>;
 
-/// The service's routes. `url` is where clients reach the listener, as in `https://prudence.example.com`; without one, `http` and the host that
-/// a request names.
+/// The service's routes. `url` is where clients reach the listener, as in `https://prudence.example.com`; without one, the host that a
+/// request names.
 pub fn router(engine: Engine, issuer: Issuer, clients: Clients, url: Option<String>) -> Router {
     let url = url.map(|url| format!("{}{PATH}", url.trim_end_matches('/')).into());
     let scim = Scim { engine, issuer, clients, url, searches: Arc::new(Semaphore::new(SEARCHES_MAX)) };
@@ -98,7 +99,8 @@ async fn admit(Shared(scim): Shared<Scim>, mut request: Request, next: Next) -> 
     let Some(client) = client else {
         return Refusal::new(StatusCode::UNAUTHORIZED, "expected a valid client token").into_response();
     };
-    let base = scim.url.clone().unwrap_or_else(|| format!("http://{}{PATH}", host(&request)).into());
+    let scheme = if request.extensions().get::<Secure>().is_some() { "https" } else { "http" };
+    let base = scim.url.clone().unwrap_or_else(|| format!("{scheme}://{}{PATH}", host(&request)).into());
     request.extensions_mut().insert(Caller { client, base });
     next.run(request).await
 }

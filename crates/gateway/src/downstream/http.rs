@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body, Frame as BodyFrame, Incoming, SizeHint};
 use judge::decision::Code;
+use wire::certificate::Secure;
 use wire::frame::Frame;
 use wire::headers as agreement;
 
@@ -171,7 +172,11 @@ impl Core {
         // Without a name for itself it goes by the one under which it was reached, which was let in.
         let reached = match &self.config.door {
             Some(_) => String::new(),
-            None => format!("http://{}{ENDPOINT}", headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()),
+            None => {
+                let scheme = if request.extensions().get::<Secure>().is_some() { "https" } else { "http" };
+                let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+                format!("{scheme}://{host}{ENDPOINT}")
+            }
         };
         let url = self.config.door.as_ref().map_or(reached.as_str(), |door| &door.resource);
         let presented = Presented { headers, method: request.method().as_str(), url };

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use authority::Clients;
-use axum::serve::ListenerExt as _;
 use contract::Standing;
+use gateway::listener::InTime;
+use gateway::tls::Tls;
 use gateway::{Gateway, GatewayConfig};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use super::{Context, print, print_json};
 use crate::assemble::{self, House};
@@ -40,6 +42,7 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
         Some(listen) => listen,
         None => loaded.settings.server.listen.parse().context("`server.listen`")?,
     };
+    let tls = tls(&loaded)?;
     let alarms = crate::alarms::channels(&loaded.settings.alarms, false)?;
     let house = assemble::open(loaded)?;
     house.configure().await?;
@@ -77,28 +80,30 @@ pub async fn run(context: &Context, listen: Option<SocketAddr>) -> anyhow::Resul
             Some(oauth) => router.merge(oauth.router()),
             None => router,
         };
-        let stop = shutdown.clone();
-        tokio::spawn(async move {
-            if let Err(error) =
-                axum::serve(listener.tap_io(without_delay), router).with_graceful_shutdown(stop.cancelled_owned()).await
-            {
-                tracing::error!(%error, "the api ended");
-            }
-        });
+        let (limits, tls, stop) = (gate::limits(&settings.limits), tls.clone(), shutdown.clone());
+        let time_max = limits.read_time_max;
+        let respond = move |request| router.clone().oneshot(InTime::of(request, time_max));
+        tokio::spawn(async move { gateway::listener::serve(listener, tls, &limits, respond, stop).await });
     }
     let address = listener.local_addr()?;
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    let serving = gateway.serve_http(listener, shutdown.clone());
+    let serving = async {
+        match tls.clone() {
+            Some(tls) => gateway.serve_https(listener, tls, shutdown.clone()).await,
+            None => gateway.serve_http(listener, shutdown.clone()).await,
+        }
+    };
     // The gateway answers while the servers behind it are still being asked what they have.
-    let running = Running { house: &house, gateway: &gateway, provisioning: &provisioning, enforcing: &enforcing };
+    let running =
+        Running { house: &house, gateway: &gateway, tls: tls.as_ref(), provisioning: &provisioning, enforcing: &enforcing };
     tokio::join!(serving, banner(context, &house, address, &shutdown), reload_on(hangup, context, &running, &shutdown));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Small answers leave at once.
-fn without_delay(stream: &mut tokio::net::TcpStream) {
-    // It serves all the same, only slower.
-    let _ = stream.set_nodelay(true);
+/// TLS for both listeners, if they speak it.
+fn tls(loaded: &Loaded) -> anyhow::Result<Option<Tls>> {
+    let config = crate::door::tls(&loaded.settings, |file| loaded.beside(file)).map_err(|(error, _)| error)?;
+    Ok(config.map(|config| Tls::new(&config)).transpose()?)
 }
 
 fn with_contracts(path: &Path) -> anyhow::Result<Loaded> {
@@ -109,6 +114,7 @@ fn with_contracts(path: &Path) -> anyhow::Result<Loaded> {
 struct Running<'a> {
     house: &'a House,
     gateway: &'a Gateway,
+    tls: Option<&'a Tls>,
     provisioning: &'a Clients,
     enforcing: &'a Clients,
 }
@@ -137,15 +143,22 @@ async fn reload_on(
 /// Puts directory, policies, contracts and clients of the files in force, all or none of them: nothing is touched before everything was read and
 /// found right, and the one thing that can still fail, the record of it, comes first.
 async fn reload(context: &Context, running: &Running<'_>) -> anyhow::Result<()> {
-    let Running { house, gateway, provisioning, enforcing } = running;
+    let Running { house, gateway, tls, provisioning, enforcing } = running;
     let path = house.loaded.path.clone();
-    let (loaded, contracts) = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+    let (loaded, contracts, shown) = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
         let loaded = with_contracts(&path)?;
         let contracts = gate::contracts(&loaded)?;
-        Ok((loaded, contracts))
+        let tls = crate::door::tls(&loaded.settings, |file| loaded.beside(file)).map_err(|(error, _)| error)?;
+        Ok((loaded, contracts, tls))
     })
     .await??;
+    // Other files wait for the start, as whatever else the settings say of TLS; the same files may hold newer certificates.
+    let is_same_tls = loaded.settings.server.tls == house.loaded.settings.server.tls;
+    let shown = shown.filter(|_| is_same_tls);
     house.configure_as(&loaded).await?;
+    if let (Some(tls), Some(shown)) = (tls, shown) {
+        tls.renew(&shown)?;
+    }
     gateway.set_contracts(contracts);
     provisioning.set(loaded.settings.clients_of(Door::Scim));
     enforcing.set(loaded.settings.clients_of(Door::Authzen));
@@ -194,14 +207,18 @@ fn stop_on_signal(shutdown: CancellationToken) -> std::io::Result<impl Future<Ou
 /// Says where it is, what is behind it, and where to look next. Nobody has to read it: the gateway serves all the same.
 async fn banner(context: &Context, house: &House, address: SocketAddr, shutdown: &CancellationToken) {
     let settings = &house.loaded.settings;
+    let scheme = crate::door::scheme(settings);
     let shown = match context.output {
         Output::Json => print_json(
-            &serde_json::json!({ "listening": format!("http://{address}/mcp"), "upstreams": settings.upstreams.len() }),
+            &serde_json::json!({ "listening": format!("{scheme}://{address}/mcp"), "upstreams": settings.upstreams.len() }),
         ),
         Output::Text => {
             let door = settings.authorization.as_ref().map(|authorization| crate::door::issuer_url(settings, authorization));
             let door = door.map(|url| format!("agents log in at {GOOD}{url}{GOOD:#}\n")).unwrap_or_default();
-            print(&format!("{BOLD}prudence{BOLD:#} listens at {GOOD}http://{address}/mcp{GOOD:#}\n{door}{}", observing(house)))
+            print(&format!(
+                "{BOLD}prudence{BOLD:#} listens at {GOOD}{scheme}://{address}/mcp{GOOD:#}\n{door}{}",
+                observing(house)
+            ))
         }
     };
     if shown.is_err() || context.output == Output::Json {

@@ -109,7 +109,8 @@ async fn begin(context: &Context, start_with: TaskStart) -> anyhow::Result<()> {
             );
             out.push_str(&format!("\n{DIM}the agent presents{DIM:#}\nAuthorization: Bearer {token}\n"));
             let listen = &house.loaded.settings.server.listen;
-            out.push_str(&format!("\n{DIM}at http://{listen}/mcp; whoever has the token acts in this task until it ends (`prudence task end {}`){DIM:#}\n", task.id));
+            let scheme = crate::door::scheme(&house.loaded.settings);
+            out.push_str(&format!("\n{DIM}at {scheme}://{listen}/mcp; whoever has the token acts in this task until it ends (`prudence task end {}`){DIM:#}\n", task.id));
             print(&out)
         }
     }

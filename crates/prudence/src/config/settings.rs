@@ -99,13 +99,15 @@ pub struct DirectorySettings {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Address and port for agents (`/mcp`). Keep it on the loopback address unless something in front of it speaks TLS.
+    /// Address and port for agents (`/mcp`). Keep it on the loopback address unless `tls`, or something in front of it, speaks TLS.
     pub listen: String,
     /// Address and port for people and programs (`/v1`: approvals, tasks; `/scim/v2`: the directory). Left out: there is no such door. Keep it on the loopback address likewise.
     #[schemars(with = "Option<String>")]
     pub api_listen: Option<std::net::SocketAddr>,
-    /// Where clients reach `api_listen`, as in `https://prudence.example.com`, for the addresses in answers. Left out: `http` and the host that a request names.
+    /// Where clients reach `api_listen`, as in `https://prudence.example.com`, for the addresses in answers. Left out: the host that a request names.
     pub api_url: Option<String>,
+    /// TLS at `listen` and `api_listen`. Left out: they speak plain HTTP.
+    pub tls: Option<Tls>,
     /// The name under which tokens are issued, and for which they must be meant.
     #[schemars(length(min = 1, max = 256))]
     pub name: String,
@@ -137,6 +139,7 @@ impl Default for Server {
             listen: "127.0.0.1:8787".to_owned(),
             api_listen: None,
             api_url: None,
+            tls: None,
             name: "prudence".to_owned(),
             store: "prudence.db".to_owned(),
             signing_key: "keys/signing.pem".to_owned(),
@@ -150,6 +153,19 @@ impl Default for Server {
             origins: Vec::new(),
         }
     }
+}
+
+/// TLS 1.2 and 1.3. The files are read again at a hangup signal.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate, followed by those between it and its authority, in PEM.
+    pub certificate: String,
+    /// The key of the certificate, in PEM, without a password.
+    pub key: String,
+    /// Authorities that are trusted with the names of clients, in PEM: clients may show a certificate of theirs (`tls_client_auth_…`, `spiffe` of `[[oauth_clients]]`) and need not. One that names a trust domain of SPIFFE is trusted with the workloads of that domain alone.
+    #[serde(default)]
+    pub client_authorities: Option<String>,
 }
 
 /// Whether decisions are enforced.
@@ -459,9 +475,9 @@ fn people_types() -> BTreeSet<String> {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Authorization {
-    /// Its address as browsers and clients know it, without a path: https, or http on this machine. Left out: `server.api_url`, or `http` and `server.api_listen`.
+    /// Its address as browsers and clients know it, without a path: https, or http on this machine. Left out: `server.api_url`, or `server.api_listen`.
     pub issuer: Option<String>,
-    /// The gateway's address as clients know it: https, or http on this machine. Left out: `http`, `server.listen` and `/mcp`.
+    /// The gateway's address as clients know it: https, or http on this machine. Left out: `server.listen` and `/mcp`.
     pub resource: Option<String>,
     /// What it keeps: accounts, sessions, clients that registered themselves, and hashes of refresh tokens. One SQLite file.
     pub store: String,

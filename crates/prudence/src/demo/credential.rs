@@ -287,7 +287,7 @@ impl Scene<'_> {
         let own = format!("Bearer {}", house.issuer.person_token(&owner, house.engine.now(), OWN_TOKEN_MS)?);
         let headers = [("authorization", own.as_str()), ("content-type", "application/json")];
         let word = serde_json::to_string(&Word { target: format!("agent:{AGENT}"), by: None, why: why.to_owned() })?;
-        send(&straight()?, &format!("{api}{path}"), &headers, Some(word)).await?.json(StatusCode::OK).map(drop)
+        send(&straight().build()?, &format!("{api}{path}"), &headers, Some(word)).await?.json(StatusCode::OK).map(drop)
     }
 
     /// Calls a tool, and tells what was decided.

@@ -144,7 +144,7 @@ impl Program {
     pub fn new(id: &'static str) -> Result<Self> {
         let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).ok().context("a key")?;
         let key = ProofKey::from_pkcs8(der.as_ref())?;
-        Ok(Self { id, sent: String::new(), http: straight()?, key, nonces: BTreeMap::new() })
+        Ok(Self { id, sent: String::new(), http: straight().build()?, key, nonces: BTreeMap::new() })
     }
 
     /// Its public key, as a set (RFC 7517 §5).
@@ -289,7 +289,7 @@ impl Program {
 
 /// A person signs in, reads what is asked, and says yes to what is ticked. What they read, line by line, and where the browser ends.
 pub async fn agree(authorize: &Url, person: &str, password: &str) -> Result<(Vec<(String, String)>, Url)> {
-    let mut browser = Browser { http: straight()?, origin: origin(authorize.as_str())?, cookie: String::new() };
+    let mut browser = Browser { http: straight().build()?, origin: origin(authorize.as_str())?, cookie: String::new() };
     let consent = browser.go(authorize.as_str(), None).await?.1.context("the way to the page")?;
     let (sign_in, _) = browser.go(consent.as_str(), None).await?;
     let entered = [("name", person), ("password", password)];
