@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use authority::oauth::Oauth;
 use authority::oauth::client::{Client, Method, Origin};
-use authority::oauth::config::Config;
+use authority::oauth::config::{Certificates, Config};
 use authority::oauth::store::{Family, Store, hash};
 use authority::{Issuer, Keys};
 use aws_lc_rs::rand::SystemRandom;
@@ -119,6 +119,7 @@ async fn main() {
             redirects: Vec::new(),
             keys: Vec::new(),
             workload: None,
+            certificate: None,
             method: Method::None,
             origin: Origin::Configured,
             standing: None,
@@ -127,6 +128,7 @@ async fn main() {
         }],
         providers: Vec::new(),
         guest_agent: None,
+        certificates: Certificates::None,
         registration: false,
         client_documents: false,
     };

@@ -11,8 +11,8 @@ use judge::moment::Moment;
 use judge::name::PrincipalId;
 use judge::task::Task;
 use wire::token::{
-    Claims, ClientClaims, Expected, PersonClaims, SigningKey, TokenRefusal, VerifyingKeys, sign, sign_client, sign_person,
-    verify, verify_client, verify_person,
+    Binding, Claims, ClientClaims, Expected, PersonClaims, SigningKey, TokenRefusal, VerifyingKeys, sign, sign_client,
+    sign_person, verify, verify_client, verify_person,
 };
 
 use crate::keys::{Keys, KeysError, random};
@@ -44,8 +44,8 @@ pub struct TaskToken<'a> {
     pub actors: &'a [PrincipalId],
     /// The client that gets it, where it is not the agent itself.
     pub client: Option<&'a str>,
-    /// The thumbprint of the key to which it is bound.
-    pub key: Option<&'a str>,
+    /// The key or the certificate to which it is bound.
+    pub binding: Option<&'a Binding>,
     /// How long it is good for at most, in milliseconds.
     pub life_ms: u64,
 }
@@ -122,7 +122,7 @@ impl Issuer {
     /// # Errors
     /// When the lease is over, or a name does not fit into a token.
     pub fn task_token(&self, task: &Task, actors: &[PrincipalId], now: Moment) -> Result<String, IssueError> {
-        self.token_of(&TaskToken { task, actors, client: None, key: None, life_ms: u64::MAX }, now).map(|issued| issued.token)
+        self.token_of(&TaskToken { task, actors, client: None, binding: None, life_ms: u64::MAX }, now).map(|issued| issued.token)
     }
 
     /// A token of a task, from `now` on.
@@ -130,7 +130,7 @@ impl Issuer {
     /// # Errors
     /// When the lease is over, or a name does not fit into a token.
     pub fn token_of(&self, asked: &TaskToken, now: Moment) -> Result<Issued, IssueError> {
-        let TaskToken { task, actors, client, key, life_ms } = *asked;
+        let TaskToken { task, actors, client, binding, life_ms } = *asked;
         let caller = actors.last().map(PrincipalId::as_str);
         let expires_s = seconds(task.ends.min(now.after_ms(life_ms)));
         let claims = Claims {
@@ -144,7 +144,7 @@ impl Issuer {
             actors: actors.iter().map(ToString::to_string).collect(),
             client: client.filter(|client| Some(*client) != caller).map(str::to_owned),
             task: task.id.to_string(),
-            key_thumbprint: key.map(str::to_owned),
+            binding: binding.cloned(),
         };
         Ok(Issued { token: sign(&self.key, &claims)?, id: claims.id, expires_s })
     }

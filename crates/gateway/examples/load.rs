@@ -291,7 +291,7 @@ fn token(task: &str) -> String {
         actors: vec!["helper".to_owned()],
         client: None,
         task: task.to_owned(),
-        key_thumbprint: None,
+        binding: None,
     };
     sign(&key(), &claims).expect("good claims")
 }

@@ -2,7 +2,8 @@
 //! until it ends. What a task may do is not known here.
 //!
 //! A token that is bound to a key (`cnf.jkt`) is taken only with a proof of that key (`Authorization: DPoP`, RFC 9449 §7), and each proof
-//! once; as a bearer token it is worth nothing, to whoever stole it too. Who is not let in is told where tokens are to be had ([`Door`]).
+//! once; as a bearer token it is worth nothing, to whoever stole it too. One that is bound to a certificate (`cnf.x5t#S256`, RFC 8705 §3) is taken
+//! only on a connection with that certificate. Who is not let in is told where tokens are to be had ([`Door`]).
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,9 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use judge::moment::Moment;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+use wire::certificate::Peer;
 use wire::dpop::{self, AGE_S_MAX, Demanded, Nonces, NotTaken, Proof, ProofRefusal, Replays};
-use wire::token::{AUTHZEN_AUDIENCE, Expected, TOKEN_BYTES_MAX, TokenRefusal, VerifyingKeys, verify, verify_client};
+use wire::token::{AUTHZEN_AUDIENCE, Binding, Expected, TOKEN_BYTES_MAX, TokenRefusal, VerifyingKeys, verify, verify_client};
 
 use crate::answer::Answer;
 use crate::door::{Challenge, Door};
@@ -56,6 +58,8 @@ pub enum NoCaller {
     Refused(TokenRefusal),
     /// The token is bound to a key, and came without a proof of it.
     Bound,
+    /// The token is bound to a certificate, and did not come as a bearer token on a connection with that certificate.
+    Certificate,
     /// The token came with a proof, and is bound to no key.
     Unbound,
     /// A bearer token, and only bound ones are taken here.
@@ -91,6 +95,8 @@ pub struct Presented<'a> {
     pub method: &'a str,
     /// Its address as clients know it.
     pub url: &'a str,
+    /// Who is at the other side of its connection, where that showed a certificate.
+    pub peer: Option<&'a Peer>,
 }
 
 /// Verifies tokens and proofs, and remembers them.
@@ -230,13 +236,19 @@ impl Tokens {
     pub fn believe(&self, presented: &Presented, now: Moment) -> Result<Believed, NoCaller> {
         let (scheme, token) = credential(presented.headers)?;
         let caller = self.verified(token, now)?;
-        match (scheme, &caller.claims.key_thumbprint) {
+        match (scheme, &caller.claims.binding) {
             (Scheme::Bearer, None) if self.is_bearer_taken => Ok(Believed { caller, proof: None }),
             (Scheme::Bearer, None) => Err(NoCaller::Bearer),
+            // RFC 8705 §3: the certificate of this very connection, and no other's word for it.
+            (Scheme::Bearer, Some(Binding::Certificate(thumbprint))) => {
+                let is_shown = presented.peer.is_some_and(|peer| peer.is(thumbprint, now.0 / 1000));
+                if is_shown { Ok(Believed { caller, proof: None }) } else { Err(NoCaller::Certificate) }
+            }
+            (Scheme::Dpop, Some(Binding::Certificate(_))) => Err(NoCaller::Certificate),
             // RFC 9449 §7.2: who has the token alone has nothing.
-            (Scheme::Bearer, Some(_)) => Err(NoCaller::Bound),
+            (Scheme::Bearer, Some(Binding::Key(_))) => Err(NoCaller::Bound),
             (Scheme::Dpop, None) => Err(NoCaller::Unbound),
-            (Scheme::Dpop, Some(key)) => {
+            (Scheme::Dpop, Some(Binding::Key(key))) => {
                 let proof = self.proved(presented, token, key, now)?;
                 Ok(Believed { proof: Some(proof), caller })
             }
@@ -246,7 +258,7 @@ impl Tokens {
     /// The caller that a token names, which is all there is of it: a bearer token.
     pub fn caller(&self, token: &str, now: Moment) -> Result<Caller, NoCaller> {
         let caller = self.verified(token, now)?;
-        if caller.claims.key_thumbprint.is_some() { Err(NoCaller::Bound) } else { Ok(caller) }
+        if caller.claims.binding.is_some() { Err(NoCaller::Bound) } else { Ok(caller) }
     }
 
     /// The nonce that a client shall use next, unless it has it.
@@ -268,7 +280,7 @@ impl Tokens {
 
     /// The proof that goes with a token which is bound to `key` (RFC 9449 §4.3 and §7.1).
     fn proved(&self, presented: &Presented, token: &str, key: &str, now: Moment) -> Result<Proof, NoCaller> {
-        let Presented { headers, method, url } = *presented;
+        let Presented { headers, method, url, .. } = *presented;
         let now_s = now.0 / 1000;
         let demanded = Demanded { method, url, access_token: Some(token), now_s, age_s_max: AGE_S_MAX };
         let proof = dpop::verify(proof(headers)?, &demanded).map_err(NoCaller::Proof)?;
@@ -306,6 +318,7 @@ impl NoCaller {
             Self::Malformed => "token_malformed",
             Self::Refused(refusal) => refusal.code(),
             Self::Bound => "token_bound",
+            Self::Certificate => "token_certificate",
             Self::Unbound => "token_unbound",
             Self::Bearer => "token_bearer",
             Self::Proof(refusal) => refusal.code(),
@@ -327,7 +340,9 @@ impl NoCaller {
     fn error(&self) -> Option<&'static str> {
         match self {
             Self::Missing => None,
-            Self::Malformed | Self::Refused(_) | Self::Bound | Self::Unbound | Self::Bearer => Some("invalid_token"),
+            Self::Malformed | Self::Refused(_) | Self::Bound | Self::Certificate | Self::Unbound | Self::Bearer => {
+                Some("invalid_token")
+            }
             Self::Proof(_) | Self::OtherKey | Self::OtherBody | Self::Replayed | Self::Busy => Some("invalid_dpop_proof"),
             Self::Nonce => Some("use_dpop_nonce"),
         }
@@ -351,6 +366,9 @@ impl fmt::Display for NoCaller {
             Self::Malformed => f.write_str("expected one token in the header `authorization`"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Bound => f.write_str("expected `Authorization: DPoP` with a proof of the key to which this token is bound"),
+            Self::Certificate => f.write_str(
+                "expected `Authorization: Bearer` on a TLS connection with the certificate to which this token is bound",
+            ),
             Self::Unbound => f.write_str("expected a token that is bound to a key, found a bearer token"),
             Self::Bearer => f.write_str("expected a token that is bound to a key: bearer tokens are not taken here"),
             Self::Proof(refusal) => refusal.fmt(f),

@@ -25,6 +25,8 @@ pub struct Door {
     pub scopes: Vec<String>,
     /// Whether tokens that are bound to no key are taken.
     pub bearer: bool,
+    /// Whether clients can show a certificate, to which tokens may be bound.
+    pub certificates: bool,
     /// Whether proofs must hold a nonce of this server.
     pub nonces: bool,
     /// Whether a call with an effect that the task does not name is answered with a challenge for that scope, in place of a refusal that
@@ -77,6 +79,7 @@ impl Door {
             "bearer_methods_supported": ["header"],
             "dpop_signing_alg_values_supported": Algorithm::NAMES,
             "dpop_bound_access_tokens_required": !self.bearer,
+            "tls_client_certificate_bound_access_tokens": self.certificates,
             "authorization_details_types_supported": [TASK_TYPE],
             "resource_name": "Prudence",
         })

@@ -39,7 +39,7 @@ impl Caller {
     #[must_use]
     pub fn of(claims: Claims) -> Option<Self> {
         let chain = claims.chain().into_iter().map(|name| PrincipalId::parse(name).ok()).collect::<Option<Vec<_>>>()?;
-        let key = claims.key_thumbprint.as_deref().map(Arc::from);
+        let key = claims.binding.as_ref().map(|binding| Arc::from(binding.thumbprint()));
         let client = claims.client.as_deref().map(Arc::from);
         let judged =
             judge::task::Caller { key, client, ..judge::task::Caller::new(chain, Some(TaskId::parse(&claims.task).ok()?)) };

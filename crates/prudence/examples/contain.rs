@@ -212,7 +212,7 @@ on = ["*"]
         let handed_on = engine.delegate(&caller, &part).await?;
         let issuer = Issuer::new("prudence", &keys);
         let token = |task, actors: &[PrincipalId]| {
-            issuer.token_of(&TaskToken { task, actors, client: None, key: None, life_ms: HOUR_MS }, engine.now())
+            issuer.token_of(&TaskToken { task, actors, client: None, binding: None, life_ms: HOUR_MS }, engine.now())
         };
         Ok([token(&task, &[name("helper")])?.token, token(&handed_on, &[name("helper"), name("second")])?.token])
     }

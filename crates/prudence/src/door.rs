@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use authority::oauth::Oauth;
 use authority::oauth::client::{Client, Method, Origin, redirect};
-use authority::oauth::config::{Config, PersonBy, Provider, Standing, is_address};
+use authority::oauth::config::{Certificates, Config, PersonBy, Provider, Standing, is_address};
 use authority::oauth::details::{TASK_TYPE, TaskDetails};
 use authority::oauth::store::Store;
 use authority::{Issuer, Keys};
 use gateway::Door;
 use gateway::tls::{ClientCertificates, Tls, TlsConfig, TlsError};
+use wire::certificate::{Certificate, Known, is_workload};
 use wire::jwk::{JwkError, PublicKey};
 
 use crate::assemble::House;
@@ -49,6 +50,21 @@ pub fn scheme(settings: &Settings) -> &'static str {
     if settings.server.tls.is_some() { "https" } else { "http" }
 }
 
+/// Which certificates clients can show.
+fn certificates(settings: &Settings) -> Certificates {
+    match &settings.server.tls {
+        Some(tls) if tls.client_authorities.is_some() => Certificates::OfAuthorities,
+        // Nobody is asked for what nobody is known by: a browser would ask its person which one to show.
+        Some(_) if has_registered(settings) => Certificates::Registered,
+        Some(_) | None => Certificates::None,
+    }
+}
+
+/// Whether there are clients whose certificates are registered themselves.
+fn has_registered(settings: &Settings) -> bool {
+    settings.oauth_clients.iter().any(|client| client.certificates.is_some())
+}
+
 /// TLS for the listeners, as configured.
 ///
 /// # Errors
@@ -57,9 +73,11 @@ pub fn tls(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Result<Opti
     let Some(tls) = &settings.server.tls else { return Ok(None) };
     let read = |file: &str, setting| short_file(&beside(file)).map_err(|error| (error, setting));
     let authorities = tls.client_authorities.as_ref().map(|file| read(file, "client_authorities")).transpose()?;
-    let clients = match authorities {
-        None => ClientCertificates::Unasked,
-        Some(authorities) => ClientCertificates::Any { authorities: Some(authorities), others: false },
+    let clients = match certificates(settings) {
+        Certificates::None => ClientCertificates::Unasked,
+        Certificates::Registered | Certificates::OfAuthorities => {
+            ClientCertificates::Any { authorities, others: has_registered(settings) }
+        }
     };
     Ok(Some(TlsConfig { certificate: read(&tls.certificate, "certificate")?, key: read(&tls.key, "key")?, clients }))
 }
@@ -95,6 +113,7 @@ pub fn door(settings: &Settings) -> Option<Door> {
         scopes: authorization.scopes.iter().map(|effect| effect.word().to_owned()).collect(),
         // `prudence task start` hands out such tokens too: whether they are issued to programs is another question.
         bearer: true,
+        certificates: certificates(settings) != Certificates::None,
         nonces: true,
         step_up: authorization.step_up,
     })
@@ -141,6 +160,7 @@ pub fn server(house: &House) -> anyhow::Result<Option<Oauth>> {
         clients: clients?,
         providers: providers?,
         guest_agent: authorization.guest_agent.clone(),
+        certificates: certificates(settings),
         registration: authorization.registration,
         client_documents: authorization.client_documents,
     };
@@ -162,23 +182,44 @@ fn warn_of_unknown_agents(house: &House, config: &Config) {
 fn of(client: &OauthClient, loaded: &Loaded) -> anyhow::Result<Client> {
     let OauthClient { id, agent, name, redirects, introspects, asserts_to_endpoint, spiffe, .. } = client.clone();
     let keys = client.keys.as_ref().map(|file| keys_of(client, &loaded.beside(file))).transpose()?;
+    let certificate = known(client, |file| loaded.beside(file))?;
     Ok(Client {
         name: name.unwrap_or_else(|| id.clone()),
         id,
         agent,
         redirects,
-        method: match (&keys, &spiffe) {
-            (Some(_), Some(_)) => Method::Spiffe,
-            (Some(_), None) => Method::PrivateKey,
-            (None, _) => Method::None,
+        method: match (&certificate, &keys, &spiffe) {
+            (Some(certificate), ..) => Method::by(certificate),
+            (None, Some(_), Some(_)) => Method::Spiffe,
+            (None, Some(_), None) => Method::PrivateKey,
+            (None, None, _) => Method::None,
         },
+        workload: spiffe.filter(|_| keys.is_some()),
         keys: keys.unwrap_or_default(),
-        workload: spiffe,
+        certificate,
         origin: Origin::Configured,
         standing: client.purpose.is_some().then(|| Standing { task: standing(client) }),
         introspects,
         asserts_to_endpoint,
     })
+}
+
+/// The certificate by which a client is known, where it is by one.
+fn known(client: &OauthClient, beside: impl Fn(&str) -> PathBuf) -> anyhow::Result<Option<Known>> {
+    let workload = client.spiffe.clone().filter(|_| client.keys.is_none());
+    let named = [
+        client.tls_client_auth_subject_dn.clone().map(Known::Subject),
+        client.tls_client_auth_san_dns.clone().map(Known::Dns),
+        client.tls_client_auth_san_uri.clone().map(Known::Uri),
+        workload.map(Known::Workload),
+    ];
+    if let Some(named) = named.into_iter().flatten().next() {
+        return Ok(Some(named));
+    }
+    let Some(file) = client.certificates.as_ref().map(|file| beside(file)) else { return Ok(None) };
+    let thumbprints = Certificate::thumbprints(&short_file(&file)?);
+    let thumbprints = thumbprints.with_context(|| format!("the certificates in `{}` cannot be used", file.display()))?;
+    Ok(Some(Known::Thumbprints(thumbprints)))
 }
 
 fn standing(client: &OauthClient) -> TaskDetails {
@@ -261,11 +302,10 @@ pub fn problems(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Vec<(S
             let help = "a JWK set of public keys of P-256 or Ed25519, as in `{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"x\": \"…\"}]}`";
             found.push((format!("{error:#}"), help, at(&["oauth_clients", &number, "keys"])));
         }
-        if client.spiffe.is_some() && client.keys.is_none() {
-            let sentence = format!("`{}` is a workload, and no `keys` say which trust domain speaks for it", client.id);
-            found.push((sentence, "name the file of its bundle", at(&["oauth_clients", &number, "spiffe"])));
+        for (sentence, help, setting) in certificate_problems(settings, client, &beside) {
+            found.push((sentence, help, at(&["oauth_clients", &number, setting])));
         }
-        if client.purpose.is_some() && client.keys.is_none() {
+        if client.purpose.is_some() && client.keys.is_none() && !is_by_certificate(client) {
             let sentence = format!("`{}` has a task without a person, and no `keys`", client.id);
             found.push((sentence, "anybody could say its name; give it a key", at(&["oauth_clients", &number, "purpose"])));
         }
@@ -280,4 +320,73 @@ pub fn problems(settings: &Settings, beside: impl Fn(&str) -> PathBuf) -> Vec<(S
         }
     }
     found
+}
+
+fn is_by_certificate(client: &OauthClient) -> bool {
+    ways(client).iter().any(|(setting, is_there)| *is_there && *setting != "keys")
+}
+
+/// In which ways a client shows who it is, each with its setting.
+fn ways(client: &OauthClient) -> [(&'static str, bool); 6] {
+    let OauthClient { keys, spiffe, certificates, .. } = client;
+    [
+        // The keys of a workload are those of its trust domain: one way together.
+        ("keys", keys.is_some() && spiffe.is_none()),
+        ("spiffe", spiffe.is_some()),
+        ("tls_client_auth_subject_dn", client.tls_client_auth_subject_dn.is_some()),
+        ("tls_client_auth_san_dns", client.tls_client_auth_san_dns.is_some()),
+        ("tls_client_auth_san_uri", client.tls_client_auth_san_uri.is_some()),
+        ("certificates", certificates.is_some()),
+    ]
+}
+
+/// What is wrong with how a client is known by its certificate: the sentence, what would help, and the setting.
+fn certificate_problems(
+    settings: &Settings,
+    client: &OauthClient,
+    beside: impl Fn(&str) -> PathBuf,
+) -> Vec<(String, &'static str, &'static str)> {
+    let id = &client.id;
+    let mut found = Vec::new();
+    let used: Vec<&'static str> = ways(client).iter().filter(|(_, is_there)| *is_there).map(|(setting, _)| *setting).collect();
+    if let [first, second, ..] = used.as_slice() {
+        let sentence = format!("`{id}` shows who it is in one way, and both `{first}` and `{second}` are there");
+        found.push((sentence, "take one of them out; another way is another client (RFC 8705 §2.1.2)", *second));
+    }
+    let is_of_authority =
+        |setting: &&'static str| setting.starts_with("tls_client_auth") || *setting == "spiffe" && client.keys.is_none();
+    let has_authorities = settings.server.tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some());
+    if let Some(setting) = used.iter().copied().find(is_of_authority).filter(|_| !has_authorities) {
+        let sentence = format!("`{id}` shows a certificate, and no `server.tls.client_authorities` say whose certificates count");
+        let help = match setting {
+            "spiffe" => {
+                "name the file of its trust domain's authorities there, or the file of its bundle in `keys` for JWT-SVIDs"
+            }
+            _ => "name the file of their certificates there",
+        };
+        found.push((sentence, help, setting));
+    }
+    if client.certificates.is_some() && settings.server.tls.is_none() {
+        let sentence = format!("`{id}` shows a certificate, and there is no `[server.tls]` on which to show it");
+        found.push((sentence, "certificates are shown in TLS, which has to end here", "certificates"));
+    }
+    if let Some(Err(error)) = client.certificates.as_ref().map(|_| known(client, beside)) {
+        found.push((format!("{error:#}"), "certificates in PEM, or a JWK set with `x5c`", "certificates"));
+    }
+    if let Some(spiffe) = client.spiffe.as_ref().filter(|spiffe| !is_workload(spiffe)) {
+        let sentence = format!("`{spiffe}` of `{id}` is not the SPIFFE ID of a workload");
+        found.push((sentence, "like `spiffe://example.org/agents/helper`, in small letters up to the path", "spiffe"));
+    }
+    if let Some(subject) = client.tls_client_auth_subject_dn.as_ref().filter(|subject| !is_written_plainly(subject)) {
+        let sentence = format!("`{subject}` of `{id}` is not a subject as RFC 4514 writes it");
+        let help = "as `openssl x509 -in robot.pem -noout -subject -nameopt RFC2253` writes it after `subject=`, like `CN=robot,O=Example`";
+        found.push((sentence, help, "tls_client_auth_subject_dn"));
+    }
+    found
+}
+
+/// Whether a subject could be one that a certificate has: it is compared letter by letter, and a blank after a comma would never be equal.
+fn is_written_plainly(subject: &str) -> bool {
+    let parts = subject.replace("\\\\", "").replace("\\,", "").replace("\\ ", "");
+    parts.split(',').all(|part| part.split_once('=').is_some_and(|(kind, _)| !kind.is_empty() && kind.trim() == kind))
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
 };
 use divan::counter::ItemsCount;
 use wire::dpop::{AGE_S_MAX, Demanded, Nonces, ProofKey, Proving, Replays, verify};
-use wire::token::{self, Claims, Expected, SigningKey, VerifyingKeys};
+use wire::token::{self, Binding, Claims, Expected, SigningKey, VerifyingKeys};
 
 const NOW_S: u64 = 1_800_000_000;
 const URL: &str = "https://gate.example/mcp";
@@ -49,7 +49,7 @@ impl Request {
             actors: vec!["helper".into()],
             client: None,
             task: "task-0123456789abcdef".into(),
-            key_thumbprint: Some(key.thumbprint().to_owned()),
+            binding: Some(Binding::Key(key.thumbprint().to_owned())),
         };
         let token = token::sign(&signing, &claims).expect("good claims");
         let keys = VerifyingKeys::new().with(&signing).expect("one key");
@@ -111,7 +111,7 @@ fn request_with_a_new_token(bencher: divan::Bencher, kind: &str) {
         .bench_local_values(|proof| {
             let expected = Expected { issuer: "https://auth.example", audience: URL, now_s: NOW_S, leeway_s: 5 };
             let claims = token::verify(&request.keys, &request.token, &expected).expect("a good token");
-            assert_eq!(claims.key_thumbprint.as_deref(), Some(request.key.thumbprint()));
+            assert_eq!(claims.binding.as_ref().map(Binding::thumbprint), Some(request.key.thumbprint()));
             request.take(&proof, &mut replays);
         });
 }

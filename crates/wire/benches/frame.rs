@@ -77,7 +77,7 @@ fn verify_token(bencher: divan::Bencher) {
         actors: vec!["helper".into()],
         client: None,
         task: "task".into(),
-        key_thumbprint: None,
+        binding: None,
     };
     let token = sign(&key, &claims).expect("good claims");
     let expected = Expected { issuer: "i", audience: "a", now_s: 1, leeway_s: 0 };

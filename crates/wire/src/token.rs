@@ -69,8 +69,38 @@ pub struct Claims {
     pub client: Option<String>,
     /// The task, the key to budgets and flow state (`task`).
     pub task: String,
-    /// The SHA-256 thumbprint of the key that the caller must prove (`cnf.jkt`, RFC 9449 §6.1). None for a bearer token.
-    pub key_thumbprint: Option<String>,
+    /// What the caller must hold (`cnf`, RFC 7800 §3.1). None for a bearer token.
+    pub binding: Option<Binding>,
+}
+
+/// What whoever presents a token must hold, by its SHA-256 thumbprint in base64url: one thing and no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Binding {
+    /// A key, shown by a proof with each request (`jkt`, RFC 9449 §6.1).
+    #[serde(rename = "jkt")]
+    Key(String),
+    /// A certificate, shown on the connection (`x5t#S256`, RFC 8705 §3.1).
+    #[serde(rename = "x5t#S256")]
+    Certificate(String),
+}
+
+impl Binding {
+    /// The thumbprint: by it the holder is known, whichever of the two it is. No key has the thumbprint of a certificate, nor the other way round.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        match self {
+            Binding::Key(thumbprint) | Binding::Certificate(thumbprint) => thumbprint,
+        }
+    }
+
+    /// The `token_type` of a token that is bound so: one with a certificate is presented as a bearer token (RFC 8705 §3).
+    #[must_use]
+    pub fn token_type(binding: Option<&Binding>) -> &'static str {
+        match binding {
+            Some(Binding::Key(_)) => "DPoP",
+            Some(Binding::Certificate(_)) | None => "Bearer",
+        }
+    }
 }
 
 impl Claims {
@@ -334,7 +364,7 @@ struct TaskOnWire {
     act: Act,
     task: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cnf: Option<Confirmation>,
+    cnf: Option<Binding>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -343,12 +373,6 @@ struct Act {
     sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     act: Option<Box<Act>>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Confirmation {
-    jkt: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -401,7 +425,7 @@ impl TaskOnWire {
             client_id: claims.client.clone().unwrap_or_else(|| act.sub.clone()),
             act: *act,
             task: claims.task.clone(),
-            cnf: claims.key_thumbprint.clone().map(|jkt| Confirmation { jkt }),
+            cnf: claims.binding.clone(),
         })
     }
 
@@ -425,7 +449,7 @@ impl TaskOnWire {
             actors,
             client,
             task: self.task,
-            key_thumbprint: self.cnf.map(|confirmation| confirmation.jkt),
+            binding: self.cnf,
         };
         bounded(&claims)?;
         Ok(claims)
@@ -438,12 +462,13 @@ fn bounded(claims: &Claims) -> Result<(), TokenRefusal> {
         return Err(TokenRefusal::Chain { actors });
     }
     names([&claims.issuer, &claims.audience, &claims.id, &claims.requester, &claims.task])?;
-    names(claims.actors.iter().chain(&claims.key_thumbprint).chain(&claims.client))
+    let binding = claims.binding.as_ref().map(Binding::thumbprint);
+    names(claims.actors.iter().chain(&claims.client).map(String::as_str).chain(binding))
 }
 
-fn names<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<(), TokenRefusal> {
-    let good = |name: &String| !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
-    if names.into_iter().all(good) { Ok(()) } else { Err(TokenRefusal::Name) }
+fn names<'a, S: AsRef<str> + ?Sized + 'a>(names: impl IntoIterator<Item = &'a S>) -> Result<(), TokenRefusal> {
+    let good = |name: &str| !name.is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
+    if names.into_iter().map(AsRef::as_ref).all(good) { Ok(()) } else { Err(TokenRefusal::Name) }
 }
 
 fn lifetime(issued_s: u64, expires_s: u64) -> Result<(), TokenRefusal> {

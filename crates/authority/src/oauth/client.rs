@@ -9,6 +9,7 @@ mod tests;
 use judge::name::PrincipalId;
 use serde_json::{Value, json};
 use url::{Host, Url};
+use wire::certificate::{Certificate, Known};
 use wire::jwk::PublicKey;
 
 use super::config::Standing;
@@ -18,6 +19,7 @@ use super::form::is_plain;
 const REDIRECTS_MAX: usize = 16;
 const REDIRECT_BYTES_MAX: usize = 2048;
 const NAME_CHARS_MAX: usize = 80;
+const CERTIFICATE_NAME_BYTES_MAX: usize = 1024;
 
 /// How a client shows that it is the one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,12 @@ pub enum Method {
     PrivateKey,
     /// As a workload with this SPIFFE id, by a JWT-SVID of its trust domain (`spiffe_jwt`).
     Spiffe,
+    /// By a certificate of an authority, with a name that was registered (`tls_client_auth`, RFC 8705 §2.1).
+    Tls,
+    /// By a certificate that was registered itself (`self_signed_tls_client_auth`, RFC 8705 §2.2).
+    SelfSignedTls,
+    /// As a workload with this SPIFFE id, by an X.509-SVID (`spiffe_x509`).
+    SpiffeTls,
 }
 
 impl Method {
@@ -38,6 +46,19 @@ impl Method {
             Method::None => "none",
             Method::PrivateKey => "private_key_jwt",
             Method::Spiffe => "spiffe_jwt",
+            Method::Tls => "tls_client_auth",
+            Method::SelfSignedTls => "self_signed_tls_client_auth",
+            Method::SpiffeTls => "spiffe_x509",
+        }
+    }
+
+    /// The one for a client that is known by such a certificate.
+    #[must_use]
+    pub fn by(certificate: &Known) -> Self {
+        match certificate {
+            Known::Subject(_) | Known::Dns(_) | Known::Uri(_) => Method::Tls,
+            Known::Thumbprints(_) => Method::SelfSignedTls,
+            Known::Workload(_) => Method::SpiffeTls,
         }
     }
 }
@@ -68,6 +89,8 @@ pub struct Client {
     pub keys: Vec<PublicKey>,
     /// The SPIFFE id of the workload that it is.
     pub workload: Option<String>,
+    /// The certificate by which it is known, where it is by one.
+    pub certificate: Option<Known>,
     /// How it shows that it is the one.
     pub method: Method,
     /// How it came to be known.
@@ -102,15 +125,17 @@ impl Client {
         if metadata.get("jwks_uri").is_some() {
             return Err(wrong("expected 'jwks' in place of 'jwks_uri': keys are not fetched"));
         }
-        let method = match metadata.get("token_endpoint_auth_method").and_then(Value::as_str) {
-            Some("private_key_jwt") => Method::PrivateKey,
+        let (method, certificate) = match metadata.get("token_endpoint_auth_method").and_then(Value::as_str) {
+            Some("private_key_jwt") => (Method::PrivateKey, None),
+            Some("tls_client_auth") => (Method::Tls, Some(named_certificate(metadata)?)),
+            Some("self_signed_tls_client_auth") => (Method::SelfSignedTls, Some(own_certificates(metadata)?)),
             // Nobody keeps a secret of theirs here.
-            _ => Method::None,
+            _ => (Method::None, None),
         };
         let keys = match (method, metadata.get("jwks")) {
             (Method::PrivateKey, Some(jwks)) => PublicKey::set(jwks).map_err(|error| wrong(&error.to_string()))?,
             (Method::PrivateKey, None) => return Err(wrong("expected 'jwks' for the method 'private_key_jwt'")),
-            (Method::None | Method::Spiffe, _) => Vec::new(),
+            (Method::None | Method::Spiffe | Method::Tls | Method::SelfSignedTls | Method::SpiffeTls, _) => Vec::new(),
         };
         let name = metadata.get("client_name").and_then(Value::as_str).map(shown).filter(|name| !name.is_empty());
         Ok(Client {
@@ -120,6 +145,7 @@ impl Client {
             redirects,
             keys,
             workload: None,
+            certificate,
             method,
             origin,
             standing: None,
@@ -131,14 +157,21 @@ impl Client {
     /// What holds of it, in the words of RFC 7591 §3.2.1.
     #[must_use]
     pub fn metadata(&self) -> Value {
-        json!({
+        let mut metadata = json!({
             "client_id": self.id,
             "client_name": self.name,
             "redirect_uris": self.redirects,
             "token_endpoint_auth_method": self.method.word(),
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
-        })
+        });
+        match &self.certificate {
+            Some(Known::Subject(subject)) => metadata[SUBJECT] = subject.as_str().into(),
+            Some(Known::Dns(name)) => metadata[SAN_DNS] = name.as_str().into(),
+            Some(Known::Uri(uri)) => metadata[SAN_URI] = uri.as_str().into(),
+            Some(Known::Thumbprints(_) | Known::Workload(_)) | None => {}
+        }
+        metadata
     }
 
     /// The registered address to which this one belongs: the same, letter by letter (RFC 9700 §2.1), but for the port of a loopback
@@ -147,6 +180,39 @@ impl Client {
     pub fn may_redirect_to(&self, uri: &str) -> bool {
         self.redirects.iter().any(|registered| registered == uri || is_same_loopback(registered, uri))
     }
+}
+
+/// RFC 8705 §2.1.2.
+const SUBJECT: &str = "tls_client_auth_subject_dn";
+const SAN_DNS: &str = "tls_client_auth_san_dns";
+const SAN_URI: &str = "tls_client_auth_san_uri";
+
+/// The one name of RFC 8705 §2.1.2 by which a client wants to be known.
+fn named_certificate(metadata: &Value) -> Result<Known, Refusal> {
+    let wrong = |sentence: String| Refusal::Metadata(sentence);
+    for other in ["tls_client_auth_san_ip", "tls_client_auth_san_email"] {
+        if metadata.get(other).is_some() {
+            return Err(wrong(format!("expected no '{other}': it is not looked at here")));
+        }
+    }
+    let mut named = [SUBJECT, SAN_DNS, SAN_URI].into_iter().filter_map(|name| metadata.get(name).map(|value| (name, value)));
+    let (Some((name, value)), None) = (named.next(), named.next()) else {
+        return Err(wrong(format!("expected exactly one of '{SUBJECT}', '{SAN_DNS}' and '{SAN_URI}'")));
+    };
+    let value = value.as_str().filter(|value| !value.is_empty() && value.len() <= CERTIFICATE_NAME_BYTES_MAX);
+    let value = value.ok_or_else(|| wrong(format!("expected a text as '{name}'")))?.to_owned();
+    Ok(match name {
+        SAN_DNS => Known::Dns(value),
+        SAN_URI => Known::Uri(value),
+        _ => Known::Subject(value),
+    })
+}
+
+/// The certificates of a client's own keys (RFC 8705 §2.2.2).
+fn own_certificates(metadata: &Value) -> Result<Known, Refusal> {
+    let keys = metadata.get("jwks").ok_or_else(|| Refusal::Metadata("expected 'jwks' with certificates in 'x5c'".to_owned()))?;
+    let thumbprints = Certificate::thumbprints_of_keys(keys);
+    thumbprints.map(Known::Thumbprints).map_err(|error| Refusal::Metadata(format!("'jwks' with 'x5c': {error}")))
 }
 
 /// Reads a redirect URI that somebody wants to have (OAuth 2.1 §2.3.1, RFC 8252 §7).

@@ -7,7 +7,7 @@ use judge::name::PrincipalId;
 use url::Url;
 use wire::jwk::PublicKey;
 
-use super::client::{Client, is_loopback};
+use super::client::{Client, Method, is_loopback};
 use super::details::TaskDetails;
 
 /// Everything that the authorization server needs to know before it answers.
@@ -35,6 +35,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The agent for which clients stand that nobody knew before. `None`: there are none such.
     pub guest_agent: Option<PrincipalId>,
+    /// Which certificates clients can show on their connections.
+    pub certificates: Certificates,
     /// Whether clients may register themselves (RFC 7591).
     pub registration: bool,
     /// Whether the address of a document with a client's metadata may be its id.
@@ -58,6 +60,29 @@ impl Config {
     #[must_use]
     pub fn issues_bearer(&self) -> bool {
         !self.bearer_effects.is_empty()
+    }
+}
+
+/// Which certificates clients can show on their connections to this server and to the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certificates {
+    /// None: nobody asks for them.
+    None,
+    /// Those that are registered themselves.
+    Registered,
+    /// Those of authorities too.
+    OfAuthorities,
+}
+
+impl Certificates {
+    /// The methods by which clients can show who they are with them.
+    #[must_use]
+    pub fn methods(self) -> &'static [Method] {
+        match self {
+            Certificates::None => &[],
+            Certificates::Registered => &[Method::SelfSignedTls],
+            Certificates::OfAuthorities => &[Method::Tls, Method::SelfSignedTls, Method::SpiffeTls],
+        }
     }
 }
 

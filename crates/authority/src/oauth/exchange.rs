@@ -1,6 +1,6 @@
 //! Token exchange (RFC 8693): an agent hands a part of its task on, to itself or to another agent, and gets a token for that part.
 //!
-//! Both tokens are bound to keys. The one who hands on proves the key of its own token, so that a stolen one hands nothing on; the one who
+//! Both tokens are bound. The one who hands on proves the key of its own token, or shows its certificate, so that a stolen one hands nothing on; the one who
 //! gets the part has signed for it with a key of its own (`actor_token`, an assertion of its client), and the new token is bound to that key.
 //! How much can be handed on is the judge's to say; what comes out ends with what it came out of.
 
@@ -8,7 +8,7 @@ use judge::delegation::Part;
 use judge::name::{PrincipalId, TaskId};
 use judge::task::Caller;
 use serde_json::Value;
-use wire::token::Claims;
+use wire::token::{Binding, Claims};
 
 use super::client::Client;
 use super::details::TaskDetails;
@@ -24,17 +24,17 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// RFC 8693 §3.
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-/// Who gets the part, and by which key it is known.
+/// Who gets the part, and what it holds.
 struct Actor {
     client: std::sync::Arc<Client>,
     agent: PrincipalId,
-    key: String,
+    binding: Binding,
 }
 
 impl Asking<'_> {
     /// A token for a part of the task of the subject token.
     pub(super) async fn exchange(&self) -> Result<Value, Refusal> {
-        let Self { oauth, key, form, .. } = *self;
+        let Self { oauth, form, .. } = *self;
         if form.get("requested_token_type").is_some_and(|kind| kind != ACCESS_TOKEN) {
             return Err(wrong("expected an access token to be requested"));
         }
@@ -42,10 +42,7 @@ impl Asking<'_> {
             return Err(Refusal::Target);
         }
         let (subject, bound) = self.subject()?;
-        // RFC 9449 §5 asks it of refresh tokens; what hands authority on is no less.
-        if key != Some(bound.as_str()) {
-            return Err(Refusal::Proof("expected a proof of the key to which the subject token is bound".to_owned()));
-        }
+        self.holds(&bound)?;
         let actor = self.actor(&subject, &bound).await?;
         let asked = TaskDetails::read(form.get("authorization_details"), form.get("scope"))?;
         if asked.purpose.is_some() || asked.words.is_some() || !asked.address.is_empty() {
@@ -64,7 +61,7 @@ impl Asking<'_> {
         let caller = caller_of(&subject, &bound)?;
         let task = tasks::hand_on(oauth.engine(), &caller, &part).await?;
         let actors = &task.chain[1..];
-        let getting = Asking { client: &actor.client, key: Some(&actor.key), ..*self };
+        let getting = Asking { client: &actor.client, binding: Some(&actor.binding), ..*self };
         let refresh = getting.begin(&task, actors).await?;
         // The first token ends with the one that it came out of; the task behind it ends with the whole in any case.
         let life_ms_max = subject.expires_s.saturating_mul(1000).saturating_sub(now.0);
@@ -74,8 +71,21 @@ impl Asking<'_> {
         Ok(answer)
     }
 
-    /// The token whose task is handed on, with the key to which it is bound. It has to be this client's own.
-    fn subject(&self) -> Result<(Claims, String), Refusal> {
+    /// Holds the one who hands on to what its token is bound to: RFC 9449 §5 asks it of refresh tokens, and what hands authority on is no less.
+    fn holds(&self, bound: &Binding) -> Result<(), Refusal> {
+        let now_s = self.oauth.now().0 / 1000;
+        match bound {
+            Binding::Key(_) if self.binding == Some(bound) => Ok(()),
+            Binding::Key(_) => Err(Refusal::Proof("expected a proof of the key to which the subject token is bound".to_owned())),
+            Binding::Certificate(thumbprint) if self.peer.is_some_and(|peer| peer.is(thumbprint, now_s)) => Ok(()),
+            Binding::Certificate(_) => {
+                Err(wrong("expected the certificate to which the subject token is bound on the connection"))
+            }
+        }
+    }
+
+    /// The token whose task is handed on, with what it is bound to. It has to be this client's own.
+    fn subject(&self) -> Result<(Claims, Binding), Refusal> {
         let Self { oauth, client, form, .. } = *self;
         if form.demand("subject_token_type")? != ACCESS_TOKEN {
             return Err(wrong("expected the subject token to be an access token"));
@@ -85,13 +95,13 @@ impl Asking<'_> {
         if claims.client.as_deref().unwrap_or(claims.caller()) != client.id {
             return Err(wrong("the subject token is of another client"));
         }
-        let bound = claims.key_thumbprint.clone();
-        let bound = bound.ok_or_else(|| wrong("expected a subject token that is bound to a key"))?;
+        let bound = claims.binding.clone();
+        let bound = bound.ok_or_else(|| wrong("expected a subject token that is bound to a key or to a certificate"))?;
         Ok((claims, bound))
     }
 
     /// Who gets the part: the client that signed the actor token, or the caller itself.
-    async fn actor(&self, subject: &Claims, bound: &str) -> Result<Actor, Refusal> {
+    async fn actor(&self, subject: &Claims, bound: &Binding) -> Result<Actor, Refusal> {
         let Self { oauth, client, form, .. } = *self;
         let Some(signed) = form.get("actor_token") else {
             // RFC 8693 §2.1.
@@ -99,7 +109,7 @@ impl Asking<'_> {
                 return Err(wrong("expected no 'actor_token_type' without an 'actor_token'"));
             }
             let agent = PrincipalId::parse(subject.caller()).map_err(|_| Refusal::Server)?;
-            return Ok(Actor { client: std::sync::Arc::new(client.clone()), agent, key: bound.to_owned() });
+            return Ok(Actor { client: std::sync::Arc::new(client.clone()), agent, binding: bound.clone() });
         };
         if form.get("actor_token_type") != Some(JWT) {
             return Err(wrong("expected the actor token to be a JWT: an assertion of the client that gets the part"));
@@ -109,8 +119,8 @@ impl Asking<'_> {
             other => other,
         })?;
         // The key that it will prove with each call: the one that it names, or the one with which it signed.
-        let key = proved.confirmed.unwrap_or(proved.key_thumbprint);
-        Ok(Actor { agent: client.agent.clone(), client, key })
+        let binding = Binding::Key(proved.confirmed.unwrap_or(proved.key_thumbprint));
+        Ok(Actor { agent: client.agent.clone(), client, binding })
     }
 }
 
@@ -118,9 +128,9 @@ fn wrong(sentence: &str) -> Refusal {
     Refusal::Request(sentence.to_owned())
 }
 
-fn caller_of(claims: &Claims, bound: &str) -> Result<Caller, Refusal> {
+fn caller_of(claims: &Claims, bound: &Binding) -> Result<Caller, Refusal> {
     let chain: Option<Vec<_>> = claims.chain().into_iter().map(|name| PrincipalId::parse(name).ok()).collect();
     let task = TaskId::parse(&claims.task).map_err(|_| Refusal::Server)?;
     let caller = Caller::new(chain.ok_or(Refusal::Server)?, Some(task));
-    Ok(Caller { key: Some(bound.into()), client: claims.client.as_deref().map(Into::into), ..caller })
+    Ok(Caller { key: Some(bound.thumbprint().into()), client: claims.client.as_deref().map(Into::into), ..caller })
 }

@@ -7,20 +7,20 @@ use axum::extract::State as Shared;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use wire::token::Claims;
+use wire::token::{Binding, Claims};
 
 use super::client::{Client, Method};
 use super::details::{TaskDetails, scope};
 use super::error::Refusal;
 use super::form::Form;
 use super::store::hash;
-use super::{Oauth, authenticate, tasks};
+use super::{Oauth, OnConnection, Sender, authenticate, tasks};
 
 /// `POST /oauth/introspect`
-pub async fn introspect(Shared(oauth): Shared<Oauth>, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn introspect(Shared(oauth): Shared<Oauth>, peer: OnConnection, headers: HeaderMap, body: Bytes) -> Response {
     let answered = async {
         let form = Form::body(&headers, &body)?;
-        let client = authenticate(&oauth, &headers, &form).await?;
+        let client = authenticate(&oauth, Sender::of(&headers, &peer), &form).await?;
         // RFC 7662 §2.1: whoever asks is known, so that nobody tries tokens.
         if client.method == Method::None {
             return Err(Refusal::Client("expected a client with a key".to_owned()));
@@ -70,13 +70,13 @@ fn active(oauth: &Oauth, claims: &Claims, task: &judge::task::Task) -> Value {
         "exp": claims.expires_s,
         "iat": claims.issued_s,
         "jti": claims.id,
-        "token_type": if claims.key_thumbprint.is_some() { "DPoP" } else { "Bearer" },
+        "token_type": Binding::token_type(claims.binding.as_ref()),
         "act": nested(&claims.actors),
         "task": claims.task,
         "authorization_details": [TaskDetails::of(task)],
     });
-    if let Some(key) = &claims.key_thumbprint {
-        about["cnf"] = json!({ "jkt": key });
+    if let Some(binding) = &claims.binding {
+        about["cnf"] = json!(binding);
     }
     if let Some(effects) = &task.effects {
         about["scope"] = scope(effects).into();
@@ -99,10 +99,10 @@ fn nested(actors: &[String]) -> Value {
 }
 
 /// `POST /oauth/revoke`: a client gives a token back. Its task ends, and everything that came out of it.
-pub async fn revoke(Shared(oauth): Shared<Oauth>, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn revoke(Shared(oauth): Shared<Oauth>, peer: OnConnection, headers: HeaderMap, body: Bytes) -> Response {
     let revoked = async {
         let form = Form::body(&headers, &body)?;
-        let client = authenticate(&oauth, &headers, &form).await?;
+        let client = authenticate(&oauth, Sender::of(&headers, &peer), &form).await?;
         let token = form.demand("token")?;
         let now = oauth.now();
         let task = match oauth.issuer().task(token, now) {

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use wire::jwk::Algorithm;
 
 use super::Oauth;
+use super::client::Method;
+use super::config::Certificates;
 use super::details::TASK_TYPE;
 use super::token::GRANTS;
 
@@ -24,6 +26,11 @@ pub async fn keys(Shared(oauth): Shared<Oauth>) -> Response {
 
 fn described(oauth: &Oauth) -> Value {
     let config = oauth.config();
+    let methods = |without_keys: bool| {
+        let anybody = without_keys.then_some(Method::None);
+        let methods = anybody.into_iter().chain([Method::PrivateKey, Method::Spiffe]);
+        methods.chain(config.certificates.methods().iter().copied()).map(Method::word).collect::<Vec<_>>()
+    };
     let mut described = json!({
         "issuer": config.issuer,
         "authorization_endpoint": config.at("/oauth/authorize"),
@@ -37,13 +44,15 @@ fn described(oauth: &Oauth) -> Value {
         "response_modes_supported": ["query"],
         "grant_types_supported": GRANTS,
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["none", "private_key_jwt", "spiffe_jwt"],
+        "token_endpoint_auth_methods_supported": methods(true),
         "token_endpoint_auth_signing_alg_values_supported": Algorithm::NAMES,
-        "introspection_endpoint_auth_methods_supported": ["private_key_jwt", "spiffe_jwt"],
+        "introspection_endpoint_auth_methods_supported": methods(false),
         "introspection_endpoint_auth_signing_alg_values_supported": Algorithm::NAMES,
-        "revocation_endpoint_auth_methods_supported": ["none", "private_key_jwt", "spiffe_jwt"],
+        "revocation_endpoint_auth_methods_supported": methods(true),
         "revocation_endpoint_auth_signing_alg_values_supported": Algorithm::NAMES,
         "dpop_signing_alg_values_supported": Algorithm::NAMES,
+        // Certificates are asked for and not demanded, at the same addresses, so that there are no `mtls_endpoint_aliases` (RFC 8705 §5).
+        "tls_client_certificate_bound_access_tokens": config.certificates != Certificates::None,
         "authorization_details_types_supported": [TASK_TYPE],
         "authorization_response_iss_parameter_supported": true,
         "require_pushed_authorization_requests": false,

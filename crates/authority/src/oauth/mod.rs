@@ -3,7 +3,7 @@
 //!
 //! - `request`: requests for authorization, pushed (RFC 9126) or not, with PKCE; `details`: what a task is in them (RFC 9396).
 //! - `pages`, `accounts`: the person signs in, and agrees.
-//! - `token`: codes, refresh tokens and standing tasks become access tokens (RFC 9068) bound by DPoP (RFC 9449).
+//! - `token`: codes, refresh tokens and standing tasks become access tokens (RFC 9068) bound by DPoP (RFC 9449) or to a certificate (RFC 8705).
 //! - `exchange`: a part of a task, handed on (RFC 8693).
 //! - `inspect`: introspection (RFC 7662) and revocation (RFC 7009).
 //! - `client`, `document`: who may ask. `store`: what outlives a restart. `tasks`: where all of it meets the engine.
@@ -38,7 +38,7 @@ use axum::extract::{DefaultBodyLimit, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::Engine;
@@ -46,6 +46,7 @@ use judge::moment::Moment;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use wire::assertion::{self, Assertion, Expected};
+use wire::certificate::Peer;
 use wire::dpop::{Nonces, NotTaken, Replays};
 
 use crate::keys::{KeysError, random};
@@ -233,8 +234,27 @@ impl Oauth {
     }
 }
 
-/// The client of a request, which shows that it is the one in the way that is agreed with it and in no other (RFC 6749 §2.3, RFC 7523 §2.2).
-async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Form) -> Result<Arc<Client>, Refusal> {
+/// Whoever sends a request, as far as the request itself does not say it.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    headers: &'a HeaderMap,
+    /// The other side of the connection, where that showed a certificate. From the connection itself: what a header says, anybody can say.
+    peer: Option<&'a Peer>,
+}
+
+/// The other side of a connection, as whoever accepted it left it with the request.
+type OnConnection = Option<Extension<Arc<Peer>>>;
+
+impl<'a> Sender<'a> {
+    fn of(headers: &'a HeaderMap, peer: &'a OnConnection) -> Self {
+        Self { headers, peer: peer.as_ref().map(|Extension(peer)| &**peer) }
+    }
+}
+
+/// The client of a request, which shows that it is the one in the way that is agreed with it and in no other (RFC 6749 §2.3, RFC 7523 §2.2,
+/// RFC 8705 §2).
+async fn authenticate(oauth: &Oauth, sender: Sender<'_>, form: &Form) -> Result<Arc<Client>, Refusal> {
+    let Sender { headers, peer } = sender;
     let wrong = |sentence: &str| Refusal::Client(sentence.to_owned());
     if headers.contains_key(header::AUTHORIZATION) || form.has("client_secret") {
         return Err(wrong("clients have no secrets here: use 'private_key_jwt', or 'none'"));
@@ -245,6 +265,10 @@ async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Form) -> Result
         return match client.method {
             Method::None => Ok(client),
             Method::PrivateKey | Method::Spiffe => Err(wrong("expected a 'client_assertion' of this client")),
+            Method::Tls | Method::SelfSignedTls | Method::SpiffeTls => {
+                shown(&client, peer, oauth.now())?;
+                Ok(client)
+            }
         };
     };
     let client = match form.get("client_assertion_type") {
@@ -256,6 +280,13 @@ async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Form) -> Result
         return Err(wrong("'client_id' and 'client_assertion' are of two clients"));
     }
     Ok(client)
+}
+
+/// Holds a client to the certificate by which it is known (RFC 8705 §2, SPIFFE X509-SVID §5).
+fn shown(client: &Client, peer: Option<&Peer>, now: Moment) -> Result<(), Refusal> {
+    let known = client.certificate.as_ref().ok_or(Refusal::Server)?;
+    let peer = peer.ok_or_else(|| Refusal::Client("expected the certificate of this client on a TLS connection".to_owned()))?;
+    known.admits(peer, now.0 / 1000).map_err(|refusal| Refusal::Client(refusal.to_string()))
 }
 
 /// The client that is the workload of a JWT-SVID (draft-ietf-oauth-spiffe-client-auth).
@@ -290,13 +321,13 @@ async fn asserted(oauth: &Oauth, signed: &str) -> Result<(Arc<Client>, Assertion
 }
 
 /// `POST /oauth/par` (RFC 9126): a client pushes its request where nobody can change or read it.
-async fn push(Shared(oauth): Shared<Oauth>, headers: HeaderMap, body: Bytes) -> Response {
+async fn push(Shared(oauth): Shared<Oauth>, peer: OnConnection, headers: HeaderMap, body: Bytes) -> Response {
     let pushed = async {
         let form = Form::body(&headers, &body)?;
         if form.has("request_uri") {
             return Err(Refusal::Request("expected no 'request_uri' in a pushed request".to_owned()));
         }
-        let client = authenticate(&oauth, &headers, &form).await?;
+        let client = authenticate(&oauth, Sender::of(&headers, &peer), &form).await?;
         let redirect = form.demand("redirect_uri")?;
         if !client.may_redirect_to(redirect) {
             return Err(Refusal::Request("the redirect URI is not one of the client's".to_owned()));
@@ -337,7 +368,7 @@ async fn register(Shared(oauth): Shared<Oauth>, body: Bytes) -> Response {
         let client = Client::of_metadata(&id, &guest, Origin::Registered, &metadata)?;
         // Only what holds is kept.
         let mut kept = client.metadata();
-        if client.method == Method::PrivateKey {
+        if matches!(client.method, Method::PrivateKey | Method::SelfSignedTls) {
             kept["jwks"] = metadata["jwks"].clone();
         }
         let now = oauth.now();

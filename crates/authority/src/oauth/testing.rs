@@ -20,12 +20,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tower::ServiceExt as _;
 use url::Url;
+use wire::certificate::Peer;
 use wire::dpop::{ProofKey, Proving};
 use wire::jwk::PublicKey;
 
 use super::accounts::password_hash;
 use super::client::{Client, Method, Origin};
-use super::config::{Config, Standing};
+use super::config::{Certificates, Config, Standing};
 use super::details::{TASK_TYPE, TaskDetails};
 use super::store::Store;
 use super::{Oauth, secret};
@@ -63,6 +64,7 @@ pub fn client(id: &str, agent: &str) -> Client {
         redirects: vec![REDIRECT.to_owned(), "http://127.0.0.1/callback".to_owned()],
         keys: Vec::new(),
         workload: None,
+        certificate: None,
         method: Method::None,
         origin: Origin::Configured,
         standing: None,
@@ -138,6 +140,7 @@ impl World {
             ],
             providers: Vec::new(),
             guest_agent: Some(name("guest")),
+            certificates: Certificates::None,
             registration: true,
             client_documents: true,
         };
@@ -162,6 +165,17 @@ impl World {
     pub async fn post(&self, path: &str, form: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::from(body)).expect("a request")).await
+    }
+
+    /// The same on a connection on which somebody showed this certificate.
+    pub async fn post_shown(&self, path: &str, form: &[(&str, &str)], peer: &Arc<Peer>, headers: &[(&str, &str)]) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut request =
+            Request::post(path).header("content-type", "application/x-www-form-urlencoded").extension(Arc::clone(peer));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -14,7 +14,9 @@ use judge::moment::Moment;
 use judge::name::{ResourceId, TaskId, ToolId};
 use judge::renewal::NotRenewed;
 use serde_json::{Value, json};
+use wire::certificate::{Certificate, Known, Peer, Trust};
 use wire::dpop::{ProofKey, Proving};
+use wire::token::Binding;
 
 use super::client::Client;
 use super::request::REQUEST_URI;
@@ -65,7 +67,7 @@ async fn a_person_agrees_and_the_client_gets_a_token_that_carries_the_task() {
     assert_eq!((claims.issuer.as_str(), claims.audience.as_str()), (ISSUER, RESOURCE));
     assert_eq!(claims.chain(), ["bo", "helper"]);
     assert_eq!(claims.client.as_deref(), Some("app"));
-    assert_eq!(claims.key_thumbprint.as_deref(), Some(key.thumbprint()));
+    assert_eq!(claims.binding.as_ref().map(Binding::thumbprint), Some(key.thumbprint()));
     let task = TaskId::parse(&claims.task).expect("an id");
     world.engine.view(|state, _| {
         let task = &state.task(&task).expect("it began").task;
@@ -641,7 +643,7 @@ async fn an_identity_provider_speaks_for_its_people_to_the_client_that_it_names(
     assert_eq!((granted["scope"].as_str(), granted.get("refresh_token")), (Some("read"), None), "{granted}");
     let claims = world.issuer.task(granted["access_token"].as_str().expect("a token"), world.engine.now()).expect("good");
     assert_eq!(claims.chain(), ["bo", "robot"]);
-    assert_eq!(claims.key_thumbprint.as_deref(), Some(robots.thumbprint()));
+    assert_eq!(claims.binding.as_ref().map(Binding::thumbprint), Some(robots.thumbprint()));
     let again = ask(&said("2", json!({})), &[("scope", "read")]).await.json();
     assert_eq!(task_of(&world, &again), claims.task, "what it read stays with it");
     let cases: [(&str, String, Pairs, &str); 9] = [
@@ -703,7 +705,11 @@ async fn a_part_of_a_task_is_handed_on_to_another_agent_and_ends_with_the_whole(
     assert_eq!((part["token_type"].as_str(), part["scope"].as_str()), (Some("DPoP"), Some("read")));
     let claims = world.issuer.task(part["access_token"].as_str().expect("a token"), world.engine.now()).expect("good");
     assert_eq!(claims.chain(), ["bo", "helper", "robot"], "who handed on stays in the chain");
-    assert_eq!(claims.key_thumbprint.as_deref(), Some(world.robot.thumbprint()), "bound to the key of who got it");
+    assert_eq!(
+        claims.binding.as_ref().map(Binding::thumbprint),
+        Some(world.robot.thumbprint()),
+        "bound to the key of who got it"
+    );
     let task = TaskId::parse(&claims.task).expect("an id");
     world.engine.view(|state, _| {
         let (part, whole) = (&state.task(&task).expect("it began").task, task_of(&world, &whole));
@@ -1031,6 +1037,217 @@ async fn what_is_no_form_is_refused() {
     let unknown = send(form, "grant_type=password&username=bo&password=x&client_id=app").await;
     assert_eq!(unknown.error(), "unsupported_grant_type", "the password grant is gone");
     assert_eq!(send(form, &"x".repeat(70_000)).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+/// A certificate of the robot's, with this trust.
+fn shown(change: impl FnOnce(&mut rcgen::CertificateParams), trust: Trust) -> Arc<Peer> {
+    let mut params = rcgen::CertificateParams::new(vec!["robot.example.org".to_owned()]).expect("a name");
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "robot");
+    params.subject_alt_names.push(rcgen::SanType::URI(WORKLOAD.try_into().expect("ascii")));
+    params.is_ca = rcgen::IsCa::ExplicitNoCa;
+    params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    change(&mut params);
+    let made = params.self_signed(&rcgen::KeyPair::generate().expect("random bytes")).expect("it signs");
+    Arc::new(Peer { certificate: Certificate::read(made.der()).expect("a certificate"), trust })
+}
+
+const WORKLOAD: &str = "spiffe://example.org/robot";
+
+/// A client that is known by its certificate, and has a standing task and a place to which people are sent back.
+fn by_certificate(id: &str, known: Known) -> Client {
+    Client {
+        method: super::client::Method::by(&known),
+        certificate: Some(known),
+        standing: Some(standing()),
+        ..client(id, "robot")
+    }
+}
+
+async fn with_certificates(more: Vec<Client>) -> World {
+    World::with(|config| {
+        config.certificates = super::config::Certificates::OfAuthorities;
+        config.bearer_effects.clear();
+        config.clients.extend(more);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_client_shows_its_certificate_and_gets_a_token_for_it_alone() {
+    let own = shown(|_| {}, Trust::Nobody);
+    let registered = Known::Thumbprints(vec![own.certificate.thumbprint().to_owned()]);
+    let clients = [
+        ("by-subject", Known::Subject("CN=robot".to_owned()), shown(|_| {}, Trust::Authority)),
+        ("by-dns", Known::Dns("robot.example.org".to_owned()), shown(|_| {}, Trust::Authority)),
+        ("by-uri", Known::Uri(WORKLOAD.to_owned()), shown(|_| {}, Trust::Authority)),
+        ("by-itself", registered, own),
+        ("workload", Known::Workload(WORKLOAD.to_owned()), shown(|_| {}, Trust::Domain("example.org".to_owned()))),
+    ];
+    let world = with_certificates(clients.iter().map(|(id, known, _)| by_certificate(id, known.clone())).collect()).await;
+    for (id, _, peer) in &clients {
+        let form = [("grant_type", "client_credentials"), ("client_id", id)];
+        let answer = world.post_shown("/oauth/token", &form, peer, &[]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{id}: {}", answer.text);
+        let granted = answer.json();
+        assert_eq!(granted["token_type"], "Bearer", "RFC 8705 §3");
+        let claims = world.issuer.task(granted["access_token"].as_str().expect("a token"), world.engine.now()).expect("good");
+        assert_eq!(claims.binding, Some(Binding::Certificate(peer.certificate.thumbprint().to_owned())), "{id}");
+        let issued = world.issued().pop().expect("it is on record");
+        assert_eq!(issued.caller.key.as_deref(), Some(peer.certificate.thumbprint()), "by it the chain is known, and stopped");
+        let key = key();
+        let proof = world.proof("/oauth/token", &key);
+        let proved = world.post_shown("/oauth/token", &form, peer, &[("dpop", &proof)]).await.json();
+        assert_eq!(proved["token_type"], "DPoP", "a key that is proved goes before: {proved}");
+        let about = [("client_id", *id), ("token", granted["access_token"].as_str().expect("a token"))];
+        let about = world.post_shown("/oauth/introspect", &about, peer, &[]).await.json();
+        assert_eq!(
+            (&about["cnf"], &about["token_type"]),
+            (&json!({ "x5t#S256": peer.certificate.thumbprint() }), &json!("Bearer"))
+        );
+    }
+    let described = world.get("/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(described["tls_client_certificate_bound_access_tokens"], true);
+    for endpoint in ["token", "introspection", "revocation"] {
+        let methods = described[format!("{endpoint}_endpoint_auth_methods_supported")].to_string();
+        assert!(methods.contains("\"tls_client_auth\",\"self_signed_tls_client_auth\",\"spiffe_x509\""), "{methods}");
+    }
+    assert_eq!(described.get("mtls_endpoint_aliases"), None);
+    let plain = World::new().await.get("/.well-known/oauth-authorization-server").await;
+    assert!(!plain.text.contains("tls_client_auth") && plain.json()["tls_client_certificate_bound_access_tokens"] == false);
+}
+
+#[tokio::test]
+async fn nobody_is_a_client_by_a_certificate_that_is_not_the_clients() {
+    let own = shown(|_| {}, Trust::Authority);
+    let known = [
+        ("by-subject", Known::Subject("CN=robot".to_owned())),
+        ("by-dns", Known::Dns("robot.example.org".to_owned())),
+        ("by-itself", Known::Thumbprints(vec![own.certificate.thumbprint().to_owned()])),
+        ("workload", Known::Workload(WORKLOAD.to_owned())),
+    ];
+    let world = with_certificates(known.iter().map(|(id, known)| by_certificate(id, known.clone())).collect()).await;
+    let over = |params: &mut rcgen::CertificateParams| params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let other = |params: &mut rcgen::CertificateParams| {
+        params.distinguished_name.push(rcgen::DnType::OrganizationName, "Example");
+        params.subject_alt_names = vec![rcgen::SanType::DnsName("other.example.org".try_into().expect("ascii"))];
+    };
+    let authority =
+        |params: &mut rcgen::CertificateParams| params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let by_subject = "expected a certificate with the subject that is registered for this client, found another";
+    let untrusted = "expected a certificate of an authority that is trusted here with this client";
+    let cases = [
+        ("by-subject", "of nobody", shown(|_| {}, Trust::Nobody), untrusted),
+        ("by-subject", "of a trust domain", shown(|_| {}, Trust::Domain("example.org".to_owned())), untrusted),
+        ("by-subject", "with another subject", shown(other, Trust::Authority), by_subject),
+        ("by-subject", "that is over", shown(over, Trust::Authority), "expected a certificate that holds now"),
+        (
+            "by-dns",
+            "with another name",
+            shown(other, Trust::Authority),
+            "expected a certificate with the alternative name that is registered for this client, found others",
+        ),
+        (
+            "by-itself",
+            "that is not registered",
+            shown(|_| {}, Trust::Nobody),
+            "expected a certificate that is registered for this client, found another",
+        ),
+        ("workload", "of another domain", shown(|_| {}, Trust::Domain("example.com".to_owned())), untrusted),
+        ("workload", "of nobody", shown(|_| {}, Trust::Nobody), untrusted),
+        (
+            "workload",
+            "without an id",
+            shown(other, Trust::Authority),
+            "expected exactly one URI among the alternative names of an X.509-SVID",
+        ),
+        (
+            "workload",
+            "of an authority itself",
+            shown(authority, Trust::Authority),
+            "expected an X.509-SVID that is not an authority's",
+        ),
+        ("app", "where none was agreed on", own.clone(), ""),
+    ];
+    for (id, what, peer, why) in cases {
+        let form = [("grant_type", "client_credentials"), ("client_id", id)];
+        let before = world.refusals().len();
+        let answer = world.post_shown("/oauth/token", &form, &peer, &[]).await;
+        if why.is_empty() {
+            assert_eq!(answer.error(), "unauthorized_client", "{id}, {what}: a certificate does not make a client another");
+            continue;
+        }
+        assert_eq!((answer.status, answer.error().as_str()), (StatusCode::UNAUTHORIZED, "invalid_client"), "{id}, {what}");
+        let recorded = world.refusals().split_off(before);
+        assert_eq!(recorded.len(), 1, "{id}, {what}: on record, once");
+        let said: String = why.chars().map(|c| if c == '`' { '\'' } else { c }).collect();
+        assert!(recorded[0].contains(&said), "{id}, {what}: {recorded:?}");
+    }
+    let form = [("grant_type", "client_credentials"), ("client_id", "by-subject")];
+    let none = world.post("/oauth/token", &form, &[]).await;
+    assert_eq!(none.error(), "invalid_client", "without a certificate, or on a plain connection");
+    let pem = own.certificate.thumbprint();
+    for header in ["x-ssl-client-cert", "x-forwarded-client-cert", "client-cert", "x-ssl-cert"] {
+        let said = world.post("/oauth/token", &form, &[(header, pem)]).await;
+        assert_eq!(said.error(), "invalid_client", "a header is nobody's certificate: {header}");
+    }
+    let asserted = world.assertion();
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "by-subject"),
+        ("client_assertion_type", wire::assertion::TYPE),
+        ("client_assertion", &asserted),
+    ];
+    assert_eq!(world.post_shown("/oauth/token", &form, &own, &[]).await.error(), "invalid_client", "two ways at once");
+    for path in ["/oauth/introspect", "/oauth/revoke", "/oauth/par"] {
+        let answer = world.post(path, &[("client_id", "by-subject"), ("token", "x")], &[]).await;
+        assert_eq!(answer.error(), "invalid_client", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_goes_on_with_a_newer_certificate_of_the_client_and_no_other() {
+    let mut app = by_certificate("mutual", Known::Subject("CN=robot".to_owned()));
+    app.standing = None;
+    let world = with_certificates(vec![app]).await;
+    let code = world.code(&[("client_id", "mutual")]).await;
+    let (first, newer) = (shown(|_| {}, Trust::Authority), shown(|_| {}, Trust::Authority));
+    let mut form = redeeming(&code);
+    form.retain(|(name, _)| *name != "client_id");
+    form.push(("client_id", "mutual"));
+    let granted = world.post_shown("/oauth/token", &form, &first, &[]).await.json();
+    let refresh = async |refresh: &Value, peer: &Arc<Peer>| {
+        let refresh = refresh["refresh_token"].as_str().expect("a refresh token").to_owned();
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str()), ("client_id", "mutual")];
+        world.post_shown("/oauth/token", &form, peer, &[]).await
+    };
+    let stranger = shown(|params| params.distinguished_name.push(rcgen::DnType::OrganizationName, "x"), Trust::Authority);
+    assert_eq!(refresh(&granted, &stranger).await.error(), "invalid_client");
+    let next = refresh(&granted, &newer).await.json();
+    let claims = world.issuer.task(next["access_token"].as_str().expect("a token"), world.engine.now()).expect("good");
+    let bound = Binding::Certificate(newer.certificate.thumbprint().to_owned());
+    assert_eq!(claims.binding, Some(bound), "RFC 8705 §7.1: certificates are replaced while tasks run");
+}
+
+#[tokio::test]
+async fn a_token_of_a_certificate_hands_nothing_on_without_it() {
+    let world = with_certificates(vec![by_certificate("mutual", Known::Subject("CN=robot".to_owned()))]).await;
+    let own = shown(|_| {}, Trust::Authority);
+    // The client's too, as after a renewal: the token is the other one's all the same.
+    let newer = shown(|_| {}, Trust::Authority);
+    let form = [("grant_type", "client_credentials"), ("client_id", "mutual")];
+    let whole = world.post_shown("/oauth/token", &form, &own, &[]).await.json();
+    let token = whole["access_token"].as_str().expect("a token");
+    let form = exchanging(token, &[("client_id", "mutual"), ("scope", "read")]);
+    let refused = world.post_shown("/oauth/token", &form, &newer, &[]).await;
+    assert_eq!(refused.error(), "invalid_request", "{}", refused.text);
+    let proof = world.proof("/oauth/token", &key());
+    let refused = world.post_shown("/oauth/token", &form, &newer, &[("dpop", &proof)]).await;
+    assert_eq!(refused.error(), "invalid_request", "a key is not the certificate: {}", refused.text);
+    let part = world.post_shown("/oauth/token", &form, &own, &[]).await;
+    assert_eq!(part.status, StatusCode::OK, "{}", part.text);
+    let claims = world.issuer.task(part.json()["access_token"].as_str().expect("a token"), world.engine.now()).expect("good");
+    assert_eq!(claims.binding, Some(Binding::Certificate(own.certificate.thumbprint().to_owned())));
 }
 
 proptest::proptest! {

@@ -18,7 +18,9 @@ use judge::state::TASK_RETENTION_MS;
 use judge::task::{Caller, Task};
 use serde_json::{Value, json};
 use wire::assertion::{self, AssertionRefusal, Expected};
+use wire::certificate::Peer;
 use wire::dpop::{self, AGE_S_MAX, Demanded, NotTaken, ProofRefusal};
+use wire::token::Binding;
 
 use super::client::{Client, Method};
 use super::details::{TaskDetails, scope};
@@ -26,7 +28,7 @@ use super::error::Refusal;
 use super::form::Form;
 use super::request::{Redeemed, is_resource, is_verifier};
 use super::store::{Family, Rotated, hash};
-use super::{Oauth, authenticate, exchange, secret, tasks};
+use super::{Oauth, OnConnection, Sender, authenticate, exchange, secret, tasks};
 use crate::tokens::TaskToken;
 
 /// RFC 9449 §8.1.
@@ -39,8 +41,8 @@ pub const GRANTS: [&str; 5] = ["authorization_code", "refresh_token", "client_cr
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// `POST /oauth/token`
-pub async fn token(Shared(oauth): Shared<Oauth>, headers: HeaderMap, body: Bytes) -> Response {
-    let answered = answer(&oauth, &headers, &body).await;
+pub async fn token(Shared(oauth): Shared<Oauth>, peer: OnConnection, headers: HeaderMap, body: Bytes) -> Response {
+    let answered = answer(&oauth, Sender::of(&headers, &peer), &body).await;
     let is_refused = answered.is_err();
     let mut response = match answered {
         Ok(granted) => (
@@ -70,15 +72,15 @@ pub fn give_nonce(oauth: &Oauth, response: &mut Response) {
     }
 }
 
-async fn answer(oauth: &Oauth, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
-    let form = Form::body(headers, body)?;
+async fn answer(oauth: &Oauth, sender: Sender<'_>, body: &[u8]) -> Result<Value, Refusal> {
+    let form = Form::body(sender.headers, body)?;
     let grant = form.demand("grant_type")?;
-    let client = authenticate(oauth, headers, &form).await?;
-    let key = proved(oauth, headers, "/oauth/token")?;
+    let client = authenticate(oauth, sender, &form).await?;
+    let binding = bound(&client, proved(oauth, sender.headers, "/oauth/token")?, sender.peer);
     if form.get("resource").is_some_and(|resource| !is_resource(oauth.config(), resource)) {
         return Err(Refusal::Target);
     }
-    let asking = Asking { oauth, client: &client, key: key.as_deref(), form: &form };
+    let asking = Asking { oauth, client: &client, binding: binding.as_ref(), peer: sender.peer, form: &form };
     match grant {
         "authorization_code" => asking.code().await,
         "refresh_token" => asking.refresh().await,
@@ -87,6 +89,15 @@ async fn answer(oauth: &Oauth, headers: &HeaderMap, body: &[u8]) -> Result<Value
         exchange::GRANT => asking.exchange().await,
         _ => Err(Refusal::GrantType),
     }
+}
+
+/// To what tokens for this request are bound: the key that it proved, or else the certificate by which its client showed who it is (RFC 8705 §3).
+fn bound(client: &Client, key: Option<String>, peer: Option<&Peer>) -> Option<Binding> {
+    let certificate = || {
+        let peer = peer.filter(|_| client.certificate.is_some())?;
+        Some(Binding::Certificate(peer.certificate.thumbprint().to_owned()))
+    };
+    key.map(Binding::Key).or_else(certificate)
 }
 
 /// The thumbprint of the key that a request proves, if it proves one (RFC 9449 §5).
@@ -120,8 +131,10 @@ pub fn proved(oauth: &Oauth, headers: &HeaderMap, path: &str) -> Result<Option<S
 pub(super) struct Asking<'a> {
     pub(super) oauth: &'a Oauth,
     pub(super) client: &'a Client,
-    /// The thumbprint of the key that it proved.
-    pub(super) key: Option<&'a str>,
+    /// What it showed that it holds, to which tokens are bound.
+    pub(super) binding: Option<&'a Binding>,
+    /// The other side of its connection.
+    pub(super) peer: Option<&'a Peer>,
     pub(super) form: &'a Form,
 }
 
@@ -139,7 +152,7 @@ pub(super) struct Granting {
 impl Asking<'_> {
     /// RFC 6749 §4.1.3 with RFC 7636 §4.6 and RFC 9449 §10.
     async fn code(&self) -> Result<Value, Refusal> {
-        let Self { oauth, client, key, form } = *self;
+        let Self { oauth, client, binding, form, .. } = *self;
         let wrong = |sentence: &str| Refusal::Grant(sentence.to_owned());
         let code = form.demand("code")?;
         let verifier = form.demand("code_verifier")?;
@@ -160,7 +173,7 @@ impl Asking<'_> {
             Err(wrong("the code was sent to another redirect URI"))
         } else if let Err(refusal) = is_verifier(verifier, &asked.challenge) {
             Err(refusal)
-        } else if asked.key.is_some() && asked.key.as_deref() != key {
+        } else if asked.key.as_deref().is_some_and(|key| !matches!(binding, Some(Binding::Key(proved)) if proved == key)) {
             Err(wrong("the code is bound to another key"))
         } else {
             Ok(())
@@ -182,7 +195,7 @@ impl Asking<'_> {
 
     /// RFC 6749 §6 with rotation (RFC 9700 §4.14.2), bound to the key as well (RFC 9449 §5).
     async fn refresh(&self) -> Result<Value, Refusal> {
-        let Self { oauth, client, key, form } = *self;
+        let Self { oauth, client, binding, form, .. } = *self;
         let wrong = |sentence: &str| Refusal::Grant(sentence.to_owned());
         let presented = hash(form.demand("refresh_token")?);
         let next = secret()?;
@@ -197,7 +210,7 @@ impl Asking<'_> {
             tasks::may_go_on(oauth.engine(), &caller)?;
             tasks::may_renew(oauth.engine(), &caller, &task)?;
         }
-        match oauth.store().rotate(presented, hash(&next), &client.id, key, now).await? {
+        match oauth.store().rotate(presented, hash(&next), &client.id, binding.map(Binding::thumbprint), now).await? {
             Rotated::Fresh(family) => {
                 let Some(task) = tasks::unended(oauth.engine(), &family.task) else {
                     oauth.store().revoke(&family.id).await?;
@@ -312,7 +325,7 @@ impl Asking<'_> {
         // A JWT-SVID can be used again by whoever sees it, so that what comes out of it may not be of that kind too.
         let is_harmless =
             self.client.method != Method::Spiffe && effects.is_some_and(|effects| effects.is_subset(&config.bearer_effects));
-        if self.key.is_some() || is_harmless && config.issues_bearer() {
+        if self.binding.is_some() || is_harmless && config.issues_bearer() {
             return Ok(());
         }
         Err(Refusal::Proof("expected a DPoP proof: a token for this task is bound to a key".to_owned()))
@@ -323,7 +336,7 @@ impl Asking<'_> {
         Caller {
             chain: std::iter::once(&task.requester).chain(actors).cloned().collect(),
             task: Some(task.id.clone()),
-            key: self.key.map(Into::into),
+            key: self.binding.map(|binding| binding.thumbprint().into()),
             client: Some(self.client.id.as_str()).filter(|id| *id != self.client.agent.as_str()).map(Into::into),
         }
     }
@@ -331,23 +344,26 @@ impl Asking<'_> {
     /// How long an access token is good for, in milliseconds.
     fn life_ms(&self) -> u64 {
         let config = self.oauth.config();
-        if self.key.is_some() { config.token_ms } else { config.bearer_token_ms }
+        if self.binding.is_some() { config.token_ms } else { config.bearer_token_ms }
     }
 
     /// Whether a family of refresh tokens is this client's, with its key.
     fn is_theirs(&self, family: &Family) -> bool {
-        family.client == self.client.id && family.key.as_ref().is_none_or(|key| Some(key.as_str()) == self.key)
+        family.client == self.client.id
+            && family.key.as_ref().is_none_or(|key| Some(key.as_str()) == self.binding.map(Binding::thumbprint))
     }
 
     /// Begins a family of refresh tokens, which ends when nobody can renew the task any more.
     pub(super) async fn begin(&self, task: &Task, actors: &[PrincipalId]) -> Result<String, Refusal> {
         let refresh = secret()?;
+        // Whoever shows a certificate shows one at each refresh, and it may be a newer one (RFC 8705 §7.1).
+        let is_shown_each_time = self.client.certificate.is_some() && matches!(self.binding, Some(Binding::Certificate(_)));
         let family = Family {
             id: secret()?,
             client: self.client.id.clone(),
             actors: actors.iter().map(ToString::to_string).collect(),
             task: task.id.to_string(),
-            key: self.key.map(str::to_owned),
+            key: self.binding.filter(|_| !is_shown_each_time).map(|binding| binding.thumbprint().to_owned()),
             ends: refreshable_until(task),
         };
         self.oauth.store().begin(family, hash(&refresh)).await?;
@@ -365,7 +381,7 @@ impl Asking<'_> {
         let caller = self.caller(task, actors);
         tasks::may_go_on(self.oauth.engine(), &caller)?;
         let life_ms = granting.life_ms_max.map_or(self.life_ms(), |most_ms| most_ms.min(self.life_ms()));
-        let asked = TaskToken { task, actors, client: Some(&self.client.id), key: self.key, life_ms };
+        let asked = TaskToken { task, actors, client: Some(&self.client.id), binding: self.binding, life_ms };
         let issued = self.oauth.issuer().token_of(&asked, now).map_err(|error| {
             tracing::error!(%error, "a token could not be issued");
             Refusal::Server
@@ -375,7 +391,7 @@ impl Asking<'_> {
         tasks::issued(self.oauth.engine(), record).await?;
         let mut answer = json!({
             "access_token": issued.token,
-            "token_type": if self.key.is_some() { "DPoP" } else { "Bearer" },
+            "token_type": Binding::token_type(self.binding),
             "expires_in": issued.expires_s.saturating_sub(now.0 / 1000),
             "authorization_details": [TaskDetails::of(task)],
         });

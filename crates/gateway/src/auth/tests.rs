@@ -4,7 +4,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use http::HeaderValue;
 use wire::dpop::{ProofKey, Proving};
-use wire::token::{Claims, SigningKey, sign};
+use wire::token::{Binding, Claims, SigningKey, sign};
 
 use super::*;
 
@@ -17,6 +17,7 @@ fn door() -> Door {
         authorization_servers: vec!["https://auth.example".to_owned()],
         scopes: vec!["read".to_owned()],
         bearer: true,
+        certificates: false,
         nonces: true,
         step_up: false,
     }
@@ -38,7 +39,11 @@ fn client_key() -> ProofKey {
 }
 
 fn token(bound_to: Option<&ProofKey>) -> String {
-    let claims = Claims {
+    sign(&signing(), &claims(bound_to)).expect("good claims")
+}
+
+fn claims(bound_to: Option<&ProofKey>) -> Claims {
+    Claims {
         issuer: "https://auth.example".into(),
         audience: URL.into(),
         expires_s: NOW.0 / 1000 + 600,
@@ -49,9 +54,8 @@ fn token(bound_to: Option<&ProofKey>) -> String {
         actors: vec!["helper".into()],
         client: None,
         task: "task-1".into(),
-        key_thumbprint: bound_to.map(|key| key.thumbprint().to_owned()),
-    };
-    sign(&signing(), &claims).expect("good claims")
+        binding: bound_to.map(|key| Binding::Key(key.thumbprint().to_owned())),
+    }
 }
 
 fn headers(lines: &[(&'static str, String)]) -> HeaderMap {
@@ -63,7 +67,7 @@ fn headers(lines: &[(&'static str, String)]) -> HeaderMap {
 }
 
 fn presented(headers: &HeaderMap) -> Presented<'_> {
-    Presented { headers, method: "POST", url: URL }
+    Presented { headers, method: "POST", url: URL, peer: None }
 }
 
 #[test]
@@ -198,4 +202,47 @@ fn challenges_say_where_tokens_are_to_be_had() {
     assert!(door.metadata_at("/.well-known/oauth-protected-resource/mcp").is_some());
     assert!(door.metadata_at("/.well-known/oauth-protected-resource/other").is_none());
     assert!(door.metadata_at("/mcp").is_none());
+}
+
+/// A certificate of nobody's, as a peer shows it, and its thumbprint.
+fn certificate(until: rcgen::CertificateParams) -> (Peer, String) {
+    let key = rcgen::KeyPair::generate().expect("random bytes");
+    let made = until.self_signed(&key).expect("it signs");
+    let certificate = wire::certificate::Certificate::read(made.der()).expect("a certificate");
+    let thumbprint = certificate.thumbprint().to_owned();
+    (Peer { certificate, trust: wire::certificate::Trust::Nobody }, thumbprint)
+}
+
+#[test]
+fn a_token_of_a_certificate_is_worth_nothing_on_another_connection() {
+    let good = || rcgen::CertificateParams::new(vec!["robot.example".to_owned()]).expect("a name");
+    let (robot, thumbprint) = certificate(good());
+    let (thief, _) = certificate(good());
+    let door = door();
+    let tokens = tokens(Some(&door));
+    let mut claims = claims(None);
+    claims.binding = Some(Binding::Certificate(thumbprint));
+    let token = sign(&signing(), &claims).expect("good claims");
+    let bearer = headers(&[("authorization", format!("Bearer {token}"))]);
+    let dpop = headers(&[("authorization", format!("DPoP {token}"))]);
+    let believe = |headers, peer| tokens.believe(&Presented { peer, ..presented(headers) }, NOW);
+    let believed = believe(&bearer, Some(&robot)).expect("its own connection");
+    let key = believed.caller.judged.key.as_deref().map(str::to_owned);
+    assert_eq!(key.as_deref(), Some(robot.certificate.thumbprint()), "by it the chain is known, and stopped");
+    for (what, headers, peer) in [
+        ("without a certificate, or without TLS", &bearer, None),
+        ("with another certificate", &bearer, Some(&thief)),
+        ("as a token of a key", &dpop, Some(&robot)),
+        ("as a token of a key, stolen", &dpop, None),
+    ] {
+        assert_eq!(believe(headers, peer).err(), Some(NoCaller::Certificate), "{what}");
+    }
+    assert_eq!(tokens.caller(&token, NOW).err(), Some(NoCaller::Bound), "where there is no connection");
+    let mut over = good();
+    (over.not_before, over.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    let (over, thumbprint) = certificate(over);
+    claims.binding = Some(Binding::Certificate(thumbprint));
+    let token = sign(&signing(), &claims).expect("good claims");
+    let bearer = headers(&[("authorization", format!("Bearer {token}"))]);
+    assert_eq!(believe(&bearer, Some(&over)).err(), Some(NoCaller::Certificate), "with one that is over");
 }

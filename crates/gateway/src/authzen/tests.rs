@@ -162,7 +162,7 @@ impl Desk {
             actors: vec!["helper".to_owned()],
             client: None,
             task: task.id.to_string(),
-            key_thumbprint: None,
+            binding: None,
         };
         sign(&self.key, &claims).expect("a token")
     }

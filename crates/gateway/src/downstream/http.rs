@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body, Frame as BodyFrame, Incoming, SizeHint};
 use judge::decision::Code;
-use wire::certificate::Secure;
+use wire::certificate::{Peer, Secure};
 use wire::frame::Frame;
 use wire::headers as agreement;
 
@@ -179,7 +179,8 @@ impl Core {
             }
         };
         let url = self.config.door.as_ref().map_or(reached.as_str(), |door| &door.resource);
-        let presented = Presented { headers, method: request.method().as_str(), url };
+        let peer = request.extensions().get::<Arc<Peer>>().map(Arc::as_ref);
+        let presented = Presented { headers, method: request.method().as_str(), url, peer };
         self.tokens.believe(&presented, self.engine.now())
     }
 

@@ -5,6 +5,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use gateway::{Door, GatewayConfig};
 use http::{HeaderMap, Method, StatusCode};
 use wire::dpop::{ProofKey, Proving};
+use wire::token::Binding;
 
 use crate::peer::{Running, Upstream, json, now_s, token};
 
@@ -39,7 +40,7 @@ async fn a_wrong_token_is_refused_with_a_challenge_and_reaches_nothing() {
         format!("Bearer {}", token(&task, |claims| claims.issuer = "https://evil.example".to_owned())),
         format!(
             "Bearer {}",
-            token(&task, |claims| claims.key_thumbprint = Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".to_owned()))
+            token(&task, |claims| claims.binding = Some(Binding::Key("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".to_owned())))
         ),
     ];
     for case in cases {
@@ -104,6 +105,7 @@ fn door() -> Door {
         authorization_servers: vec!["https://auth.example".to_owned()],
         scopes: vec!["read".to_owned()],
         bearer: true,
+        certificates: false,
         nonces: true,
         step_up: true,
     }
@@ -136,7 +138,7 @@ async fn a_bound_token_works_with_a_proof_for_each_request_and_its_body() {
     let gateway = Running::start(config).await;
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).expect("random bytes");
     let key = ProofKey::from_pkcs8(pkcs8.as_ref()).expect("a key");
-    let bound = token(&gateway.world.tasks[0], |claims| claims.key_thumbprint = Some(key.thumbprint().to_owned()));
+    let bound = token(&gateway.world.tasks[0], |claims| claims.binding = Some(Binding::Key(key.thumbprint().to_owned())));
     let proving = Proving {
         method: "POST",
         url: "https://gate.example/mcp",

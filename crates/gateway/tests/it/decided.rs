@@ -241,6 +241,7 @@ async fn a_call_beyond_the_tasks_effects_is_answered_with_the_missing_scope_wher
         authorization_servers: vec!["https://auth.example".to_owned()],
         scopes: vec!["read".to_owned()],
         bearer: true,
+        certificates: false,
         nonces: true,
         step_up,
     };

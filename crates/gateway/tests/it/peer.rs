@@ -143,7 +143,7 @@ pub fn token(task: &str, change: impl FnOnce(&mut Claims)) -> String {
         actors: vec!["helper".to_owned()],
         client: None,
         task: task.to_owned(),
-        key_thumbprint: None,
+        binding: None,
     };
     change(&mut claims);
     sign(&signing_key(), &claims).expect("good claims")

@@ -556,7 +556,7 @@ pub enum PersonBy {
     Subject,
 }
 
-/// With `keys` it shows by its signature that it is the one (`private_key_jwt`); without, anybody may say its name, and only a person's agreement counts. With `purpose` it works on a task of the agent's owner without anybody being asked each time (`client_credentials`), which needs `keys`.
+/// With `keys` it shows by its signature that it is the one (`private_key_jwt`), with one of `spiffe`, `tls_client_auth_…` and `certificates` by its certificate; without, anybody may say its name, and only a person's agreement counts. With `purpose` it works on a task of the agent's owner without anybody being asked each time (`client_credentials`), which needs one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OauthClient {
@@ -575,9 +575,24 @@ pub struct OauthClient {
     /// A file with its public keys, as a JWK set (P-256 or Ed25519).
     #[serde(default)]
     pub keys: Option<String>,
-    /// The SPIFFE id of the workload that it is, as in `spiffe://example.org/agents/helper`: it shows a JWT-SVID (`spiffe_jwt`), and `keys` is the bundle of its trust domain.
+    /// The SPIFFE id of the workload that it is, as in `spiffe://example.org/agents/helper`. With `keys`, the bundle of its trust domain, it shows a JWT-SVID (`spiffe_jwt`); without, an X.509-SVID of one of `server.tls.client_authorities` (`spiffe_x509`).
     #[serde(default)]
     pub spiffe: Option<String>,
+    /// The subject of its certificate, as RFC 4514 writes it (`openssl x509 -noout -subject -nameopt RFC2253`): it shows one of `server.tls.client_authorities` (`tls_client_auth`).
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 1024))]
+    pub tls_client_auth_subject_dn: Option<String>,
+    /// The same by a DNS name among the alternative names of its certificate.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 1024))]
+    pub tls_client_auth_san_dns: Option<String>,
+    /// The same by a URI among them.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 1024))]
+    pub tls_client_auth_san_uri: Option<String>,
+    /// A file with its certificates, whoever issued them: in PEM, or as a JWK set with `x5c` (`self_signed_tls_client_auth`). With `server.tls`.
+    #[serde(default)]
+    pub certificates: Option<String>,
     /// Whether it may ask about tokens of others (introspection).
     #[serde(default)]
     pub introspects: bool,

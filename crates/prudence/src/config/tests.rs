@@ -27,6 +27,44 @@ fn what_init_writes_is_right() {
 }
 
 #[test]
+fn tls_and_who_is_known_by_a_certificate_are_checked_with_everything_else() {
+    let server = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("it signs");
+    let (pem, key) = (server.cert.pem(), server.signing_key.serialize_pem());
+    let house = |tls: &str, clients: &str| {
+        format!(
+            "[server]\napi_listen = \"127.0.0.1:8788\"\n{tls}\n[authorization]\n[[people]]\nid = \"bo\"\n[[agents]]\nid = \"helper\"\nowner = \"bo\"\n{clients}"
+        )
+    };
+    let client = |id: &str, known: &str| format!("[[oauth_clients]]\nid = \"{id}\"\nagent = \"helper\"\n{known}\n");
+    let tls = "[server.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"";
+    let with_authorities = format!("{tls}\nclient_authorities = \"server.pem\"");
+    let files = [("server.pem", pem.as_str()), ("server.key", &key)];
+    let shown = |config: &str| problems(&[&[("prudence.toml", config)][..], &files].concat());
+    let right = [
+        client("a", "tls_client_auth_subject_dn = 'CN=robot,O=Example\\, Inc.'"),
+        client("b", "tls_client_auth_san_dns = \"robot.example.org\""),
+        client("c", "tls_client_auth_san_uri = \"https://example.org/robot\""),
+        client("d", "certificates = \"server.pem\"\npurpose = \"nightly\""),
+        client("e", "spiffe = \"spiffe://example.org/robot\"\npurpose = \"nightly\""),
+    ];
+    assert_eq!(shown(&house(&with_authorities, &right.concat())), "");
+    assert_eq!(shown(&house(tls, &right[3])), "");
+    let wrong = [
+        client("a", "tls_client_auth_subject_dn = \"CN=robot, O=Example\"\ntls_client_auth_san_dns = \"robot.example.org\""),
+        client("b", "spiffe = \"spiffe://Example.org/robot\""),
+        client("c", "certificates = \"server.key\""),
+        client("d", "certificates = \"gone.pem\""),
+    ];
+    insta::assert_snapshot!(shown(&house(tls, &wrong.concat())));
+    insta::assert_snapshot!(shown(&house(
+        "[server.tls]\ncertificate = \"server.key\"\nkey = \"server.key\"",
+        &client("a", "certificates = \"server.pem\"")
+    )));
+    insta::assert_snapshot!(shown(&house("[server.tls]\ncertificate = \"server.pem\"\nkey = \"gone.key\"", "")));
+    insta::assert_snapshot!(shown(&house("", &right[3])));
+}
+
+#[test]
 fn an_authorization_server_is_checked_with_everything_else() {
     let good = r#"
 [server]

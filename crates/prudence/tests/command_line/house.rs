@@ -322,7 +322,12 @@ impl Starting {
         };
         let said: Value = serde_json::from_str(&line).expect("json");
         let url = said["listening"].as_str().expect("a url");
-        let address = url.trim_start_matches("http://").trim_end_matches("/mcp").parse().expect("an address");
+        let address = url
+            .trim_start_matches("https://")
+            .trim_start_matches("http://")
+            .trim_end_matches("/mcp")
+            .parse()
+            .expect("an address");
         Serving { child: self.0, address, lines, errors }
     }
 }

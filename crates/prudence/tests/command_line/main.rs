@@ -5,6 +5,7 @@ mod crash;
 mod demo;
 mod disk;
 mod house;
+mod mutual;
 mod refused;
 mod stopped;
 mod trace;

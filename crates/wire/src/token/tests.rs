@@ -6,7 +6,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{ACTORS_MAX, Claims, ClientClaims, Expected, KeyError, PersonClaims, SigningKey, TOKEN_BYTES_MAX, TokenRefusal};
+use super::{
+    ACTORS_MAX, Binding, Claims, ClientClaims, Expected, KeyError, PersonClaims, SigningKey, TOKEN_BYTES_MAX, TokenRefusal,
+};
 use super::{VerifyingKeys, sign, sign_client, sign_person, thumbprint, verify, verify_client, verify_person};
 
 const NOW_S: u64 = 1_800_000_000;
@@ -32,7 +34,7 @@ fn claims() -> Claims {
         actors: vec!["helper".into(), "subhelper".into()],
         client: None,
         task: "task-9".into(),
-        key_thumbprint: None,
+        binding: None,
     }
 }
 
@@ -92,7 +94,7 @@ fn a_signed_token_says_the_same_after_verification() {
 #[test]
 fn on_the_wire_it_is_rfc_9068_with_the_actors_of_rfc_8693() {
     let token =
-        sign(&key("k1"), &Claims { not_before_s: Some(NOW_S), key_thumbprint: Some("thumb".into()), ..claims() }).unwrap();
+        sign(&key("k1"), &Claims { not_before_s: Some(NOW_S), binding: Some(Binding::Key("thumb".into())), ..claims() }).unwrap();
     assert_eq!(part(&token, 0), json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": "k1" }));
     let expected = json!({
         "iss": "https://prudence.example", "aud": "gateway", "exp": NOW_S + 900, "iat": NOW_S, "nbf": NOW_S, "jti": "t-1", "sub": "bo",
@@ -248,6 +250,9 @@ fn claims_are_all_there_known_and_of_their_types() {
         ("scope", json!("everything")),
         ("act", json!({ "sub": "subhelper", "iss": "https://evil.example" })),
         ("cnf", json!({ "jkt": "a", "x5t#S256": "b" })),
+        ("cnf", json!({ "x5t": "a" })),
+        ("cnf", json!({})),
+        ("cnf", json!("jkt")),
     ] {
         let mut body = body();
         body[name] = value;
@@ -256,6 +261,20 @@ fn claims_are_all_there_known_and_of_their_types() {
     let twice = body().to_string().replacen('{', r#"{"sub":"eve","#, 1);
     let message = [header.to_string(), twice].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
     assert_eq!(refused(&signed(&message)), TokenRefusal::Claims { expected: "at+jwt" });
+}
+
+#[test]
+fn a_token_says_whether_a_key_or_a_certificate_is_to_be_shown() {
+    for (binding, cnf) in [
+        (Binding::Key("thumb".into()), json!({ "jkt": "thumb" })),
+        (Binding::Certificate("thumb".into()), json!({ "x5t#S256": "thumb" })),
+    ] {
+        let bound = Claims { binding: Some(binding), ..claims() };
+        let token = sign(&key("k1"), &bound).unwrap();
+        let body: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
+        assert_eq!(body["cnf"], cnf);
+        assert_eq!(verify(&keys(), &token, &EXPECTED).unwrap(), bound);
+    }
 }
 
 #[test]
@@ -330,8 +349,13 @@ fn keys_are_read_as_pem_with_or_without_their_public_half() {
 
 #[test]
 fn debug_shows_no_secret() {
-    let seen =
-        format!("{:?} {:?} {:?} {:?}", key("k1"), keys(), Claims { key_thumbprint: Some("thumb".into()), ..claims() }, person());
+    let seen = format!(
+        "{:?} {:?} {:?} {:?}",
+        key("k1"),
+        keys(),
+        Claims { binding: Some(Binding::Key("thumb".into())), ..claims() },
+        person()
+    );
     assert_eq!(
         seen,
         r#"SigningKey { id: "k1", .. } {"k1"} Claims { chain: ["bo", "helper", "subhelper"], task: "task-9", expires_s: 1800000900, .. } PersonClaims { person: "ada", expires_s: 1800000900, .. }"#

@@ -87,6 +87,27 @@ fn the_word_of_an_unknown_client_is_cut_to_what_holds() {
         json!({ "redirect_uris": ["http://localhost/cb"], "token_endpoint_auth_method": "private_key_jwt", "jwks": { "keys": [robot.public()] } }),
     );
     assert_eq!(keyed.expect("it is right").keys.len(), 1);
+    let mutual = |more: Value| {
+        let mut metadata = json!({ "redirect_uris": ["http://localhost/cb"], "token_endpoint_auth_method": "tls_client_auth" });
+        metadata.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        read(metadata)
+    };
+    let by_name = mutual(json!({ "tls_client_auth_san_dns": "robot.example.org" })).expect("it is right");
+    assert_eq!((by_name.method, by_name.certificate.clone()), (Method::Tls, Some(Known::Dns("robot.example.org".to_owned()))));
+    let again =
+        Client::of_metadata("id", &name("guest"), Origin::Registered, &by_name.metadata()).expect("what is kept is read again");
+    assert_eq!(again.certificate, by_name.certificate);
+    for wrong in [
+        json!({}),
+        json!({ "tls_client_auth_subject_dn": "CN=a", "tls_client_auth_san_uri": "https://a.example" }),
+        json!({ "tls_client_auth_san_ip": "10.0.0.1" }),
+        json!({ "tls_client_auth_san_dns": "" }),
+        json!({ "tls_client_auth_san_dns": 1 }),
+        json!({ "token_endpoint_auth_method": "self_signed_tls_client_auth" }),
+        json!({ "token_endpoint_auth_method": "self_signed_tls_client_auth", "jwks": { "keys": [robot.public()] } }),
+    ] {
+        assert_eq!(mutual(wrong.clone()).expect_err("it is wrong").code(), "invalid_client_metadata", "{wrong}");
+    }
     let mut private = robot.public().clone();
     private["d"] = "AAAA".into();
     let cases = [
