@@ -52,6 +52,8 @@ export function groups() {
     { name: "scim-tester", run: scimTester },
     { name: "conformance-authorization", run: suiteAsPerson },
     ...["typescript-sdk-dpop", "typescript-sdk-registers-itself", "openid-client", "oauth4webapi"].map((client) => logsIn(client, places.node, places.oauthClients)),
+    logsIn("openid-client-mutual-tls", places.node, places.oauthClients, { tls: true }),
+    logsIn("authlib-mutual-tls", places.python, places.oauthClientsPython, { tls: true }),
     ...["python-sdk", "authlib"].map((client) => logsIn(client, places.python, places.oauthClientsPython)),
     { name: "what-the-upstream-sees", run: (context) => behindATap(context, seen) },
     { name: "what-the-gateway-refuses", run: async (context) => (context.choice.bin ? { ...(await behindATap(context, refusals)), known: [OF_NUMBERS] } : decidesNothing()) },
@@ -225,14 +227,14 @@ async function suiteAsPerson({ choice }) {
 }
 
 /** A client that nobody here wrote logs in: there is no other side to compare with. */
-function logsIn(client, command, script) {
+function logsIn(client, command, script, how) {
   return {
     name: `oauth-${client}`,
     run: async (context) => {
       if (!context.choice.bin) return { direct: [], through: [], skipped: "the stand-in issues no tokens" };
       const upstream = await everythingHttp();
       try {
-        const { stop, ...authority } = await startAuthority(context.choice.bin, upstream.target, GRAVE_TOOL);
+        const { stop, ...authority } = await startAuthority(context.choice.bin, upstream.target, GRAVE_TOOL, how);
         try {
           const job = JSON.stringify({ client, graveTool: GRAVE_TOOL, ...authority });
           const through = lines(await runToEnd(command, [script, job], { msMax: CLIENT_MS_MAX }));

@@ -2,8 +2,9 @@
 //
 // usage: node oauth_clients.mjs '{"client": NAME, "url": MCP, "issuer": URL, "person": {"name", "password"}, "robot": {JWK}}'
 
+import { X509Certificate, webcrypto } from "node:crypto";
 import { createServer } from "node:http";
-import { webcrypto } from "node:crypto";
+import { request } from "node:https";
 
 import { Client, DpopSession, StreamableHTTPClientTransport, UnauthorizedError } from "@modelcontextprotocol/client";
 import * as dpop from "dpop";
@@ -242,10 +243,60 @@ async function oauth4webapi() {
   await stolen(standing.access_token);
 }
 
+/** What the library takes in place of `fetch`: over TLS, showing a certificate or none. */
+function over(identity) {
+  return (url, { method = "GET", headers, body } = {}) =>
+    new Promise((resolve, reject) => {
+      const sent = request(url, { method, headers: Object.fromEntries(new Headers(headers)), ca: job.certificates.ca, agent: false, ...identity }, (answer) => {
+        const parts = [];
+        answer.on("data", (part) => parts.push(part));
+        answer.on("end", () => resolve(new Response(Buffer.concat(parts), { status: answer.statusCode, headers: answer.headers })));
+      });
+      sent.on("error", reject);
+      sent.end(body?.toString());
+    });
+}
+
+async function openidClientMutualTls() {
+  const { own, namesake } = job.certificates;
+  const discovered = (identity) =>
+    oidc.discovery(new URL(job.issuer), "mutual", { use_mtls_endpoint_aliases: true }, oidc.TlsClientAuth(), { algorithm: "oauth2", [oidc.customFetch]: over(identity) });
+  let config;
+  await check("discovers", async () => {
+    config = await discovered(own);
+    is("the method in the metadata", config.serverMetadata().token_endpoint_auth_methods_supported.includes("tls_client_auth"));
+    is("bound tokens in the metadata", config.serverMetadata().tls_client_certificate_bound_access_tokens === true);
+  });
+  let tokens;
+  await check("client-credentials-with-a-certificate", async () => {
+    tokens = await oidc.clientCredentialsGrant(config, {});
+    is("a token that is sent as a bearer token", tokens.token_type === "bearer");
+    const { cnf } = JSON.parse(Buffer.from(tokens.access_token.split(".")[1], "base64url"));
+    const thumbprint = Buffer.from(new X509Certificate(own.cert).fingerprint256.replaceAll(":", ""), "hex").toString("base64url");
+    is("the certificate in the token", cnf["x5t#S256"] === thumbprint);
+  });
+  const called = async (config) => {
+    const headers = new Headers({ "content-type": "application/json", accept: "application/json, text/event-stream" });
+    const answer = await oidc.fetchProtectedResource(config, tokens.access_token, new URL(job.url), "POST", JSON.stringify(RPC), headers).catch((error) => error.response ?? Promise.reject(error));
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  await check("is-let-in", async () => is("an answer", (await called(config)) === 200));
+  await check("a-stolen-token-is-refused", async () => {
+    is("401 without a certificate", (await called(await discovered({}))) === 401);
+    is("401 with another certificate of the same name", (await called(await discovered(namesake))) === 401);
+  });
+  await check("nobody-is-the-client-without-its-certificate", async () => {
+    const refused = await oidc.clientCredentialsGrant(await discovered({}), {}).then(() => "granted", (error) => error.error);
+    is(`a refusal, not ${refused}`, refused === "invalid_client");
+  });
+}
+
 const CLIENTS = {
   "typescript-sdk-dpop": () => typescript({ registered: true, bound: true }),
   "typescript-sdk-registers-itself": () => typescript({ registered: false, bound: false }),
   "openid-client": openidClient,
+  "openid-client-mutual-tls": openidClientMutualTls,
   oauth4webapi,
 };
 // Nobody listens there; a library that followed the redirect by itself would be seen.

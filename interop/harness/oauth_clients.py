@@ -1,6 +1,6 @@
 """The official Python client and authlib, logged in at the authorization server: one check a line on standard output.
 
-usage: oauth_clients.py '{"client": "python-sdk"|"authlib", "url": MCP, "issuer": URL, "person": {"name", "password"}, "robot": {JWK}}'
+usage: oauth_clients.py '{"client": "python-sdk"|"authlib"|"authlib-mutual-tls", "url": MCP, "issuer": URL, "person": {"name", "password"}, "robot": {JWK}}'
 """
 
 import asyncio
@@ -127,9 +127,28 @@ async def authlib(job):
     report("client-credentials-with-a-key", token["token_type"] == "Bearer", token.get("scope"))
 
 
+async def authlib_mutual_tls(job):
+    files = job["certificates"]["files"]
+    session = OAuth2Session("mutual", token_endpoint_auth_method="none", scope="read compute")
+    # A bundle of authorities that the environment names would count in place of ours.
+    session.trust_env, session.verify, session.cert = False, files["ca"], tuple(files["own"])
+    metadata = session.get(job["issuer"] + "/.well-known/oauth-authorization-server", withhold_token=True).json()
+    token = session.fetch_token(metadata["token_endpoint"], grant_type="client_credentials")
+    report("client-credentials-with-a-certificate", token["token_type"] == "Bearer", token.get("scope"))
+    headers = {"accept": "application/json, text/event-stream"}
+    asked = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}}
+    initialize = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": asked}
+    answer = session.post(job["url"], json=initialize, headers=headers)
+    report("is-let-in", answer.status_code == 200, answer.text)
+    thief = OAuth2Session("mutual", token=token)
+    thief.trust_env, thief.verify = False, files["ca"]
+    answer = thief.post(job["url"], json=initialize, headers=headers)
+    report("a-stolen-token-is-refused", answer.status_code == 401, answer.text)
+
+
 async def main():
     job = json.loads(sys.argv[1])
-    run = {"python-sdk": python_sdk, "authlib": authlib}[job["client"]]
+    run = {"python-sdk": python_sdk, "authlib": authlib, "authlib-mutual-tls": authlib_mutual_tls}[job["client"]]
     try:
         await run(job)
     except Exception as error:  # noqa: BLE001: whatever it is, it is a failed check

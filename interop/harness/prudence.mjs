@@ -3,7 +3,7 @@
 // It refuses to know what the checks are; it knows Prudence's command line and files.
 
 import { generateKeyPairSync } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -65,13 +65,20 @@ export async function startDirectory(bin) {
 
 const PERSON = { name: "bo", password: "a password that is long enough" };
 
-/** Gateway and authorization server, with one person who has an account, a client for people's machines, and two with a key. */
-export async function startAuthority(bin, target, graveTool) {
+/**
+ * Gateway and authorization server, with one person who has an account, a client for people's machines, and two with a key. With `tls` both speak
+ * it, and there is one more client, known by the subject of its certificate.
+ */
+export async function startAuthority(bin, target, graveTool, { tls = false } = {}) {
   const api = await freePort();
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  let certificates;
   const oauth = async (folder) => {
     await writeFile(join(folder, "robot.json"), JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
+    if (tls) certificates = await issueCertificates(folder);
   };
+  oauth.tls = tls;
+  const scheme = tls ? "https" : "http";
   const gate = await prepare(bin, [target], { api, oauth, refusedTool: graveTool, refusedEffect: GRAVE_EFFECT });
   try {
     const account = ["--config", gate.config, "account", "add", PERSON.name, "--password-stdin"];
@@ -82,8 +89,9 @@ export async function startAuthority(bin, target, graveTool) {
       await gate.remove();
     };
     return {
-      url: `http://127.0.0.1:${gate.port}/mcp`,
-      issuer: `http://127.0.0.1:${api}`,
+      url: `${scheme}://127.0.0.1:${gate.port}/mcp`,
+      issuer: `${scheme}://127.0.0.1:${api}`,
+      certificates,
       person: PERSON,
       robot: privateKey.export({ format: "jwk" }),
       stop,
@@ -92,6 +100,34 @@ export async function startAuthority(bin, target, graveTool) {
     await gate.remove();
     throw error;
   }
+}
+
+/** A certificate for the server, an authority of clients, and two certificates of it with one subject: the client's, and another's. */
+async function issueCertificates(folder) {
+  const openssl = async (...args) => {
+    const { code, stderr } = await runToEnd("openssl", args, { msMax: COMMAND_MS_MAX, cwd: folder });
+    if (code !== 0) throw new Error(`\`openssl ${args[0]}\` ended with ${code}: ${stderr}`);
+  };
+  // Without the extensions that a system's own configuration adds, which would be there twice.
+  await writeFile(join(folder, "openssl.cnf"), "[req]\ndistinguished_name = subject\n[subject]\n");
+  const request = ["req", "-config", "openssl.cnf", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  const issue = (name, subject, says) => {
+    const extensions = [...says, "subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid"].flatMap((extension) => ["-addext", extension]);
+    return (...more) => openssl(...request, "-keyout", `${name}.key`, "-out", `${name}.pem`, "-subj", subject, ...extensions, ...more);
+  };
+  const authority = (name) => issue(name, `/CN=authority of ${name}`, ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"])();
+  const by = (name) => ["-CA", `${name}.pem`, "-CAkey", `${name}.key`];
+  await authority("servers");
+  await authority("clients");
+  await issue("server", "/CN=server", ["basicConstraints=critical,CA:FALSE", "subjectAltName=IP:127.0.0.1"])(...by("servers"));
+  const read = (name) => readFile(join(folder, name), "utf8");
+  const issued = [];
+  for (const name of ["mutual", "namesake"]) {
+    await issue(name, "/O=Example/CN=mutual", ["basicConstraints=critical,CA:FALSE"])(...by("clients"));
+    issued.push({ cert: await read(`${name}.pem`), key: await read(`${name}.key`) });
+  }
+  const files = { ca: join(folder, "servers.pem"), own: [join(folder, "mutual.pem"), join(folder, "mutual.key")] };
+  return { ca: await read("servers.pem"), own: issued[0], namesake: issued[1], files };
 }
 
 /**
@@ -181,6 +217,20 @@ may = ["read", "compute"]
 on = ["*"]
 `;
 
+const TLS = `
+[server.tls]
+certificate = "server.pem"
+key = "server.key"
+client_authorities = "clients.pem"
+
+[[oauth_clients]]
+id = "mutual"
+agent = "helper"
+purpose = "nightly"
+effects = ["read", "compute"]
+tls_client_auth_subject_dn = "CN=mutual,O=Example"
+`;
+
 function configuration({ port, api, oauth }, targets, mode) {
   const upstreams = targets.map((target, index) => {
     const reached = target.url
@@ -189,7 +239,7 @@ function configuration({ port, api, oauth }, targets, mode) {
     const contract = mode === "enforce" ? `contract = ${quoted(`contracts/${NAMES[index]}.toml`)}\n` : "";
     return `[[upstreams]]\nname = "${NAMES[index]}"\n${reached}\nmode = "${mode}"\n${contract}`;
   });
-  const authorization = oauth ? AUTHORIZATION : "";
+  const authorization = oauth ? AUTHORIZATION + (oauth.tls ? TLS : "") : "";
   const door = api ? `api_listen = "127.0.0.1:${api}"\n\n[[clients]]\nid = "${PROVISIONER}"\ndoors = ["scim"]\n` : "";
   const may = [...EFFECTS, REFUSED_EFFECT, GRAVE_EFFECT].map(quoted).join(", ");
   return `[server]
