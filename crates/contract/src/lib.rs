@@ -172,6 +172,18 @@ impl Tool {
         self.resources.iter().filter(|source| source.constant().is_none()).filter_map(|source| source.template_prefix())
     }
 
+    /// Whether the contract says what it is done to.
+    #[must_use]
+    pub fn names_resources(&self) -> bool {
+        !self.resources.is_empty()
+    }
+
+    /// Whether the call chooses what it is done to, or a part of it.
+    #[must_use]
+    pub fn chooses_resources(&self) -> bool {
+        self.resources.iter().any(|source| source.constant().is_none())
+    }
+
     /// Resources that the contract names whatever the arguments are: what a list of tools can be filtered by.
     pub fn fixed_resources(&self) -> impl Iterator<Item = &str> {
         self.resources.iter().filter_map(Source::constant)

@@ -18,6 +18,7 @@ use wire::mcp::{List, Method, subscribed_uris};
 use crate::Core;
 use crate::answer::Answer;
 use crate::exchange::Upward;
+use crate::filter::Wanted;
 use crate::session::Scope;
 use crate::sse::Event;
 use crate::upstream::http::LAST_EVENT_ID;
@@ -219,7 +220,8 @@ impl Core {
         let mut answered = false;
         for part in join_all(asked).await {
             let name = &self.upstreams[part.index].name;
-            match part.answer.map(|frame| self.filtered(up.scope, part.index, frame, list, self.mode_of(up.caller, part.index))) {
+            let wanted = Wanted::of(up.caller, list, self.mode_of(up.caller, part.index));
+            match part.answer.map(|frame| self.filtered(up.scope, part.index, frame, &wanted)) {
                 Ok(frame) if frame.kind() == Kind::Result => {
                     answered = true;
                     let array = frame.at(&format!("/result/{}", list.member())).unwrap_or("[]");

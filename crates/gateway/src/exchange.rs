@@ -13,6 +13,7 @@ use crate::Core;
 use crate::answer::Answer;
 use crate::call::must_be_decided;
 use crate::config::Mode;
+use crate::filter::Wanted;
 use crate::follow::FollowKey;
 use crate::mcp_fields::is_modern;
 use crate::refusal::REFUSED;
@@ -240,7 +241,7 @@ impl Core {
         let finish = match Method::treatment_of(frame, Direction::ToServer).unwrap_or(Treatment::Unknown) {
             Treatment::Describe if Method::of(frame) == Some(Method::Initialize) => Finish::Opened,
             Treatment::Describe => Finish::Private,
-            Treatment::Filter(list) => Finish::Filter(list, mode),
+            Treatment::Filter(list) => Finish::Filter(Wanted::of(up.caller, list, mode)),
             Treatment::Follow => {
                 let task = TaskRef::of(frame)
                     .map_err(|error| Box::new(Answer::error(StatusCode::OK, frame.id(), -32602, &error.to_string())))?;

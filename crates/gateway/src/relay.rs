@@ -8,12 +8,12 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode};
 use tracing::{debug, warn};
 use wire::frame::{Edit, Frame, IdKey, Kind};
-use wire::mcp::{List, Method, make_private};
+use wire::mcp::{Method, make_private};
 
 use crate::Core;
 use crate::answer::{Answer, AnswerBody};
-use crate::config::Mode;
 use crate::enforce::UnderWay;
+use crate::filter::Wanted;
 use crate::follow::FollowKey;
 use crate::session::{OpenStream, Scope};
 use crate::sse::Event;
@@ -29,7 +29,7 @@ pub enum Finish {
     /// It is made the caller's own: the answer to `server/discover`.
     Private,
     /// It is cut down to what the caller could use.
-    Filter(List, Mode),
+    Filter(Wanted),
     /// It is observed, and cut down to what the chain may have.
     Observe(Box<UnderWay>),
     /// It may hold the result of a call that became a task.
@@ -159,7 +159,7 @@ impl Core {
                 frame
             }
             Finish::Private => make_private(&frame, &self.result_frames).unwrap_or(frame),
-            Finish::Filter(list, mode) => self.filtered(scope, index, frame, list, mode),
+            Finish::Filter(wanted) => self.filtered(scope, index, frame, &wanted),
             Finish::Observe(under_way) => self.observe(&scope.task, index, *under_way, frame).await,
             Finish::Follow(key, request) => self.observe_followed(&key, request, frame).await,
         }

@@ -326,6 +326,19 @@ pub fn is_granted(
     state.policies().is_some_and(|policies| policies.is_granted(principal, is_agent, effect, resource.as_str(), &granted))
 }
 
+/// Whether every principal of a chain has a grant of these effects: on these resources, and, where a call chooses more, on any. What such a grant
+/// is good for, only a call can show; without it no call can be permitted.
+#[must_use]
+pub fn could(state: &State, chain: &[PrincipalId], effects: &BTreeSet<Effect>, resources: &[ResourceId], chooses: bool) -> bool {
+    let directory = state.directory();
+    chain.iter().all(|principal| {
+        effects.iter().all(|effect| {
+            resources.iter().all(|resource| !directory.grants(principal, *effect, resource.as_str()).is_empty())
+                && (!chooses || directory.has_any_grant(principal, *effect))
+        })
+    })
+}
+
 /// What the act is done to; a call that touches nothing in particular is done to its tool.
 fn resources_of(act: &Act) -> Vec<ResourceId> {
     if act.resources.is_empty() {

@@ -11,7 +11,7 @@ use ledger::{Seq, Source as _};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::peer::{Asked, Client, Running, Upstream, install_provider, json as answer, next_chunk, now_s, status, stream, token};
+use crate::peer::{Asked, Running, Upstream, install_provider, json as answer, next_chunk, now_s, status, stream};
 use crate::world::{accepted, contracts};
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
@@ -114,13 +114,6 @@ impl House {
     }
 }
 
-/// A client of Ann's aide, beside those of Bo's helper.
-async fn client_of_ann(gateway: &Running) -> Client {
-    let task = gateway.world.start_for("ann", "aide", None).await;
-    let of_ann = token(&task, |claims| (claims.requester, claims.actors) = ("ann".to_owned(), vec!["aide".to_owned()]));
-    gateway.client().with("authorization", &format!("Bearer {of_ann}"))
-}
-
 #[tokio::test]
 async fn two_people_behind_one_gateway_are_two_to_the_upstream() {
     let upstream = Upstream::start(|asked| ordinary(&asked)).await;
@@ -128,7 +121,7 @@ async fn two_people_behind_one_gateway_are_two_to_the_upstream() {
     house.set("crm", "bo", "key-of-bo").await;
     house.set("crm", "ann", "key-of-ann").await;
     let gateway = house.before(vec![upstream.config("crm")]).await;
-    let people = [(gateway.client(), "bo"), (client_of_ann(&gateway).await, "ann")];
+    let people = [(gateway.client(), "bo"), (gateway.client_of_ann().await, "ann")];
     for round in 0..3 {
         for (client, person) in &people {
             let (code, headers, body) = client.post(INITIALIZE).await;

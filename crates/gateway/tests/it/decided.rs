@@ -382,6 +382,19 @@ async fn a_tool_that_changed_is_left_out_of_lists_and_refused() {
     assert!(text(&answer).contains("`post` changed since its contract was accepted"), "{answer}");
 }
 
+/// Ann's aide may read what is Ann's work: neither the board nor all notes are hers to touch, and no tool for that is shown.
+#[tokio::test]
+async fn a_list_shows_what_there_are_grants_for() {
+    let notes = Notes::new();
+    let upstream = notes.start().await;
+    let gateway = before(&notes, &upstream, |_| {}).await;
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let (_, _, answer) = gateway.client_of_ann().await.post(&list).await;
+    let answer: Value = serde_json::from_str(&answer).expect("json");
+    let tools = answer["result"]["tools"].as_array().expect("tools");
+    assert_eq!(tools.iter().map(|tool| &tool["name"]).collect::<Vec<_>>(), ["read"]);
+}
+
 #[tokio::test]
 async fn observing_stops_nothing_and_records_what_would_have_been_stopped() {
     let notes = Notes::new();

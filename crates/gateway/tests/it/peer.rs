@@ -193,6 +193,13 @@ impl Running {
         self.client_of(0)
     }
 
+    /// A client of Ann's aide, beside those of Bo's helper.
+    pub async fn client_of_ann(&self) -> Client {
+        let task = self.world.start_for("ann", "aide", None).await;
+        let of_ann = token(&task, |claims| (claims.requester, claims.actors) = ("ann".to_owned(), vec!["aide".to_owned()]));
+        self.client().with("authorization", &format!("Bearer {of_ann}"))
+    }
+
     pub fn client_of(&self, task: usize) -> Client {
         let headers = vec![("authorization".to_owned(), format!("Bearer {}", token_of(&self.world.tasks[task])))];
         Client { address: self.address, headers, http: HyperClient::builder(TokioExecutor::new()).build_http() }
